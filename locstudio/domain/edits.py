@@ -1,0 +1,91 @@
+"""Edits as data.  An edit is a list of (before, after) pairs; its inverse swaps and reverses them.
+
+``before`` is None for something new, ``after`` is None for something removed.  Applying an edit whose ``before`` is no
+longer what the dataset holds raises ``EditConflict``, so an edit never overwrites what it has not seen.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Region
+
+
+@dataclass(frozen=True, slots=True)
+class RegionChange:
+    """One region, before and after.  The identity of a new region is chosen by whoever makes the edit."""
+
+    before: Region | None
+    after: Region | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageChange:
+    """An image's own fields (verified, split, problem, path) before and after."""
+
+    before: Image
+    after: Image
+
+
+@dataclass(frozen=True, slots=True)
+class ClassChange:
+    """An entry of the vocabulary before and after."""
+
+    before: LabelClass | None
+    after: LabelClass | None
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionChange:
+    """A caption before and after."""
+
+    before: Caption | None
+    after: Caption | None
+
+
+Change = RegionChange | ImageChange | ClassChange | CaptionChange
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Something a person did, in one undo step.  ``title`` is shown in the history: "Move box"."""
+
+    title: str
+    changes: tuple[Change, ...]
+
+    def inverse(self) -> "Edit":
+        """The edit that takes this one back, under the same title."""
+        return Edit(self.title, tuple(_swapped(change) for change in reversed(self.changes)))
+
+
+_C = TypeVar("_C", RegionChange, ImageChange, ClassChange, CaptionChange)
+
+
+def _swapped(change: _C) -> _C:
+    return type(change)(change.after, change.before)  # type: ignore[arg-type]  # each class swaps its own pair
+
+
+def add_regions(regions: Iterable[Region], title: str = "Add box") -> Edit:
+    """Put new regions, with identities already chosen, into the dataset."""
+    return Edit(title, tuple(RegionChange(None, region) for region in regions))
+
+
+def delete_regions(regions: Iterable[Region], title: str = "Delete box") -> Edit:
+    """Take regions out of the dataset."""
+    return Edit(title, tuple(RegionChange(region, None) for region in regions))
+
+
+def change_regions(pairs: Iterable[tuple[Region, Region]], title: str) -> Edit:
+    """Replace regions by what a person made of them; what a machine had made becomes ``EDITED``."""
+    return Edit(title, tuple(RegionChange(old, touched(old, new)) for old, new in pairs if old != new))
+
+
+def touched(old: Region, new: Region) -> Region:
+    """``new`` with the origin that a person's hand leaves: content of a machine's region becomes ``EDITED``.
+
+    Review and lock alone are opinions about a region, not changes of it.
+    """
+    opinion_only = replace(new, review=old.review, is_locked=old.is_locked) == old
+    if opinion_only or new.origin in (Origin.HUMAN, Origin.EDITED):
+        return new
+    return replace(new, origin=Origin.EDITED)

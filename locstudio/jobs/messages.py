@@ -1,0 +1,103 @@
+"""What the trainer says: one typed message per line, numbered within its run."""
+
+import math
+
+import msgspec
+
+from locstudio.domain.errors import ProtocolError
+
+
+class Message(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True, kw_only=True):
+    """A line of a run.  ``sequence`` counts from 0 within the run, also across resumes."""
+
+    sequence: int
+
+
+class Started(Message, frozen=True, tag="started"):
+    """The run begins or goes on.  ``device`` is in words a person reads: "NVIDIA H200" or "CPU, 2 cores"."""
+
+    device: str
+    num_images: int
+    num_regions: int
+    num_steps: int
+    first_step: int = 0
+
+
+class Progress(Message, frozen=True, tag="progress"):
+    """How far it is.  ``loss`` is the mean over the last batch, in nats, and None for a run without one."""
+
+    step: int
+    num_steps: int
+    images_per_second: float
+    seconds_left: float
+    loss: float | None = None
+    parts: dict[str, float] = {}
+
+
+class Evaluated(Message, frozen=True, tag="evaluated"):
+    """Metrics of one evaluation, each a share in [0, 1] unless its name says otherwise."""
+
+    step: int
+    metrics: dict[str, float]
+
+
+class Saved(Message, frozen=True, tag="saved"):
+    """A checkpoint folder is complete.  ``path`` is relative to the run folder."""
+
+    step: int
+    path: str
+
+
+class Note(Message, frozen=True, tag="note"):
+    """A sentence for the person: an image left out, a device that was not there."""
+
+    text: str
+
+
+class Heartbeat(Message, frozen=True, tag="heartbeat"):
+    """Nothing new, still alive."""
+
+
+class Finished(Message, frozen=True, tag="finished"):
+    """The last word of a run that did what it was asked; ``was_stopped`` when a person ended it early."""
+
+    was_stopped: bool = False
+
+
+class Failed(Message, frozen=True, tag="failed"):
+    """The last word of a run that could not go on."""
+
+    sentence: str
+    exit_status: int
+
+
+AnyMessage = Started | Progress | Evaluated | Saved | Note | Heartbeat | Finished | Failed
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(AnyMessage)
+
+
+def to_line(message: AnyMessage) -> bytes:
+    """One line of JSON with its newline.
+
+    Raises:
+        ProtocolError: a number is NaN or infinite (JSON has none; msgspec would write null).
+    """
+    for name in message.__struct_fields__:
+        value = getattr(message, name)
+        numbers = value.values() if isinstance(value, dict) else [value]
+        if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
+            raise ProtocolError(f"{type(message).__name__}.{name} is not finite: {value}")
+    return _encoder.encode(message) + b"\n"
+
+
+def from_line(line: bytes) -> AnyMessage:
+    """The message of one line.
+
+    Raises:
+        ProtocolError: the line is not exactly one known message.
+    """
+    try:
+        return _decoder.decode(line)
+    except msgspec.MsgspecError as error:
+        raise ProtocolError(f"not a message of a run: {line[:120]!r} ({error})") from error
