@@ -98,7 +98,7 @@ class Letterbox:
         return np.clip((np.asarray(square_N4, np.float32) - offset) / scale, 0.0, 1.0)
 
     def content(self, side: int) -> tuple[int, int, int, int]:
-        """Pixel rectangle (left, top, right, bottom) of the image inside a square of ``side`` pixels, at least 1 x 1."""
+        """Pixel rectangle (left, top, right, bottom) of the image in a square of ``side`` pixels, at least 1 x 1."""
         scale_x, scale_y, left, top = self._scale_offset
         x0, y0 = min(round(left * side), side - 1), min(round(top * side), side - 1)
         return x0, y0, max(x0 + 1, round((left + scale_x) * side)), max(y0 + 1, round((top + scale_y) * side))
@@ -125,7 +125,9 @@ def smallest_containing(boxes_N4: BoxArray, x: float, y: float) -> int | None:
     return int(rows[np.argmin(sides[:, 0] * sides[:, 1])])
 
 
-def suppress_overlaps(boxes_N4: BoxArray, scores_N: NDArray[np.float32], max_iou: float, limit: int) -> NDArray[np.int64]:
+def suppress_overlaps(
+    boxes_N4: BoxArray, scores_N: NDArray[np.float32], max_iou: float, limit: int
+) -> NDArray[np.int64]:
     """Greedy non-maximum suppression: rows to keep, best score first, at most ``limit``."""
     order = np.argsort(-scores_N, kind="stable")
     keep: list[int] = []

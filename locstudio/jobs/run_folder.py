@@ -106,10 +106,10 @@ class RunFolder:
 
     def last_event(self) -> AnyMessage | None:
         """The newest readable message, or None before the first or when the file is damaged."""
-        last = None
+        last: AnyMessage | None = None
         try:
-            for last in self.read_events():
-                pass
+            for message in self.read_events():
+                last = message
         except ProtocolError:
             return last
         return last
