@@ -1,0 +1,32 @@
+"""The padded square that a model sees; engine and trainer make it here and nowhere else."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locstudio.domain.geometry import Letterbox
+from locstudio.media.decode import decode_upright, resized
+
+PADDING = (124, 116, 104)
+"""Neutral grey: ImageNet's mean colour, about zero after the models' normalisation."""
+
+
+def load_square(path: Path, side: int) -> tuple[NDArray[np.uint8], Letterbox]:
+    """A picture resized into the middle of a square of ``side`` pixels, and the map of its boxes into that square.
+
+    The array is (side, side, 3) RGB8.  Inside ``Letterbox.content(side)`` a picture larger than the square has exactly
+    the pixels of ``decode_rgb(path, max_side=side)``; a smaller one is enlarged.
+
+    Raises:
+        ImageProblem: nothing of it can be decoded.
+    """
+    picture, header = decode_upright(path, side)
+    letterbox = Letterbox(header.width, header.height)
+    left, top, right, bottom = letterbox.content(side)
+    if picture.size != (right - left, bottom - top):
+        picture = resized(picture, (right - left, bottom - top))
+    square = np.empty((side, side, 3), np.uint8)
+    square[:] = PADDING
+    square[top:bottom, left:right] = np.asarray(picture)
+    return square, letterbox
