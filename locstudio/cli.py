@@ -1,0 +1,164 @@
+"""The command line: everything a window does, without one.  Parsing only; the work is in ``locstudio.commands``.
+
+Nothing heavy is imported before it is needed: ``--version`` answers in the time that Python takes to start.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from locstudio import __version__
+
+EXIT_STATUSES = """\
+exit status: 0 done; 2 wrong usage; 3 project locked; 4 bad input; 5 disk or permission; 6 model or schema too new;
+7 no display; 70 our bug; 130 interrupted"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\nTry {self.prog} --help.\n")
+
+
+def _box(text: str) -> tuple[float, float, float, float]:
+    corners = text.split(",")
+    if len(corners) != 4:
+        raise argparse.ArgumentTypeError(f"a box is x0,y0,x1,y1 with four numbers, not {text!r}")
+    try:
+        x0, y0, x1, y1 = (float(corner) for corner in corners)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"a box is x0,y0,x1,y1 with four numbers, not {text!r}") from error
+    return x0, y0, x1, y1
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"a whole number above 0, not {text!r}")
+    return int(text)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="locstudio",
+        description="Studio for region-level vision data sets and models.  Without a command it opens the window.",
+        epilog=EXIT_STATUSES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"locstudio {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, module: str, text: str, *, project: bool = True, json: bool = True) -> _Parser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(module=module)
+        if project:
+            sub.add_argument("project", type=Path, help="the project's folder")
+        if json:
+            sub.add_argument("--json", action="store_true", help="print one JSON document")
+        return sub
+
+    _add_project_commands(command)
+    _add_search_commands(command)
+    _add_run_commands(command)
+    sub = command("open", "window", "open the window on a project or a folder of images", project=False, json=False)
+    sub.add_argument("path", type=Path, nargs="?", help="a project, or a folder of images")
+    sub = command("demo", "window", "open the bundled demo project", project=False)
+    sub.add_argument("--at", type=Path, help="folder for the demo's own copy of the project")
+    sub.add_argument("--tour", type=Path, metavar="OUT", help="no window: leave screenshots and a report in OUT")
+    command("doctor", "machine", "say what this machine can do, in words", project=False)
+    return parser
+
+
+def _add_project_commands(command) -> None:  # type: ignore[no-untyped-def]  # the local factory of _parser
+    sub = command("new", "project", "make a project from folders of images")
+    sub.add_argument("--images", type=Path, nargs="+", required=True, metavar="DIR", help="folders of images")
+    command("info", "project", "count what a project holds")
+    sub = command("import", "project", "read annotations into a project")
+    sub.add_argument("source", type=Path, help="the annotation file")
+    sub.add_argument("--format", choices=["coco"], required=True)
+    sub.add_argument(
+        "--images", type=Path, metavar="DIR", help="the folder its file names start from (default: its own)"
+    )
+    sub.add_argument("--review", choices=["accepted", "pending"], default="accepted", help="review of what comes in")
+    sub.add_argument(
+        "--rescale", action="store_true", help="scale boxes whose image has another size than the file says"
+    )
+    sub = command("export", "project", "write annotations into a new file")
+    sub.add_argument("destination", type=Path, help="the file to write; an existing one is refused")
+    sub.add_argument("--format", choices=["coco"], required=True)
+    sub = command("check", "project", "check the integrity of everything")
+    sub.add_argument("--repair", action="store_true", help="rebuild what can be rebuilt")
+
+
+def _add_search_commands(command) -> None:  # type: ignore[no-untyped-def]
+    sub = command("search", "search", "find regions by a box or by words")
+    sub.add_argument("--image", help="an image of the project (path in its folder, or id), or any image file")
+    sub.add_argument("--box", type=_box, metavar="x0,y0,x1,y1", help="in shares of the image; pixels if above 1")
+    sub.add_argument("--text", help='words, with "-word" for what must not be there')
+    sub.add_argument("--top", type=_positive, default=20)
+    sub = command("ground", "search", "find the box of a phrase in one image")
+    sub.add_argument("--image", required=True)
+    sub.add_argument("--text", required=True)
+    sub = command("phrases", "search", "rank the collection's phrases for a box")
+    sub.add_argument("--image", required=True)
+    sub.add_argument("--box", type=_box, required=True, metavar="x0,y0,x1,y1")
+    sub.add_argument("--top", type=_positive, default=8)
+
+
+def _add_run_commands(command) -> None:  # type: ignore[no-untyped-def]
+    def device(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+        sub.add_argument("--checkpoint", type=Path, metavar="DIR", help="another checkpoint than the project's")
+
+    sub = command("embed", "runs", "embed every region and proposal, for search")
+    sub.add_argument("--proposals", type=int, default=24, metavar="N", help="proposals per image")
+    device(sub)
+    sub = command("train", "runs", "retrain on the curated regions")
+    sub.add_argument("--model", choices=["cloc"], required=True)
+    sub.add_argument("--preset", choices=["quick", "standard"], default="quick")
+    sub.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted")
+    sub.add_argument("--seed", type=int, default=0)
+    device(sub)
+    sub = command("evaluate", "runs", "measure a checkpoint on the project's own ground truth")
+    sub.add_argument("--task", choices=["regions", "retrieval", "grounding"], required=True)
+    sub.add_argument("--split", default="", help="only images of this split (default: all with ground truth)")
+    device(sub)
+    command("runs", "runs", "list the project's runs")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status; a sentence goes to stderr when it is not 0."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser()
+    if not words or (not words[0].startswith("-") and words[0] not in _names(parser)):
+        words.insert(0, "open")
+    options = parser.parse_args(words)
+    from locstudio.domain.errors import LocStudioError
+
+    try:
+        command = importlib.import_module(f"locstudio.commands.{options.module}")
+        return int(getattr(command, options.command.replace("import", "import_"))(options))
+    except LocStudioError as error:
+        print(f"locstudio: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("locstudio: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"locstudio: {error.strerror or error}: {error.filename or ''}".rstrip(": "), file=sys.stderr)
+        return 5
+    except Exception:  # noqa: BLE001 - the application's own boundary: a bug is shown whole and has its own exit status
+        import traceback
+
+        traceback.print_exc()
+        print("locstudio: this is a bug in LocStudio; the lines above say where.", file=sys.stderr)
+        return 70
+
+
+def _names(parser: _Parser) -> set[str]:
+    return {name for action in parser._actions if isinstance(action.choices, dict) for name in action.choices}

@@ -1,0 +1,81 @@
+"""Opening what the command line names: a project, an image of it, a model."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from locstudio.domain.errors import BadInput, UserError
+from locstudio.domain.geometry import UnitBox
+from locstudio.domain.regions import Image
+from locstudio.jobs.assets import bundled_checkpoint
+from locstudio.store.dataset import Dataset
+from locstudio.store.project import Project, find_project
+
+if TYPE_CHECKING:
+    from locstudio.engine.session import EngineSession
+
+
+@contextmanager
+def opened(path: Path, *, read_only: bool = False) -> Iterator[tuple[Project, Dataset]]:
+    """The project at ``path`` and its dataset, closed afterwards."""
+    project = find_project(path)
+    with Dataset.open(project, read_only=read_only) as dataset:
+        yield project, dataset
+
+
+def image_of(dataset: Dataset, name: str) -> Image:
+    """The image that a person names by id, by path inside its folder, by file, or by a part of its path that is unique.
+
+    Raises:
+        BadInput: no image of the project, or several, have this name.
+    """
+    if name.isdecimal() and (image := dataset.image(int(name))):
+        return image
+    found = dataset.images_named(name)
+    if not found:
+        file = Path(name).resolve()
+        for root in dataset.roots():
+            if file.is_relative_to(root.path):
+                found = dataset.images_named(file.relative_to(root.path).as_posix())
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise BadInput(f"{len(found)} images are called {name}, for example {found[0].path} and {found[1].path}.")
+    raise BadInput(f"The project has no image called {name}.")
+
+
+def unit_box(corners: tuple[float, float, float, float], width: int, height: int) -> UnitBox:
+    """A box from the command line: shares of the image, or pixels when any corner is above 1.
+
+    Raises:
+        UserError: the box has no area inside the image.
+    """
+    try:
+        if max(corners) > 1:
+            return UnitBox.from_pixels(*corners, width, height)
+        return UnitBox.from_pixels(
+            *(corner * side for corner, side in zip(corners, (width, height) * 2, strict=True)), width, height
+        )
+    except ValueError as error:
+        raise UserError(f"This box has no area inside the image of {width} x {height} pixels: {corners}.") from error
+
+
+def checkpoint_folder(dataset: Dataset, chosen: Path | None) -> Path:
+    """The checkpoint to use: the one named, else the project's active one, else the bundled one.
+
+    Raises:
+        BadInput: it is not there.
+    """
+    active = dataset.active_checkpoint()
+    folder = chosen or (Path(active.path) if active else bundled_checkpoint())
+    if not folder.is_dir():
+        raise BadInput(f"There is no checkpoint at {folder}.")
+    return folder
+
+
+def session(project: Project, folder: Path) -> "EngineSession":
+    """The model of this checkpoint, in this process."""
+    from locstudio.engine.session import EngineSession
+
+    return EngineSession(folder, cache=project.cache)

@@ -1,0 +1,102 @@
+"""Commands about a project as a whole: new, info, import, export, check."""
+
+import argparse
+from dataclasses import asdict
+
+from locstudio.commands.opening import opened
+from locstudio.commands.output import ProgressLine, print_json, say
+from locstudio.domain.regions import Review
+from locstudio.store.dataset import Dataset, ImageFilter
+
+
+def new(options: argparse.Namespace) -> int:
+    """Make a project from folders of images."""
+    from locstudio.services.collection import new_project
+
+    report = new_project(options.project, options.images, progress=ProgressLine("Reading images"))
+    if options.json:
+        print_json(
+            {"project": str(options.project), "added": report.added, "skipped": [asdict(s) for s in report.skipped]}
+        )
+    else:
+        say(f"{options.project}: {report.added} images, {len(report.skipped)} files skipped.")
+        for skipped in report.skipped[:20]:
+            say(f"  {skipped.path}: {skipped.reason}")
+    return 0
+
+
+def info(options: argparse.Namespace) -> int:
+    """Count what a project holds."""
+    with opened(options.project, read_only=True) as (project, dataset):
+        counts = _counts(dataset)
+    if options.json:
+        print_json({"project": str(project.path), **counts})
+        return 0
+    say(f"{project.path}")
+    for name, value in counts.items():
+        text = ", ".join(f"{key} {count}" for key, count in value.items()) if isinstance(value, dict) else str(value)
+        say(f"  {name:12} {text}")
+    return 0
+
+
+def _counts(dataset: Dataset) -> dict[str, object]:
+    facets = dataset.facets()
+    active = dataset.active_checkpoint()
+    return {
+        "images": dataset.count_images(ImageFilter()),
+        "regions": dataset.count_regions(),
+        "classes": len(dataset.classes()),
+        "review": {str(key): count for key, count in facets.reviews.items()},
+        "origin": {str(key): count for key, count in facets.origins.items()},
+        "problems": {str(key): count for key, count in facets.problems.items() if key},
+        "roots": [str(root.path) for root in dataset.roots()],
+        "checkpoint": active.id if active else "cloc-lite (bundled)",
+    }
+
+
+def import_(options: argparse.Namespace) -> int:
+    """Read annotations into a project; exit status 4 when a row was rejected."""
+    from locstudio.interchange.coco import import_coco
+
+    with opened(options.project) as (_, dataset):
+        report = import_coco(
+            dataset,
+            options.source,
+            options.images or options.source.parent,
+            review=Review(options.review),
+            rescale=options.rescale,
+            progress=ProgressLine("Importing"),
+        )
+    if options.json:
+        print_json(report.to_json())
+    else:
+        say(report.to_text())
+    return 4 if report.num_rejected else 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write annotations into a new file that has been read again and compared."""
+    from locstudio.interchange.coco_export import export_coco
+
+    with opened(options.project, read_only=True) as (_, dataset):
+        report = export_coco(dataset, options.destination)
+    if options.json:
+        print_json(report.to_json())
+    else:
+        say(report.to_text())
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Check the integrity of everything; exit status 4 when something is wrong."""
+    from locstudio.services.checking import check_project
+
+    with opened(options.project, read_only=not options.repair) as (project, dataset):
+        findings = check_project(project, dataset, repair=options.repair)
+    if options.json:
+        print_json({"findings": findings})
+    else:
+        for finding in findings:
+            say(finding)
+        say("Everything is in order." if not findings else f"{len(findings)} findings.")
+    return 4 if findings else 0
