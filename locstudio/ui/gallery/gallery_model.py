@@ -1,0 +1,139 @@
+"""Rows of the gallery: an array of image ids, and a cache of what is known about those on the screen."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+
+from locstudio.domain.regions import Image
+from locstudio.ui.plain_text import shown, tip
+
+PAGE = 200
+_MAX_PAGES = 60
+
+ITEM_ROLE = int(Qt.ItemDataRole.UserRole)
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryItem:
+    """An image with the counts that its tile shows."""
+
+    image: Image
+    num_regions: int = 0
+    num_pending: int = 0
+
+    def sentence(self) -> str:
+        """The tile in words, for tool tips and screen readers."""
+        image = self.image
+        parts = [
+            image.path,
+            f"{image.width} × {image.height}" if image.width else "",
+            _count(self.num_regions, "region"),
+        ]
+        if self.num_pending:
+            parts.append(f"{self.num_pending} to review")
+        if image.is_verified:
+            parts.append("verified")
+        if image.problem:
+            parts.append(image.note or image.problem)
+        return ", ".join(part for part in parts if part)
+
+
+class GalleryModel(QAbstractListModel):
+    """Images by id; an item that is not known yet is None and is asked for.
+
+    Signals:
+        items_wanted: an int64 array of image ids whose items should be given to ``put_items``.
+    """
+
+    items_wanted = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._ids: NDArray[np.int64] = np.empty(0, np.int64)
+        self._is_ascending = True
+        self._items: OrderedDict[int, GalleryItem] = OrderedDict()
+        self._asked: set[int] = set()
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """The image ids in the order of the rows; not to be changed."""
+        return self._ids
+
+    def set_ids(self, ids: NDArray[np.int64]) -> None:
+        """Show these images instead; what is known of them stays known."""
+        self.beginResetModel()
+        self._ids = ids
+        self._is_ascending = bool(np.all(ids[1:] > ids[:-1]))
+        self._asked.clear()
+        self.endResetModel()
+
+    def rowCount(self, parent: QModelIndex | QPersistentModelIndex | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self._ids)
+
+    def image_id(self, row: int) -> int:
+        """The image of a row."""
+        return int(self._ids[row])
+
+    def row_of(self, image_id: int) -> int:
+        """The row of an image, or -1 when it is not among those shown."""
+        if self._is_ascending:
+            row = int(np.searchsorted(self._ids, image_id))
+            return row if row < len(self._ids) and self._ids[row] == image_id else -1
+        rows = np.flatnonzero(self._ids == image_id)
+        return int(rows[0]) if rows.size else -1
+
+    def item(self, row: int) -> GalleryItem | None:
+        """What is known about the image of a row."""
+        return self._items.get(int(self._ids[row]))
+
+    def item_of(self, image_id: int) -> GalleryItem | None:
+        """What is known about an image, shown or not."""
+        return self._items.get(image_id)
+
+    def put_items(self, items: Iterable[GalleryItem]) -> None:
+        """Take what became known, or known better."""
+        rows = []
+        for item in items:
+            self._items[item.image.id] = item
+            self._items.move_to_end(item.image.id)
+            row = self.row_of(item.image.id)
+            if row >= 0:
+                rows.append(row)
+                self._asked.discard(row // PAGE)
+        while len(self._items) > _MAX_PAGES * PAGE:
+            self._items.popitem(last=False)
+        if rows:
+            self.dataChanged.emit(self.index(min(rows)), self.index(max(rows)))
+
+    def want_rows(self, first: int, last: int) -> None:
+        """Ask for the pages of these rows that are not known yet."""
+        for page in range(max(0, first) // PAGE, max(0, last) // PAGE + 1):
+            ids = self._ids[page * PAGE : (page + 1) * PAGE]
+            shown_ids = self._ids[max(first, page * PAGE) : min(last + 1, (page + 1) * PAGE)]
+            if page in self._asked or all(int(i) in self._items for i in shown_ids):
+                continue
+            self._asked.add(page)
+            self.items_wanted.emit(ids)
+
+    def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid() or not 0 <= index.row() < len(self._ids):
+            return None
+        item = self.item(index.row())
+        if role == ITEM_ROLE:
+            return item
+        if role == Qt.ItemDataRole.DisplayRole:
+            return shown(item.image.name) if item else ""
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return tip(item.sentence()) if item else None
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return shown(item.sentence()) if item else "Image"
+        return None
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
