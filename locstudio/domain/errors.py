@@ -47,6 +47,12 @@ class CheckpointMismatch(UserError):
     exit_status = 6
 
 
+class StaleIndex(UserError):
+    """The search index is missing, cut off or of another format; it can always be made again from the images."""
+
+    exit_status = 4
+
+
 class NoDisplay(UserError):
     """A window was asked for and there is no display."""
 
