@@ -1,0 +1,305 @@
+"""A dataset: everything a person did in a project.  The door for every write.
+
+Every edit is a committed transaction; there is no "save".  Reads are in ``view``.
+"""
+
+import itertools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from locstudio.domain.edits import Edit
+from locstudio.domain.errors import StorageFailed
+from locstudio.domain.regions import Image
+from locstudio.store import schema
+from locstudio.store.connections import failures_named, make_engine, refuse_foreign_file, refuse_unknown_schema
+from locstudio.store.edit_log import HistoryEntry, go_to_step, record_edit, redo_step, undo_step
+from locstudio.store.filters import Facets, ImageFilter
+from locstudio.store.image_list_writing import put_images
+from locstudio.store.making import make_dataset
+from locstudio.store.ownership import Ownership
+from locstudio.store.project import Project
+from locstudio.store.records import (
+    CheckpointRow,
+    RunRow,
+    SavedSearch,
+    make_active,
+    put_checkpoint,
+    put_run,
+    put_saved_search,
+    remove_saved_search,
+)
+from locstudio.store.rows import ImageRoot
+from locstudio.store.settings import read_revision, write_setting
+from locstudio.store.view import DatasetView
+from locstudio.store.writer import Writer
+
+__all__ = [
+    "CheckpointRow",
+    "Dataset",
+    "Facets",
+    "HistoryEntry",
+    "ImageFilter",
+    "ImageRoot",
+    "RunRow",
+    "SavedSearch",
+    "open_snapshot",
+]
+
+T = TypeVar("T")
+_CHUNK = 5000
+
+
+class Dataset(DatasetView):
+    """A project's dataset, open.  Use as a context manager, or ``close`` it."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        project: Project | None = None,
+        ownership: Ownership | None = None,
+        roots: Mapping[int, str] | None = None,
+    ) -> None:
+        self.path = path
+        self.project = project
+        self._ownership = ownership
+        self._writer = Writer(path) if ownership else None
+        can_change = project is not None and (ownership is not None or os.access(project.path, os.W_OK))
+        super().__init__(make_engine(path, "read" if can_change else "frozen", num_connections=4), dict(roots or {}))
+        with self._read() as connection:
+            revision = read_revision(connection)
+            self._next_ids = {name: itertools.count(last + 1) for name, last in _last_ids(connection).items()}
+        if self._writer:
+            self._writer.revision = revision
+
+    @classmethod
+    def create(cls, project: Project) -> "Dataset":
+        """Make the dataset of a new project and open it.
+
+        Raises:
+            DatasetInUse: another process has the project open.
+            StorageFailed: there is one already, or it cannot be written.
+        """
+        ownership = Ownership(project)
+        try:
+            with failures_named("The dataset was not made"):
+                make_dataset(project.dataset_path)
+            return cls(project.dataset_path, project=project, ownership=ownership)
+        except BaseException:
+            ownership.release()
+            raise
+
+    @classmethod
+    def open(cls, project: Project, *, read_only: bool = False) -> "Dataset":
+        """Open a project's dataset; one process may write, any number may read.
+
+        Raises:
+            NotAProject: the file is none of ours.
+            TooNew: a newer LocStudio wrote it.
+            DatasetInUse: another process writes it.
+            StorageFailed: it cannot be read, or written, or is damaged.
+        """
+        refuse_foreign_file(project.dataset_path)
+        if read_only:
+            return cls._checked(project.dataset_path, project=project)
+        ownership = Ownership(project)
+        try:
+            return cls._checked(project.dataset_path, project=project, ownership=ownership)
+        except BaseException:
+            ownership.release()
+            raise
+
+    @classmethod
+    def _checked(
+        cls,
+        path: Path,
+        *,
+        project: Project | None = None,
+        ownership: Ownership | None = None,
+        roots: Mapping[int, str] | None = None,
+    ) -> "Dataset":
+        can_change = project is not None and os.access(project.path, os.W_OK)
+        looking = make_engine(path, "read" if can_change else "frozen")
+        try:
+            with failures_named("Not opened"), looking.begin() as connection:
+                refuse_unknown_schema(connection, path)
+        finally:
+            looking.dispose()
+        return cls(path, project=project, ownership=ownership, roots=roots)
+
+    def close(self) -> None:
+        """Finish what is queued, and let others write."""
+        if self._writer:
+            self._writer.close()
+        self._readers.dispose()
+        if self._ownership:
+            self._ownership.release()
+
+    def __enter__(self) -> "Dataset":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether edits are refused."""
+        return self._writer is None
+
+    def _writing(self) -> Writer:
+        if self._writer is None:
+            raise StorageFailed("Not saved: this project is open read-only.")
+        return self._writer
+
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        return self._writing().run(work)
+
+    def revision(self) -> int:
+        """How many writes the dataset has seen; grows with each."""
+        return self._writer.revision if self._writer else super().revision()
+
+    # Images
+
+    def add_root(self, path: Path) -> ImageRoot:
+        """Take a folder of images into the dataset; the same folder twice is one root."""
+        absolute = os.path.abspath(path)
+        table = schema.image_root
+        known = {root.path: root for root in self.roots()}
+        if absolute in known:
+            return known[absolute]
+
+        def work(connection: Connection) -> int:
+            key = connection.execute(insert(table).values(path=absolute)).inserted_primary_key
+            assert key is not None
+            return int(key[0])
+
+        return ImageRoot(self._write(work), absolute)
+
+    def relink_root(self, root_id: int, path: Path) -> None:
+        """Say where a root's folder is now."""
+        table = schema.image_root
+        absolute = os.path.abspath(path)
+        self._write(lambda c: c.execute(update(table).where(table.c.id == root_id).values(path=absolute)))
+        self._root_paths = {}
+
+    def add_images(self, images: Sequence[Image]) -> list[int]:
+        """Put images into the dataset, or refresh them, by root and path; the identities given are ignored.
+
+        What a person said of an image (verified, split) stays.  Goes in pieces, each a transaction.
+
+        Returns:
+            The identity of every image, in the order given.
+        """
+        keys: list[int] = []
+        for start in range(0, len(images), _CHUNK):
+            piece = images[start : start + _CHUNK]
+            keys += self._write(lambda c, piece=piece: put_images(c, piece, self._next_ids["image"]))  # type: ignore[misc]  # the default binds the loop's value
+        return keys
+
+    # Edits
+
+    def next_region_id(self) -> int:
+        """An identity for a new region, never given before."""
+        return next(self._next_ids["region"])
+
+    def next_caption_id(self) -> int:
+        """An identity for a new caption, never given before."""
+        return next(self._next_ids["caption"])
+
+    def next_class_id(self) -> int:
+        """An identity for a new class, never given before."""
+        return next(self._next_ids["label_class"])
+
+    def apply(self, edit: Edit, *, actor: str = "human", group: str = "") -> Edit:
+        """Apply an edit in one transaction, log included, and wait until it is on disk.
+
+        Edits of one ``group`` that follow each other are one undo step.
+
+        Returns:
+            The inverse.
+
+        Raises:
+            EditConflict: a ``before`` is not what the dataset holds.
+            StorageFailed: nothing was saved; the sentence says why.
+        """
+        return self.apply_async(edit, actor=actor, group=group).result()
+
+    def apply_async(self, edit: Edit, *, actor: str = "human", group: str = "") -> "Future[Edit]":
+        """``apply`` without waiting."""
+        return self._writing().submit(lambda connection: record_edit(connection, edit, actor, group))
+
+    def undo(self) -> Edit | None:
+        """Take the newest step back.  Returns what was applied, None when there is nothing to undo."""
+        return self._write(undo_step)
+
+    def redo(self) -> Edit | None:
+        """Apply the oldest undone step again.  Returns what was applied, None when there is nothing to redo."""
+        return self._write(redo_step)
+
+    def go_to(self, history_id: int) -> Edit | None:
+        """Undo or redo until this entry of the history is the newest that is done; 0 undoes everything.
+
+        Returns what was applied, in one piece, or None when the dataset stands there already.
+        """
+        return self._write(lambda connection: go_to_step(connection, history_id))
+
+    # What the dataset remembers besides
+
+    def record_run(self, row: RunRow) -> None:
+        """Remember a run, or what has become of it."""
+        self._write(lambda connection: put_run(connection, row))
+
+    def record_checkpoint(self, row: CheckpointRow) -> None:
+        """Remember a checkpoint; it becomes active only by ``activate_checkpoint``."""
+        self._write(lambda connection: put_checkpoint(connection, row))
+
+    def activate_checkpoint(self, checkpoint_id: str) -> None:
+        """Make one checkpoint the active one; an empty name means the bundled one.
+
+        Raises:
+            LookupError: there is no such checkpoint.
+        """
+        self._write(lambda connection: make_active(connection, checkpoint_id))
+
+    def save_search(self, name: str, query: str) -> int:
+        """Keep a search under a name; the same name again replaces it."""
+        return self._write(lambda connection: put_saved_search(connection, name, query))
+
+    def forget_search(self, search_id: int) -> None:
+        """Remove a saved search."""
+        self._write(lambda connection: remove_saved_search(connection, search_id))
+
+    def set_setting(self, key: str, value: str) -> None:
+        """Remember a text under a key."""
+        self._write(lambda connection: write_setting(connection, f"user.{key}", value))
+
+
+def _last_ids(connection: Connection) -> dict[str, int]:
+    """The highest identity ever given in each table: SQLite keeps it when the row is gone."""
+    last = {table.name: 0 for table in (schema.image, schema.region, schema.caption, schema.label_class)}
+    for name in last:
+        table = schema.metadata.tables[name]
+        last[name] = connection.execute(select(func.max(table.c.id))).scalar() or 0
+    for name, value in connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence"):
+        if name in last:
+            last[name] = max(last[name], int(value))
+    return last
+
+
+def open_snapshot(path: Path, roots: Mapping[int, str] | None = None) -> Dataset:
+    """Open a snapshot for reading.  ``roots`` says where image roots are on this machine.
+
+    Raises:
+        NotAProject: the file is no snapshot.
+        TooNew: a newer LocStudio wrote it.
+    """
+    refuse_foreign_file(path)
+    return Dataset._checked(path, roots=roots)

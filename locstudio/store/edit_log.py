@@ -1,0 +1,222 @@
+"""The log of edits: a ledger to which undo and redo add lines, and from which both are read.
+
+A line of kind ``do`` holds its changes as pairs (before, after); read forwards they are the edit, read backwards and
+swapped its inverse.  ``state`` says where a ``do`` stands: ``done``, ``undone`` (can be redone) or ``discarded`` (was
+undone when another edit came).  Lines ``undo`` and ``redo`` name the ``do`` they turned; nothing is ever removed.
+"""
+
+import zlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import groupby
+
+import msgspec
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from locstudio.domain.edits import CaptionChange, Change, ClassChange, Edit, ImageChange, RegionChange
+from locstudio.domain.errors import StorageFailed
+from locstudio.domain.regions import Caption, Image, LabelClass, Region
+from locstudio.store.changing import apply_changes
+from locstudio.store.rows import path_of, stored_path
+from locstudio.store.schema import edit as edit_table
+
+_COMPRESS_FROM = 2048
+_LEVEL = 1
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One undo step.  ``at`` is UTC, ISO 8601."""
+
+    id: int
+    title: str
+    at: str
+    actor: str
+    is_undone: bool
+    num_changes: int
+
+
+class _Region(msgspec.Struct, tag="region", array_like=True):
+    before: Region | None
+    after: Region | None
+
+
+class _Image(msgspec.Struct, tag="image", array_like=True):
+    before: Image
+    after: Image
+
+
+class _Class(msgspec.Struct, tag="class", array_like=True):
+    before: LabelClass | None
+    after: LabelClass | None
+
+
+class _Caption(msgspec.Struct, tag="caption", array_like=True):
+    before: Caption | None
+    after: Caption | None
+
+
+_Line = _Region | _Image | _Class | _Caption
+_encoder = msgspec.json.Encoder(enc_hook=lambda value: value.item())  # numbers of NumPy
+_decoder = msgspec.json.Decoder(list[_Line])
+
+
+def encode_changes(changes: tuple[Change, ...]) -> bytes:
+    """Changes as JSON, compressed when long."""
+    raw = _encoder.encode([_line_of(change) for change in changes])
+    return zlib.compress(raw, _LEVEL) if len(raw) >= _COMPRESS_FROM else raw
+
+
+def decode_changes(stored: bytes) -> tuple[Change, ...]:
+    """The changes that ``encode_changes`` stored.
+
+    Raises:
+        StorageFailed: the log is damaged.
+    """
+    try:
+        raw = zlib.decompress(stored) if stored[:1] == b"\x78" else stored
+        return tuple(_change_of(line) for line in _decoder.decode(raw))
+    except (zlib.error, msgspec.MsgspecError, ValueError) as error:
+        raise StorageFailed(f"The log of edits is damaged: {error}. Restore one of the project's backups.") from error
+
+
+def _line_of(change: Change) -> _Line:
+    match change:
+        case RegionChange(before, after):
+            return _Region(before, after)
+        case ImageChange(old, new):
+            return _Image(_moved(old, stored_path(old.path)), _moved(new, stored_path(new.path)))
+        case ClassChange(was, becomes):
+            return _Class(was, becomes)
+        case CaptionChange(said, says):
+            return _Caption(said, says)
+
+
+def _change_of(line: _Line) -> Change:
+    match line:
+        case _Region(before, after):
+            return RegionChange(before, after)
+        case _Image(old, new):
+            return ImageChange(_moved(old, path_of(old.path)), _moved(new, path_of(new.path)))
+        case _Class(was, becomes):
+            return ClassChange(was, becomes)
+        case _Caption(said, says):
+            return CaptionChange(said, says)
+
+
+def _moved(image: Image, path: str) -> Image:
+    return image if path == image.path else replace(image, path=path)
+
+
+_c = edit_table.c
+_discard = update(edit_table).where(_c.state == "undone").values(state="discarded")
+_put = insert(edit_table)
+_mark = update(edit_table).where(_c.id == bindparam("entry")).values(state=bindparam("becomes"))
+_newest = (
+    select(_c.id, _c.step, _c.edit_group).where(_c.kind == "do", _c.state == "done").order_by(_c.id.desc()).limit(1)
+)
+_last_done = select(func.max(_c.step)).where(_c.state == "done")
+_next_undone = select(func.min(_c.step)).where(_c.state == "undone")
+_of_step = select(_c.id, _c.title, _c.changes).where(_c.step == bindparam("of"), _c.state == bindparam("state"))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def record_edit(connection: Connection, edit: Edit, actor: str, group: str) -> Edit:
+    """Apply an edit and put it into the log; what could have been redone is discarded.
+
+    Edits of one group that follow each other are one undo step.
+
+    Returns:
+        The edit's inverse.
+
+    Raises:
+        EditConflict: a ``before`` is not what the dataset holds.
+    """
+    apply_changes(connection, edit.changes)
+    connection.execute(_discard)
+    step = None
+    if group:
+        newest = connection.execute(_newest).first()
+        step = newest.step if newest and newest.edit_group == group else None
+    values = {
+        "kind": "do",
+        "state": "done",
+        "title": edit.title,
+        "actor": actor,
+        "edit_group": group,
+        "at": _now(),
+        "num_changes": len(edit.changes),
+        "changes": encode_changes(edit.changes),
+        "step": step or 0,
+    }
+    entry = connection.execute(_put, values).inserted_primary_key
+    assert entry is not None
+    if step is None:
+        connection.execute(update(edit_table).where(_c.id == entry[0]).values(step=entry[0]))
+    return edit.inverse()
+
+
+def undo_step(connection: Connection) -> Edit | None:
+    """Take the newest step back.  Returns what was applied, None when there is nothing to undo."""
+    step = connection.execute(_last_done).scalar()
+    return None if step is None else _turn(connection, step, "undo")
+
+
+def redo_step(connection: Connection) -> Edit | None:
+    """Apply the oldest undone step again.  Returns what was applied, None when there is nothing to redo."""
+    step = connection.execute(_next_undone).scalar()
+    return None if step is None else _turn(connection, step, "redo")
+
+
+def _turn(connection: Connection, step: int, kind: str) -> Edit:
+    was, becomes = ("done", "undone") if kind == "undo" else ("undone", "done")
+    query = _of_step.order_by(_c.id.desc() if kind == "undo" else _c.id)
+    entries = connection.execute(query, {"of": step, "state": was}).all()
+    applied: list[Change] = []
+    for entry in entries:
+        stored = Edit(entry.title, decode_changes(entry.changes))
+        changes = stored.inverse().changes if kind == "undo" else stored.changes
+        apply_changes(connection, changes)
+        applied += changes
+        connection.execute(_mark, {"entry": entry.id, "becomes": becomes})
+        line = {"kind": kind, "of_id": entry.id, "step": step, "state": "note", "title": entry.title, "at": _now()}
+        connection.execute(_put, line)
+    return Edit(entries[0].title, tuple(applied))
+
+
+def go_to_step(connection: Connection, history_id: int) -> Edit | None:
+    """Undo or redo until the step ``history_id`` is the newest that is done; 0 undoes everything.
+
+    Returns what was applied, in one piece, or None when the dataset stands there already.
+    """
+    applied: list[Change] = []
+    title = ""
+    while (step := connection.execute(_last_done).scalar()) is not None and step > history_id:
+        turned = _turn(connection, step, "undo")
+        title, applied = turned.title, applied + list(turned.changes)
+    while (step := connection.execute(_next_undone).scalar()) is not None and step <= history_id:
+        turned = _turn(connection, step, "redo")
+        title, applied = turned.title, applied + list(turned.changes)
+    return Edit(title, tuple(applied)) if applied else None
+
+
+def read_history(connection: Connection, limit: int) -> list[HistoryEntry]:
+    """The newest undo steps that are done or can be redone, newest first."""
+    steps = (
+        select(_c.step).where(_c.state.in_(("done", "undone"))).distinct().order_by(_c.step.desc()).limit(limit)
+    ).scalar_subquery()
+    query = (
+        select(_c.step, _c.title, _c.at, _c.actor, _c.state, _c.num_changes)
+        .where(_c.kind == "do", _c.state.in_(("done", "undone")), _c.step.in_(steps))
+        .order_by(_c.step.desc(), _c.id)
+    )
+    history = []
+    for step, lines in groupby(connection.execute(query).all(), key=lambda line: line.step):
+        entries = list(lines)
+        first = entries[0]
+        num_changes = sum(entry.num_changes for entry in entries)
+        history.append(HistoryEntry(step, first.title, first.at, first.actor, first.state == "undone", num_changes))
+    return history

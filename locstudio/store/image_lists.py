@@ -1,0 +1,67 @@
+"""Whole lists of images: their identities, their number, their facets."""
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, func, select
+
+from locstudio.domain.regions import Origin, Problem, Review
+from locstudio.store import schema
+from locstudio.store.filters import Facets, ImageFilter, conditions, order_columns, state_bits
+
+_image = schema.image.c
+
+
+def ids_of(connection: Connection, wanted: ImageFilter) -> NDArray[np.int64]:
+    """Identities of all images of a filter, in its order."""
+    inner = select(_image.id).where(*conditions(wanted)).order_by(*order_columns(wanted)).subquery()
+    # One long text instead of a million row objects: five times faster through Python.
+    joined = connection.execute(select(func.group_concat(inner.c.id, ","))).scalar()
+    if not joined:
+        return np.empty(0, np.int64)
+    return np.fromstring(joined, np.int64, sep=",")
+
+
+def count_of(connection: Connection, wanted: ImageFilter) -> int:
+    """How many images meet a filter."""
+    return int(
+        connection.execute(select(func.count()).select_from(schema.image).where(*conditions(wanted))).scalar_one()
+    )
+
+
+def facets_of(connection: Connection, wanted: ImageFilter) -> Facets:
+    """Count the images of a filter by everything that the chips show."""
+    states = (_image.region_states, _image.problem, _image.is_verified, _image.split)
+    query = select(*states, func.count()).where(*conditions(wanted)).group_by(*states)
+    rows = connection.execute(query).all()
+    bits = [(int(row[0]), int(row[4])) for row in rows]
+
+    def count_with(mask: int) -> int:
+        return sum(count for states, count in bits if states & mask)
+
+    problems = dict.fromkeys(Problem, 0)
+    splits: dict[str, int] = {}
+    for _, problem, _, split, count in rows:
+        problems[Problem(problem)] += count
+        splits[split] = splits.get(split, 0) + count
+    return Facets(
+        num_images=sum(count for _, count in bits),
+        num_without_regions=sum(count for states, count in bits if states == 0),
+        num_verified=sum(row[4] for row in rows if row[2]),
+        reviews={review: count_with(state_bits(frozenset({review}), frozenset())) for review in Review},
+        origins={origin: count_with(state_bits(frozenset(), frozenset({origin}))) for origin in Origin},
+        classes=_class_counts(connection, wanted),
+        problems=problems,
+        splits=splits,
+    )
+
+
+def _class_counts(connection: Connection, wanted: ImageFilter) -> dict[int, int]:
+    region = schema.region.c
+    query = (
+        select(region.class_id, func.count(region.image_id.distinct()))
+        .where(region.class_id.is_not(None))
+        .group_by(region.class_id)
+    )
+    if found := conditions(wanted):
+        query = query.where(region.image_id.in_(select(_image.id).where(*found)))
+    return {int(row[0]): int(row[1]) for row in connection.execute(query)}

@@ -1,0 +1,63 @@
+"""A new, empty dataset file, complete when it has its name."""
+
+import os
+import secrets
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+
+from locstudio import __version__
+from locstudio.domain.errors import StorageFailed
+from locstudio.store.connections import make_engine
+from locstudio.store.schema import APPLICATION_ID, HEAD_REVISION, SCHEMA_VERSION, metadata
+from locstudio.store.settings import write_setting
+from locstudio.store.sqlite_library import journal_mode
+from locstudio.store.words import create_word_indexes
+
+
+def make_dataset(path: Path) -> None:
+    """Make an empty dataset.
+
+    Raises:
+        StorageFailed: the file is there already.
+    """
+    if path.exists():
+        raise StorageFailed(f"{path} is there already.")
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
+    partial.touch()
+    try:
+        engine = make_engine(partial, "write")
+        try:
+            with engine.begin() as connection:
+                fill_schema(connection)
+                create_word_indexes(connection)
+            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql(f"PRAGMA journal_mode={journal_mode()}")
+        finally:
+            engine.dispose()
+        os.replace(partial, path)
+        sync_folder(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def fill_schema(connection: Connection) -> None:
+    """All tables of the newest schema, with the marks that tell the file from others."""
+    connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
+    connection.exec_driver_sql(f"PRAGMA user_version={SCHEMA_VERSION}")
+    metadata.create_all(connection)
+    connection.exec_driver_sql(
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+        "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+    )
+    connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": HEAD_REVISION})
+    write_setting(connection, "written_by", __version__)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside the folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

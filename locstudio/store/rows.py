@@ -1,0 +1,175 @@
+"""Rows of the tables as values of the domain, and back.
+
+A row is a tuple in the order of ``*_COLUMNS``.  Paths are bytes to the file system: a byte that is no UTF-8 is a lone
+surrogate in Python and ``\\x1a`` with two hexadecimal digits in the database.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Column
+
+from locstudio.domain.errors import StorageFailed
+from locstudio.domain.geometry import UnitBox
+from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Problem, Region, Review
+from locstudio.store.schema import caption, image, label_class, region
+
+Row = tuple[Any, ...]
+T = TypeVar("T")
+
+IMAGE_COLUMNS: tuple[Column[Any], ...] = tuple(c for c in image.c if c.name != "region_states")
+REGION_COLUMNS: tuple[Column[Any], ...] = tuple(region.c)
+CLASS_COLUMNS: tuple[Column[Any], ...] = tuple(label_class.c)
+CAPTION_COLUMNS: tuple[Column[Any], ...] = tuple(caption.c)
+
+_ESCAPE = re.compile("[\x1a\ud800-\udfff]")
+_ESCAPED = re.compile("\x1a([0-9a-f]{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRoot:
+    """A folder of images.  ``path`` is absolute."""
+
+    id: int
+    path: str
+
+
+def stored_path(path: str) -> str:
+    """A path as the database can hold it.
+
+    Raises:
+        ValueError: the path has a character that no file system gives (a surrogate that stands for no byte, or NUL).
+    """
+    if "\x00" in path:
+        raise ValueError(f"a path cannot hold NUL: {path!r}")
+    return path if path.isprintable() else _ESCAPE.sub(_escape, path)
+
+
+def _escape(match: "re.Match[str]") -> str:
+    code = ord(match.group())
+    if code == 0x1A:
+        return "\x1a1a"
+    if not 0xDC80 <= code <= 0xDCFF:
+        raise ValueError(f"a path cannot hold the character {match.group()!r}")
+    return f"\x1a{code - 0xDC00:02x}"
+
+
+def path_of(stored: str) -> str:
+    """The path that ``stored_path`` has stored."""
+    if "\x1a" not in stored:
+        return stored
+    return _ESCAPED.sub(lambda m: "\x1a" if m[1] == "1a" else chr(0xDC00 + int(m[1], 16)), stored)
+
+
+def image_of(row: Sequence[Any]) -> Image:
+    """An image from its row."""
+    (key, root, path, width, height, sha, size, mtime, form, problem, note, verified, split) = row
+    return Image(
+        key, root, path_of(path), width, height, sha, size, mtime, form, Problem(problem), note, bool(verified), split
+    )
+
+
+def image_row(value: Image) -> Row:
+    """An image's row."""
+    return (
+        int(value.id),
+        int(value.root_id),
+        stored_path(value.path),
+        int(value.width),
+        int(value.height),
+        value.sha256,
+        int(value.size_bytes),
+        int(value.mtime_ns),
+        value.format,
+        str(value.problem),
+        value.note,
+        bool(value.is_verified),
+        value.split,
+    )
+
+
+def region_of(row: Sequence[Any]) -> Region:
+    """A region from its row."""
+    (key, image_id, x0, y0, x1, y1, phrase, class_id, review, origin, score, source, external) = row[:13]
+    (caption_id, start, end, mask, crowd, locked) = row[13:]
+    return Region(
+        key,
+        image_id,
+        UnitBox(x0, y0, x1, y1),
+        phrase,
+        class_id,
+        Review(review),
+        Origin(origin),
+        score,
+        source,
+        external,
+        caption_id,
+        None if start is None else (start, end),
+        mask,
+        bool(crowd),
+        bool(locked),
+    )
+
+
+def region_row(value: Region) -> Row:
+    """A region's row; numbers of NumPy become Python's."""
+    box, span = value.box, value.caption_span or (None, None)
+    return (
+        int(value.id),
+        int(value.image_id),
+        float(box.x0),
+        float(box.y0),
+        float(box.x1),
+        float(box.y1),
+        value.phrase,
+        None if value.class_id is None else int(value.class_id),
+        str(value.review),
+        str(value.origin),
+        None if value.score is None else float(value.score),
+        value.source,
+        value.external_id,
+        None if value.caption_id is None else int(value.caption_id),
+        span[0],
+        span[1],
+        value.mask,
+        bool(value.is_crowd),
+        bool(value.is_locked),
+    )
+
+
+def class_of(row: Sequence[Any]) -> LabelClass:
+    """A class from its row."""
+    (key, name, color, retired, superclass_id, external) = row
+    return LabelClass(key, name, color, bool(retired), superclass_id, external)
+
+
+def class_row(value: LabelClass) -> Row:
+    """A class's row."""
+    return value.id, value.name, value.color, bool(value.is_retired), value.superclass_id, value.external_id
+
+
+def caption_of(row: Sequence[Any]) -> Caption:
+    """A caption from its row."""
+    (key, image_id, text, origin, source, external) = row
+    return Caption(key, image_id, text, Origin(origin), source, external)
+
+
+def caption_row(value: Caption) -> Row:
+    """A caption's row."""
+    return value.id, value.image_id, value.text, str(value.origin), value.source, value.external_id
+
+
+def values_of(make: Callable[[Sequence[Any]], T], rows: Sequence[Sequence[Any]]) -> list[T]:
+    """Values from rows as SQLite gave them.
+
+    Raises:
+        StorageFailed: a row holds what no version of LocStudio writes, so the file is damaged.
+    """
+    try:
+        return [make(row) for row in rows]
+    except (ValueError, TypeError) as error:
+        raise StorageFailed(
+            f"The dataset is damaged: a row cannot be read ({error}). Restore one of the project's backups."
+        ) from error
