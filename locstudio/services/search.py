@@ -1,0 +1,351 @@
+"""Searching the collection by vectors: nearest regions, ranked phrases, and an index that follows every edit.
+
+A vector comes from the engine (a box, words, a picture) or from the index (a region that is there).
+"""
+
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from locstudio.domain.edits import Edit, ImageChange, RegionChange
+from locstudio.domain.geometry import BoxArray, UnitBox, iou_matrix
+from locstudio.domain.regions import Region
+from locstudio.index.region_index import IndexHits, RegionIndex
+from locstudio.index.rows import PROPOSAL, REGION, IndexRows
+from locstudio.index.vocabulary import Vocabulary
+from locstudio.jobs.checkpoint_folder import checkpoint_info
+from locstudio.store.dataset import Dataset
+from locstudio.store.filters import ImageFilter
+from locstudio.store.project import Project
+
+SAME_PLACE_IOU = 0.6
+CUT_DEVIATIONS = 3.0
+_NUM_BINS = 48
+_PAGE = 5_000
+_Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A place that resembles the query.  ``region_id`` is None for a proposal; ``score`` is a cosine."""
+
+    image_id: int
+    region_id: int | None
+    box: UnitBox
+    score: float
+    phrase: str
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How the collection scores against the query: ``len(edges) == len(counts) + 1``.  A sample, of a large one."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Hits, best first, and where to cut them.
+
+    ``cut`` is a cosine that stands out from what this query scores against the collection at large: the median plus
+    three robust deviations.  It may lie above every hit, when nothing resembles the query.
+    """
+
+    hits: tuple[Hit, ...]
+    cut: float
+    histogram: Histogram
+    seconds: float
+
+    @property
+    def num_above_cut(self) -> int:
+        """How many hits reach the cut."""
+        return sum(hit.score >= self.cut for hit in self.hits)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Words to look for, and words whose regions are not wanted."""
+
+    positive: str
+    negatives: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """What an index lacks after an edit: regions whose boxes must be embedded, and phrases that have no vector.
+
+    ``removed`` are the regions whose old vectors have been taken out.
+    """
+
+    regions: tuple[Region, ...]
+    removed: tuple[int, ...]
+    phrases: tuple[str, ...]
+
+
+def parse_query(text: str) -> Query:
+    """Split "a red car -truck -'traffic light'" into its wanted and unwanted words.
+
+    A minus counts at the start of a word only, so "t-shirt" is one word; quotes hold words together.
+    """
+    positive: list[str] = []
+    negatives: list[str] = []
+    for sign, double, single, plain in re.findall(r"(?<!\S)(-?)(?:\"([^\"]*)\"|'([^']*)'|(\S+))", text):
+        words = " ".join((double or single or plain).split())
+        if words and words != "-":
+            (negatives if sign else positive).append(words)
+    return Query(" ".join(positive), tuple(negatives))
+
+
+def combine(weighted: Iterable[tuple[ArrayLike, float]]) -> _Vector:
+    """One direction out of several vectors with weights; each vector counts as if its length were one.
+
+    Raises:
+        ValueError: there is none, one is zero, or they cancel each other out.
+    """
+    total: NDArray[np.float64] | None = None
+    for vector, weight in weighted:
+        values = np.asarray(vector, np.float64)
+        length = float(np.linalg.norm(values))
+        if not np.isfinite(length) or length == 0:
+            raise ValueError("a vector of a query must be finite and not zero")
+        total = weight * values / length + (0 if total is None else total)
+    length = 0.0 if total is None else float(np.linalg.norm(total))
+    if total is None or length < 1e-6:
+        raise ValueError("the parts of the query cancel each other out")
+    return (total / length).astype(np.float32)
+
+
+class SearchService:
+    """Search over one index and its vocabulary.  May be used from any thread."""
+
+    def __init__(self, dataset: Dataset, index: RegionIndex, vocabulary: Vocabulary) -> None:
+        self._dataset = dataset
+        self.index = index
+        self.vocabulary = vocabulary
+
+    @classmethod
+    def open(cls, project: Project, dataset: Dataset, checkpoint: Path) -> "SearchService":
+        """Search over the project's index, for queries of this checkpoint.
+
+        Raises:
+            CheckpointMismatch: the index was made by another checkpoint.
+            StaleIndex: there is no index yet, or it is damaged.
+        """
+        checkpoint_id = checkpoint_info(checkpoint).id
+        index = RegionIndex.open(project.index, checkpoint_id)
+        return cls(dataset, index, Vocabulary.open(project.index, checkpoint_id))
+
+    def hits_for(
+        self,
+        vector_D: ArrayLike,
+        *,
+        negatives: Sequence[ArrayLike] = (),
+        top: int = 60,
+        exclude_region: int | None = None,
+        exclude_place: tuple[int, UnitBox] | None = None,
+        wanted: ImageFilter | None = None,
+    ) -> SearchResult:
+        """The places of the collection that resemble a vector.
+
+        Places that resemble a negative more than the vector are left out.  A proposal yields to the region it overlaps
+        and to a better proposal of the same place.
+
+        Args:
+            vector_D: A box, words, a picture, or a combination of them.
+            negatives: Directions that are not wanted.
+            top: How many hits at most.
+            exclude_region: A region that is the query itself; what overlaps it is left out as well.
+            exclude_place: The same for a free box in an image.
+            wanted: Only images that pass this filter.
+
+        Raises:
+            ValueError: a vector is zero, not finite, or of another width than the index.
+        """
+        started = time.perf_counter()
+        allow = None if wanted is None else self.index.mask_of_images(self._dataset.image_ids(wanted))
+        background = self.index.background(vector_D)
+        centre, deviation = _robust(background)
+        found = self.index.search(vector_D, 4 * top + 64, allow=allow)
+        rows = self._places(found, vector_D, allow)
+        for negative in negatives:
+            rows = self._without(rows, negative, centre, deviation)
+        described = self.index.describe(rows.rows)
+        is_query = self._is_excluded(described, exclude_region, exclude_place)
+        keep = np.flatnonzero(~is_query)[:top]
+        hits = self._hits(self.index.describe(rows.rows[keep]), rows.scores[keep])
+        histogram = _histogram(np.concatenate([background, rows.scores[keep]]))
+        return SearchResult(hits, centre + CUT_DEVIATIONS * deviation, histogram, time.perf_counter() - started)
+
+    def phrases_for(
+        self, vector_D: ArrayLike, top: int = 8, *, negatives: Sequence[ArrayLike] = ()
+    ) -> list[tuple[str, float]]:
+        """The collection's own phrases that fit a vector best, with their cosines."""
+        return self.vocabulary.nearest(vector_D, top, negatives=negatives)
+
+    def region_vector(self, region_id: int) -> _Vector | None:
+        """The embedding of a region, for "more like this"; None while it has not been embedded."""
+        return self.index.vector_of_region(region_id)
+
+    def on_edit(self, edit: Edit) -> Follow:
+        """Take the vectors that an applied edit made wrong out of the index, and say what must be embedded instead.
+
+        Raises:
+            StorageFailed: the index cannot be written.
+        """
+        to_embed: dict[int, Region | None] = {}
+        for change in edit.changes:
+            if isinstance(change, RegionChange):
+                if change.after is None and change.before is not None:
+                    to_embed[change.before.id] = None
+                elif change.after is not None and _is_moved(change.before, change.after):
+                    to_embed[change.after.id] = change.after
+            elif isinstance(change, ImageChange) and change.before.sha256 != change.after.sha256:
+                self.index.drop_image(change.after.id)
+                to_embed.update((region.id, region) for region in self._dataset.regions_of(change.after.id))
+        removed = [region_id for region_id in to_embed if self.index.row_of_region(region_id) is not None]
+        self.index.remove_regions(removed)
+        changed = [change.after for change in edit.changes if isinstance(change, RegionChange)]
+        phrases = self.vocabulary.missing(region.phrase for region in changed if region and region.phrase)
+        return Follow(tuple(region for region in to_embed.values() if region), tuple(removed), tuple(phrases))
+
+    def put_regions(self, regions: Sequence[Region], vectors_RD: ArrayLike) -> None:
+        """Let regions be found by their new vectors.
+
+        Raises:
+            StorageFailed: the index cannot be written.
+        """
+        self.index.put_regions(
+            [region.id for region in regions],
+            [region.image_id for region in regions],
+            [region.box.as_tuple() for region in regions],
+            vectors_RD,
+        )
+
+    def reconcile(self) -> Follow:
+        """Compare the whole index with the dataset, after a crash between an edit and its embedding, or an import.
+
+        Raises:
+            StorageFailed: the index cannot be written.
+        """
+        unseen = set(self.index.region_ids().tolist())
+        to_embed: list[Region] = []
+        phrases: dict[str, None] = {}
+        page = self._dataset.region_page(0, _PAGE)
+        while page:
+            unseen.difference_update(region.id for region in page)
+            to_embed.extend(self._outdated(page))
+            phrases.update(dict.fromkeys(self.vocabulary.missing(region.phrase for region in page if region.phrase)))
+            page = self._dataset.region_page(page[-1].id, _PAGE)
+        removed = sorted(unseen | {region.id for region in to_embed if self.index.row_of_region(region.id) is not None})
+        self.index.remove_regions(removed)
+        return Follow(tuple(to_embed), tuple(removed), tuple(phrases))
+
+    def _outdated(self, regions: Sequence[Region]) -> list[Region]:
+        rows = [self.index.row_of_region(region.id) for region in regions]
+        known = [(region, row) for region, row in zip(regions, rows, strict=True) if row is not None]
+        stored = self.index.describe(np.array([row for _, row in known], np.int64))
+        missing = [region for region, row in zip(regions, rows, strict=True) if row is None]
+        for (region, _), box, image_id in zip(known, stored.boxes, stored.image_ids, strict=True):
+            if image_id != region.image_id or np.abs(box - np.array(region.box.as_tuple())).max() > 1e-6:
+                missing.append(region)
+        return missing
+
+    def _places(self, found: IndexHits, vector_D: ArrayLike, allow: NDArray[np.bool_] | None) -> IndexHits:
+        """The hits with every proposal that overlaps a region replaced by it, and each place of an image once."""
+        described = self.index.describe(found.rows)
+        keep: list[int] = []
+        for image_id in dict.fromkeys(described.image_ids.tolist()):
+            rows = np.flatnonzero(described.image_ids == image_id)
+            here = self.index.rows_of_image(image_id)
+            is_region = here.kinds == REGION
+            keep += _settled(described, rows, here.rows[is_region], here.boxes[is_region])
+        rows = np.array(keep, np.int64)
+        if allow is not None:
+            rows = rows[rows < len(allow)]
+            rows = rows[allow[rows]]
+        scores = self.index.scores_of(rows, vector_D)
+        order = np.argsort(-scores, kind="stable")
+        return IndexHits(rows[order], scores[order])
+
+    def _without(self, hits: IndexHits, negative_D: ArrayLike, centre: float, deviation: float) -> IndexHits:
+        """Leave out what stands out more for the negative than for the query, each against its own background."""
+        other_centre, other_deviation = _robust(self.index.background(negative_D))
+        against = (self.index.scores_of(hits.rows, negative_D) - other_centre) / other_deviation
+        keep = (hits.scores - centre) / deviation > against
+        return IndexHits(hits.rows[keep], hits.scores[keep])
+
+    def _is_excluded(
+        self, rows: IndexRows, region_id: int | None, place: tuple[int, UnitBox] | None
+    ) -> NDArray[np.bool_]:
+        row = None if region_id is None else self.index.row_of_region(region_id)
+        excluded = np.zeros(len(rows), bool)
+        if row is not None:
+            own = self.index.describe(np.array([row]))
+            excluded |= _overlaps(rows, int(own.image_ids[0]), own.boxes)
+        if place is not None:
+            excluded |= _overlaps(rows, place[0], np.array([place[1].as_tuple()], np.float32))
+        return excluded
+
+    def _hits(self, rows: IndexRows, scores: NDArray[np.float32]) -> tuple[Hit, ...]:
+        ids = rows.region_ids[rows.kinds == REGION].tolist()
+        regions = {region.id: region for region in self._dataset.regions(ids)}
+        names = {entry.id: entry.name for entry in self._dataset.classes()} if regions else {}
+        hits = []
+        for position, score in enumerate(scores.tolist()):
+            region = regions.get(int(rows.region_ids[position]))
+            if rows.kinds[position] == REGION and region is None:
+                continue  # deleted in this moment; the index follows
+            phrase = "" if region is None else region.phrase or names.get(region.class_id or 0, "")
+            box = UnitBox(*rows.boxes[position].tolist())
+            hits.append(Hit(int(rows.image_ids[position]), region.id if region else None, box, score, phrase))
+        return tuple(hits)
+
+
+def _settled(
+    found: IndexRows, rows: NDArray[np.int64], region_rows: NDArray[np.int64], region_boxes: BoxArray
+) -> list[int]:
+    """Index rows of one image that stay: its regions, and proposals of places that nothing better has taken."""
+    kept: dict[int, None] = {}
+    boxes: list[NDArray[np.float32]] = []
+    for row in rows.tolist():
+        box = found.boxes[row : row + 1]
+        if found.kinds[row] == PROPOSAL:
+            over = iou_matrix(box, region_boxes)[0] if len(region_boxes) else np.empty(0)
+            if over.size and over.max() > SAME_PLACE_IOU:
+                kept[int(region_rows[over.argmax()])] = None
+                continue
+            if boxes and iou_matrix(box, np.concatenate(boxes)).max() > SAME_PLACE_IOU:
+                continue
+            boxes.append(box)
+        kept[int(found.rows[row])] = None
+    return list(kept)
+
+
+def _overlaps(rows: IndexRows, image_id: int, box_14: BoxArray) -> NDArray[np.bool_]:
+    same: NDArray[np.bool_] = (rows.image_ids == image_id) & (iou_matrix(rows.boxes, box_14)[:, 0] > SAME_PLACE_IOU)
+    return same
+
+
+def _is_moved(before: Region | None, after: Region) -> bool:
+    return before is None or before.box != after.box or before.image_id != after.image_id
+
+
+def _robust(scores: NDArray[np.float32]) -> tuple[float, float]:
+    """Median, and the deviation of a normal distribution of the same spread; many true hits move neither."""
+    if not len(scores):
+        return 0.0, 1.0
+    centre = float(np.median(scores))
+    return centre, max(1.4826 * float(np.median(np.abs(scores - centre))), 1e-6)
+
+
+def _histogram(scores: NDArray[np.float32]) -> Histogram:
+    if not len(scores):
+        return Histogram((0.0, 1.0), (0,))
+    counts, edges = np.histogram(scores, _NUM_BINS)
+    return Histogram(tuple(edges.tolist()), tuple(counts.tolist()))
