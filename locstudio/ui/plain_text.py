@@ -5,23 +5,13 @@ import html
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QWidget
 
+from locstudio.domain.text import shown
 
-def shown(text: str) -> str:
-    """A name or a phrase as one line that every painter can draw.
-
-    Bytes that are no UTF-8 (surrogate-escaped by the file system) and control characters become visible signs.
-    """
-    whole = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else _sign(c) for c in whole)
-
-
-def _sign(character: str) -> str:
-    code = ord(character)
-    return chr(0x2400 + code) if code < 0x20 else "\N{REPLACEMENT CHARACTER}"
+__all__ = ["action_text", "label", "shown", "tip"]
 
 
 def tip(text: str) -> str:
-    """The same for a tool tip, which would otherwise guess whether it is markup."""
+    """Foreign text for a tool tip, which would otherwise guess whether it is markup."""
     return f"<span>{html.escape(shown(text))}</span>"
 
 

@@ -16,7 +16,7 @@ from locstudio.ui.gallery.picture_loader import PictureLoader
 
 def tile(key) -> QImage:
     picture = QImage(256, 192, QImage.Format.Format_RGB32)
-    picture.fill(QColor.fromHsv(key[0] * 37 % 360, 120, 200))
+    picture.fill(QColor.fromHsv(key * 37 % 360, 120, 200))
     return picture
 
 

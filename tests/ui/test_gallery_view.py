@@ -8,7 +8,6 @@ from PySide6.QtWidgets import QAbstractItemView
 
 from locstudio.domain.errors import BadInput
 from locstudio.domain.regions import Image, Problem
-from locstudio.ui.gallery.gallery_delegate import thumbnail_key
 from locstudio.ui.gallery.gallery_model import PAGE, GalleryItem, GalleryModel
 from locstudio.ui.gallery.gallery_view import GalleryView
 from locstudio.ui.gallery.picture_loader import PictureLoader
@@ -22,7 +21,7 @@ def image(image_id: int, **fields) -> Image:
 
 def tile(key) -> QImage:
     picture = QImage(256, 192, QImage.Format.Format_RGB32)
-    picture.fill(QColor.fromHsv(key[0] * 37 % 360, 120, 200))
+    picture.fill(QColor.fromHsv(key * 37 % 360, 120, 200))
     return picture
 
 
@@ -175,7 +174,7 @@ def test_that_a_missing_image_is_a_tile_with_its_reason(qtbot):
     qtbot.addWidget(view)
     view.resize(300, 300)
     view.show()
-    qtbot.waitUntil(lambda: loader.failure(thumbnail_key(item)) == "The file is missing.")
+    qtbot.waitUntil(lambda: loader.failure(1) == "The file is missing.")
     assert "<b>" not in model.index(0).data(Qt.ItemDataRole.ToolTipRole)
     assert model.index(0).data(Qt.ItemDataRole.DisplayRole) == "<b>gone.jpg"
     view.grab()

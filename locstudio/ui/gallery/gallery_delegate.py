@@ -17,13 +17,6 @@ CAPTION_HEIGHT = 20
 _MAX_SCALED = 600
 _INSET = 4
 
-ThumbnailKey = tuple[int, int]
-
-
-def thumbnail_key(item: GalleryItem) -> ThumbnailKey:
-    """What a thumbnail is kept under: the image and the moment its file was last written."""
-    return item.image.id, item.image.mtime_ns
-
 
 class GalleryDelegate(QStyledItemDelegate):
     """Light on purpose: one picture, two short texts and at most one sign a tile."""
@@ -31,7 +24,7 @@ class GalleryDelegate(QStyledItemDelegate):
     def __init__(self, loader: PictureLoader, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._loader = loader
-        self._scaled: OrderedDict[tuple[ThumbnailKey, int, int], QPixmap] = OrderedDict()
+        self._scaled: OrderedDict[tuple[int, int], QPixmap] = OrderedDict()
         self._signs: dict[tuple[str, str], QPixmap] = {}
 
     def forget(self) -> None:
@@ -63,7 +56,7 @@ class GalleryDelegate(QStyledItemDelegate):
 
     def _paint_picture(self, painter: QPainter, area: QRect, item: GalleryItem) -> None:
         look = theme.current()
-        key = thumbnail_key(item)
+        key = item.image.id
         ratio = painter.device().devicePixelRatioF()
         found = self._loader.picture(key)
         if found is None:
@@ -72,15 +65,15 @@ class GalleryDelegate(QStyledItemDelegate):
             if failure or item.image.problem in (Problem.MISSING, Problem.UNREADABLE, Problem.TOO_LARGE):
                 self._paint_absence(painter, area, item.image.problem or Problem.UNREADABLE)
             return
-        scaled = self._scaled_to(key, found, round(area.width() * ratio))
+        scaled = self._scaled_to(found, round(area.width() * ratio))
         scaled.setDevicePixelRatio(ratio)
         size = scaled.deviceIndependentSize()
         left = area.left() + (area.width() - size.width()) / 2
         top = area.top() + (area.height() - size.height()) / 2
         painter.drawPixmap(QPointF(left, top), scaled)
 
-    def _scaled_to(self, key: ThumbnailKey, picture: QPixmap, side: int) -> QPixmap:
-        scaled_key = (key, side, picture.cacheKey())
+    def _scaled_to(self, picture: QPixmap, side: int) -> QPixmap:
+        scaled_key = (side, picture.cacheKey())
         kept = self._scaled.get(scaled_key)
         if kept is None:
             kept = picture.scaled(

@@ -5,7 +5,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractItemView, QWidget
 
 from locstudio.ui import theme
-from locstudio.ui.gallery.gallery_delegate import CAPTION_HEIGHT, GalleryDelegate, thumbnail_key
+from locstudio.ui.gallery.gallery_delegate import CAPTION_HEIGHT, GalleryDelegate
 from locstudio.ui.gallery.gallery_model import GalleryModel
 from locstudio.ui.gallery.picture_loader import PictureLoader
 from locstudio.ui.gallery.uniform_grid import AnyIndex, UniformGrid
@@ -89,8 +89,7 @@ class GalleryView(UniformGrid):
         if last < first:
             return
         self._model.want_rows(first, last)
-        items = (self._model.item(row) for row in range(first, last + 1))
-        self._loader.keep_only(thumbnail_key(item) for item in items if item is not None)
+        self._loader.keep_only(self._model.ids[first : last + 1].tolist())
 
     def _on_model_reset(self) -> None:
         self._shown_rows = (-1, -1)
