@@ -217,7 +217,7 @@ class Overlay:
         color: QColor,
         review: Review,
         is_few: bool,
-        is_selected: bool = False,
+        is_chosen: bool = False,
     ) -> None:
         painter.setBrush(Qt.BrushStyle.NoBrush)
         if is_few and not is_chosen:
