@@ -46,15 +46,16 @@ class GalleryDelegate(QStyledItemDelegate):
         if item is None:
             painter.fillRect(picture, QColor(look.raised))
             return
-        self._paint_picture(painter, picture, item)
+        shown_area = self._paint_picture(painter, picture, item)
         self._paint_caption(painter, rect, item)
-        self._paint_sign(painter, picture, item)
+        self._paint_sign(painter, shown_area, item)
         if option.state & QStyle.StateFlag.State_HasFocus:
             painter.setPen(QPen(QColor(look.accent), 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(rect.adjusted(1, 1, -1, -1))
 
-    def _paint_picture(self, painter: QPainter, area: QRect, item: GalleryItem) -> None:
+    def _paint_picture(self, painter: QPainter, area: QRect, item: GalleryItem) -> QRect:
+        """Paint the thumbnail, or why there is none; returns the part of the area that it covers."""
         look = theme.current()
         key = item.image.id
         ratio = painter.device().devicePixelRatioF()
@@ -64,13 +65,14 @@ class GalleryDelegate(QStyledItemDelegate):
             painter.fillRect(area, QColor(look.raised))
             if failure or item.image.problem in (Problem.MISSING, Problem.UNREADABLE, Problem.TOO_LARGE):
                 self._paint_absence(painter, area, item.image.problem or Problem.UNREADABLE)
-            return
+            return area
         scaled = self._scaled_to(found, round(area.width() * ratio))
         scaled.setDevicePixelRatio(ratio)
         size = scaled.deviceIndependentSize()
         left = area.left() + (area.width() - size.width()) / 2
         top = area.top() + (area.height() - size.height()) / 2
         painter.drawPixmap(QPointF(left, top), scaled)
+        return QRectF(left, top, size.width(), size.height()).toRect()
 
     def _scaled_to(self, picture: QPixmap, side: int) -> QPixmap:
         scaled_key = (side, picture.cacheKey())

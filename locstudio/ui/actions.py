@@ -1,0 +1,152 @@
+"""Everything the window can be asked to do: one table of names, keys and sentences for menus, tips and the key sheet.
+
+What the canvas does with boxes is in ``canvas.commands``; the key sheet shows both.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction, QKeySequence
+
+from locstudio.ui.canvas.commands import COMMANDS, CanvasCommand, title
+from locstudio.ui.icons import drawn
+
+ELLIPSIS = "…"
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """One action.  ``keys`` are portable text, the first is shown in menus; ``sentence`` says what it does."""
+
+    name: str
+    group: str
+    text: str
+    sentence: str
+    keys: tuple[str, ...] = ()
+    icon: str = ""
+
+
+ACTIONS: tuple[ActionSpec, ...] = (
+    ActionSpec("open_project", "Project", "Open project…", "Open a project folder", ("Ctrl+O",), "folder"),
+    ActionSpec(
+        "open_folder", "Project", "Open folder of images…", "Make a project of a folder", ("Ctrl+Shift+O",), "image"
+    ),
+    ActionSpec("open_demo", "Project", "Open demo", "Open the project that comes with LocStudio"),
+    ActionSpec("add_folder", "Project", "Add images…", "Add another folder of images to this project"),
+    ActionSpec("import_coco", "Project", "Import COCO…", "Take regions and captions from a COCO file", (), "import"),
+    ActionSpec("export_coco", "Project", "Export COCO…", "Write regions and captions to a COCO file", (), "export"),
+    ActionSpec("checkpoint", "Project", "Save", "Everything is saved already; says so", ("Ctrl+S",)),
+    ActionSpec("close_project", "Project", "Close project", "Go back to the welcome page", ("Ctrl+W",)),
+    ActionSpec("quit", "Project", "Quit", "Close LocStudio; nothing is lost", ("Ctrl+Q",)),
+    ActionSpec("undo", "Edit", "Undo", "Take the last edit back, in whatever image it was", ("Ctrl+Z",), "undo"),
+    ActionSpec("redo", "Edit", "Redo", "Do it again", ("Ctrl+Shift+Z", "Ctrl+Y"), "redo"),
+    ActionSpec("next", "Go", "Next image", "Go to the next image of the gallery", ("D", "PgDown"), "next"),
+    ActionSpec("previous", "Go", "Previous image", "Go to the previous image", ("A", "PgUp"), "previous"),
+    ActionSpec("next_unreviewed", "Go", "Next unreviewed image", "Skip what is verified", ("Ctrl+Shift+D",)),
+    ActionSpec("previous_unreviewed", "Go", "Previous unreviewed image", "The same, backwards", ("Ctrl+Shift+A",)),
+    ActionSpec("verify", "Go", "Verified, and next", "Mark the image as verified and go on", ("Ctrl+Return",), "check"),
+    ActionSpec("search", "Search", "Search by words", "Type words into the search field", ("Ctrl+F",), "search"),
+    ActionSpec("more", "Search", "More like this", "Find regions like the selected one or the hit", ("M",), "more"),
+    ActionSpec("ground", "Search", "Find words in this image", "Mark where the words are", ("Ctrl+G",), "target"),
+    ActionSpec(
+        "clear_search", "Search", "Clear the search", "Forget the query and its hits", ("Ctrl+Shift+F",), "close"
+    ),
+    ActionSpec("index", "Search", "Index the collection", "Embed all regions, so that search finds them", (), "layers"),
+    ActionSpec("show_search", "View", "Search panel", "Show the search panel", ("Alt+1",)),
+    ActionSpec("show_regions", "View", "Regions panel", "Show the regions of this image", ("Alt+2",)),
+    ActionSpec("show_history", "View", "History panel", "Show what was done", ("Alt+3",), "history"),
+    ActionSpec(
+        "larger_tiles", "View", "Larger tiles", "Make the tiles of the gallery larger (Ctrl+wheel)", ("Ctrl+Alt++",)
+    ),
+    ActionSpec("smaller_tiles", "View", "Smaller tiles", "Make them smaller", ("Ctrl+Alt+-",)),
+    ActionSpec("full_screen", "View", "Full screen", "Use the whole screen", ("F11",)),
+    ActionSpec("keys", "Help", "Keys", "Show every key", ("F1", "?"), "keys"),
+    ActionSpec("about", "Help", "About LocStudio", "Version and licences"),
+)
+
+CANVAS_ICONS = {
+    CanvasCommand.SELECT: "select",
+    CanvasCommand.DRAW: "draw",
+    CanvasCommand.SEARCH: "query",
+    CanvasCommand.FIT: "fit",
+    CanvasCommand.ZOOM_IN: "zoom_in",
+    CanvasCommand.ZOOM_OUT: "zoom_out",
+    CanvasCommand.HIDE: "eye",
+    CanvasCommand.DELETE: "delete",
+}
+
+_BY_WINDOW = {CanvasCommand.VERIFY}  # the window has its own action, which also goes on
+
+
+class Actions(QObject):
+    """The actions of one window, by name."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._actions: dict[str, QAction] = {}
+        for spec in ACTIONS:
+            action = QAction(spec.text, self)
+            action.setObjectName(spec.name)
+            action.setShortcuts([QKeySequence(key) for key in spec.keys])
+            action.setToolTip(with_key(spec.text.rstrip(ELLIPSIS), spec.keys))
+            action.setStatusTip(spec.sentence)
+            if spec.icon:
+                drawn.follow(action, spec.icon)
+            self._actions[spec.name] = action
+
+    def __getitem__(self, name: str) -> QAction:
+        return self._actions[name]
+
+    def __iter__(self) -> Iterator[QAction]:
+        return iter(self._actions.values())
+
+    def set_enabled(self, is_enabled: bool, *names: str) -> None:
+        """Enable or disable several."""
+        for name in names:
+            self._actions[name].setEnabled(is_enabled)
+
+
+def canvas_action(command: CanvasCommand, run: Callable[[CanvasCommand], None], parent: QObject) -> QAction:
+    """A menu entry or tool button for what the canvas can do.  Its keys are shown, but handled by the canvas."""
+    words, keys = title(command), COMMANDS[command].keys
+    action = QAction(f"{words}\t{native(keys[0])}", parent)
+    action.setIconText(words)
+    action.setToolTip(with_key(words, keys[:1]))
+    action.triggered.connect(lambda: run(command))
+    if command in CANVAS_ICONS:
+        drawn.follow(action, CANVAS_ICONS[command])
+    return action
+
+
+def key_table() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Every key with what it does, by group: what the key sheet shows."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for spec in ACTIONS:
+        if spec.keys:
+            groups.setdefault(spec.group, []).append((_keys(spec.keys), spec.text.rstrip(ELLIPSIS)))
+    boxes = [(_keys(info.keys), title(command)) for command, info in COMMANDS.items() if command not in _BY_WINDOW]
+    groups["Boxes and canvas"] = [
+        *boxes,
+        ("1 – 9", "Class of the selected boxes, else of the next one"),
+        ("Arrows", "Move the selected box by 1 px (Shift: 10, Ctrl: resize)"),
+        ("Shift while drawing", "Draw a square"),
+        ("Alt while dragging", "Do not snap to edges"),
+        ("Wheel", "Zoom at the cursor"),
+        ("Space or middle button", "Drag the picture"),
+    ]
+    return list(groups.items())
+
+
+def with_key(text: str, keys: tuple[str, ...]) -> str:
+    """A tip: what it does, and its first key."""
+    return f"{text} ({native(keys[0])})" if keys else text
+
+
+def native(key: str) -> str:
+    """A key as this desktop writes it."""
+    return QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
+
+
+def _keys(keys: tuple[str, ...]) -> str:
+    return "  or  ".join(dict.fromkeys(native(key) for key in keys[:2]))

@@ -1,0 +1,255 @@
+"""The window: menus, the top bar, the status line, and either the welcome page or the workspace of a project."""
+
+from collections.abc import Iterable
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
+from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar, QStackedWidget
+
+from locstudio.domain.text import shown
+from locstudio.ui.actions import Actions, canvas_action
+from locstudio.ui.canvas.commands import CanvasCommand
+from locstudio.ui.icons import drawn
+from locstudio.ui.key_sheet import KeySheet
+from locstudio.ui.plain_text import action_text
+from locstudio.ui.status_line import StatusLine
+from locstudio.ui.top_bar import TopBar
+from locstudio.ui.welcome import WelcomePage
+from locstudio.ui.workspace import Workspace
+
+_NEEDS_PROJECT = (
+    "add_folder",
+    "import_coco",
+    "export_coco",
+    "checkpoint",
+    "close_project",
+    "undo",
+    "redo",
+    "next",
+    "previous",
+    "next_unreviewed",
+    "previous_unreviewed",
+    "verify",
+    "search",
+    "more",
+    "ground",
+    "clear_search",
+    "index",
+    "show_search",
+    "show_regions",
+    "show_history",
+    "larger_tiles",
+    "smaller_tiles",
+)
+_BOX_COMMANDS = (
+    CanvasCommand.EDIT,
+    CanvasCommand.DUPLICATE,
+    CanvasCommand.COPY,
+    CanvasCommand.PASTE,
+    CanvasCommand.SELECT_ALL,
+    CanvasCommand.DELETE,
+    None,
+    CanvasCommand.ACCEPT,
+    CanvasCommand.REJECT,
+    CanvasCommand.LOCK,
+)
+_VIEW_COMMANDS = (
+    CanvasCommand.FIT,
+    CanvasCommand.FIT_WIDTH,
+    CanvasCommand.ZOOM_FULL,
+    CanvasCommand.ZOOM_IN,
+    CanvasCommand.ZOOM_OUT,
+    CanvasCommand.HIDE,
+)
+_TOOL_COMMANDS = (CanvasCommand.SELECT, CanvasCommand.DRAW, CanvasCommand.SEARCH, CanvasCommand.REPEAT)
+
+
+class MainWindow(QMainWindow):
+    """Shows; decides nothing.
+
+    Signals:
+        theme_chosen: "dark", "light" or "system".
+        recent_chosen: the path of a project from the list of recent ones.
+        dropped: paths that were dropped on the window.
+        closing: the window is about to close; whoever hears it puts everything in order before it returns.
+    """
+
+    theme_chosen = Signal(str)
+    recent_chosen = Signal(str)
+    dropped = Signal(list)
+    closing = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAcceptDrops(True)
+        self.actions_by_name = Actions(self)
+        self.workspace: Workspace | None = None
+        self._recent_menu = QMenu("Recent projects", self)
+        self._theme_menu = QMenu("Theme", self)
+        menus = self._make_menus()
+        self.top = TopBar(menus, self)
+        self.setMenuWidget(self.top)
+        self.status = StatusLine(self)
+        self.setStatusBar(self.status)
+        self.welcome = WelcomePage(self)
+        self._stack = QStackedWidget(self)
+        self._stack.addWidget(self.welcome)
+        self.setCentralWidget(self._stack)
+        self.addActions(list(self.actions_by_name))
+        self.actions_by_name["keys"].triggered.connect(self.show_keys)
+        self.actions_by_name["full_screen"].triggered.connect(self._switch_full_screen)
+        self.actions_by_name["quit"].triggered.connect(self.close)
+        self.actions_by_name["search"].triggered.connect(self._focus_search)
+        self.welcome.recent_chosen.connect(self.recent_chosen)
+        self.show_welcome()
+        self.resize(1440, 900)
+
+    # what is shown ----------------------------------------------------------------------------------------------
+
+    def show_workspace(self, workspace: Workspace) -> None:
+        """Show an open project."""
+        self.show_welcome()
+        self.workspace = workspace
+        self._stack.addWidget(workspace)
+        self._stack.setCurrentWidget(workspace)
+        self.actions_by_name.set_enabled(True, *_NEEDS_PROJECT)
+        self._set_canvas_menus(True)
+        self.top.field.setEnabled(True)
+
+    def show_welcome(self) -> None:
+        """Show the first page; the workspace that was there is taken out and destroyed."""
+        if self.workspace is not None:
+            self._stack.removeWidget(self.workspace)
+            self.workspace.deleteLater()
+            self.workspace = None
+        self._stack.setCurrentWidget(self.welcome)
+        self.actions_by_name.set_enabled(False, *_NEEDS_PROJECT)
+        self._set_canvas_menus(False)
+        self.top.set_words("")
+        self.top.field.setEnabled(False)
+        self.set_title("", 0, 0, "")
+
+    def set_title(self, image: str, number: int, count: int, project: str) -> None:
+        """``name (5 / 100) - project``; the parts that are empty are left out."""
+        where = f"{shown(image)} ({number:,} / {count:,})" if image and number else shown(image)
+        self.setWindowTitle(" - ".join(part for part in (where, shown(project), "LocStudio") if part))
+
+    def set_recent(self, paths: Iterable[str]) -> None:
+        """Projects that were open before, newest first."""
+        paths = list(paths)
+        self.welcome.set_recent(paths)
+        self._recent_menu.clear()
+        for path in paths:
+            action = self._recent_menu.addAction(action_text(path))
+            action.triggered.connect(lambda _=False, chosen=path: self.recent_chosen.emit(chosen))
+        self._recent_menu.setEnabled(bool(paths))
+
+    def set_theme_choice(self, choice: str) -> None:
+        """Mark a theme in the menu."""
+        for action in self._theme_menu.actions():
+            action.setChecked(action.data() == choice)
+
+    def show_keys(self) -> None:
+        """Open the sheet of all keys."""
+        sheet = KeySheet(self)
+        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        sheet.open()
+
+    # menus ------------------------------------------------------------------------------------------------------
+
+    def _make_menus(self) -> QMenuBar:
+        bar = QMenuBar(self)
+        bar.setNativeMenuBar(False)
+        bar.setAccessibleName("Menus")
+        self._canvas_actions: list[QAction] = []
+        project = self._menu(bar, "Project", "open_project", "open_folder", "open_demo")
+        project.addMenu(self._recent_menu)
+        project.addSeparator()
+        self._add(project, "add_folder", "import_coco", "export_coco", "", "checkpoint", "close_project", "", "quit")
+        edit = self._menu(bar, "Edit", "undo", "redo", "")
+        self._add_canvas(edit, _BOX_COMMANDS)
+        self._menu(bar, "Go", "next", "previous", "", "next_unreviewed", "previous_unreviewed", "", "verify")
+        self._menu(bar, "Search", "search", "more", "ground", "clear_search", "", "index")
+        view = self._menu(bar, "View", "show_search", "show_regions", "show_history", "")
+        self._add_canvas(view, (*_TOOL_COMMANDS, None, *_VIEW_COMMANDS))
+        view.addSeparator()
+        self._add(view, "larger_tiles", "smaller_tiles", "", "full_screen")
+        self._make_theme_menu()
+        view.addMenu(self._theme_menu)
+        self._menu(bar, "Help", "keys", "about")
+        return bar
+
+    def _menu(self, bar: QMenuBar, title: str, *names: str) -> QMenu:
+        menu = bar.addMenu(title)
+        self._add(menu, *names)
+        return menu
+
+    def _add(self, menu: QMenu, *names: str) -> None:
+        for name in names:
+            if name:
+                menu.addAction(self.actions_by_name[name])
+            else:
+                menu.addSeparator()
+
+    def _add_canvas(self, menu: QMenu, commands: Iterable[CanvasCommand | None]) -> None:
+        for command in commands:
+            if command is None:
+                menu.addSeparator()
+                continue
+            action = canvas_action(command, self._run_on_canvas, self)
+            menu.addAction(action)
+            self._canvas_actions.append(action)
+
+    def _make_theme_menu(self) -> None:
+        group = QActionGroup(self)
+        for choice, text in (("dark", "Dark"), ("light", "Light"), ("system", "As the desktop")):
+            action = self._theme_menu.addAction(text)
+            action.setCheckable(True)
+            action.setData(choice)
+            group.addAction(action)
+            action.triggered.connect(lambda _=False, chosen=choice: self.theme_chosen.emit(chosen))
+        drawn.follow(self._theme_menu.menuAction(), "theme")
+
+    def _set_canvas_menus(self, is_enabled: bool) -> None:
+        for action in self._canvas_actions:
+            action.setEnabled(is_enabled)
+
+    def _run_on_canvas(self, command: CanvasCommand) -> None:
+        if self.workspace is not None:
+            self.workspace.canvas.run(command)
+
+    def _focus_search(self) -> None:
+        self.top.field.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.top.field.selectAll()
+
+    def _switch_full_screen(self) -> None:
+        self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    # events -----------------------------------------------------------------------------------------------------
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Keys that nobody wanted are the canvas's: drawing does not begin with a click on it."""
+        if self.workspace is not None and self.focusWidget() is not self.workspace.canvas:
+            self.workspace.canvas.keyPressEvent(event)
+        else:
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        if self.workspace is not None and self.focusWidget() is not self.workspace.canvas:
+            self.workspace.canvas.keyReleaseEvent(event)
+        else:
+            super().keyReleaseEvent(event)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            self.dropped.emit(paths)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self.closing.emit()
+        event.accept()

@@ -1,0 +1,77 @@
+"""The status bar: where the mouse is, how large the box is, the tool, the device, and what runs in the background."""
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QStatusBar, QWidget
+
+from locstudio.ui.plain_text import label, shown
+
+_MESSAGE_MS = 6000
+
+
+class StatusLine(QStatusBar):
+    """Sentences on the left, facts on the right.
+
+    Signals:
+        cancel_wanted: stop what runs in the background.
+    """
+
+    cancel_wanted = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setSizeGripEnabled(False)
+        self._work = QWidget(self)
+        self._work_text = label("", "", self._work)
+        self._bar = QProgressBar(self._work)
+        self._bar.setTextVisible(False)
+        self._bar.setFixedWidth(120)
+        self._bar.setAccessibleName("Progress of the background work")
+        self._cancel = QPushButton("Cancel", self._work)
+        self._cancel.setProperty("role", "flat")
+        self._cancel.clicked.connect(self.cancel_wanted)
+        row = QHBoxLayout(self._work)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        for widget in (self._work_text, self._bar, self._cancel):
+            row.addWidget(widget)
+        self._work.hide()
+        self._position, self._size = label(), label()
+        self._zoom, self._tool, self._device = label(), label(), label()
+        self.addPermanentWidget(self._work)
+        for part in (self._position, self._size, self._zoom, self._tool, self._device):
+            self.addPermanentWidget(part)
+
+    def say(self, text: str) -> None:
+        """Show a sentence for a few seconds."""
+        self.showMessage(shown(text), _MESSAGE_MS)
+
+    def set_position(self, pixel: tuple[int, int] | None) -> None:
+        """The image pixel under the mouse, or none."""
+        self._position.setText(f"{pixel[0]}, {pixel[1]}" if pixel else "")
+
+    def set_box_size(self, size: tuple[float, float] | None) -> None:
+        """Width and height of the box in hand, in pixels."""
+        self._size.setText(f"{size[0]:.0f} × {size[1]:.0f} px" if size else "")
+
+    def set_zoom(self, zoom: float) -> None:
+        """Device pixels per image pixel."""
+        self._zoom.setText(f"{zoom:.0%}")
+
+    def set_tool(self, name: str) -> None:
+        """The tool in hand, in words."""
+        self._tool.setText(name)
+
+    def set_device(self, name: str) -> None:
+        """Where the model runs, in words."""
+        self._device.setText(shown(name))
+
+    def set_work(self, text: str, share: float | None = None, *, can_cancel: bool = True) -> None:
+        """Show what runs and how far it is; ``share`` is None while nobody knows.  An empty text hides it."""
+        self._work.setVisible(bool(text))
+        self._work_text.setText(shown(text))
+        self._cancel.setVisible(can_cancel)
+        if share is None:
+            self._bar.setRange(0, 0)
+        else:
+            self._bar.setRange(0, 1000)
+            self._bar.setValue(round(1000 * share))

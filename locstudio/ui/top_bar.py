@@ -1,0 +1,121 @@
+"""The bar at the top: menus, the search field, and how the engine is."""
+
+from enum import StrEnum
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QKeyEvent
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenuBar, QSizePolicy, QToolButton, QWidget
+
+from locstudio.ui import theme
+from locstudio.ui.icons import drawn
+from locstudio.ui.plain_text import action_text, tip
+
+_TYPING_PAUSE_MS = 350
+
+
+class EngineState(StrEnum):
+    """How the model process is."""
+
+    OFF = "off"
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class TopBar(QWidget):
+    """Menus on the left, the search field in the middle, the engine's state on the right.
+
+    Signals:
+        words_typed: the words of the search field, after Enter or a short pause; empty when they were taken away.
+        retry_wanted: start the engine again after it has failed.
+    """
+
+    words_typed = Signal(str)
+    retry_wanted = Signal()
+
+    def __init__(self, menus: QMenuBar, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "header")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.field = _SearchField(self)
+        self._pause = QTimer(self, interval=_TYPING_PAUSE_MS, singleShot=True)
+        self._pause.timeout.connect(self._announce)
+        self._last = ""
+        self.field.textEdited.connect(lambda: self._pause.start())
+        self.field.returnPressed.connect(lambda: self._announce(is_confirmed=True))
+        self.field.textChanged.connect(lambda text: None if text else self._announce())
+        self._engine = QToolButton(self)
+        self._engine.setProperty("role", "chip")
+        self._engine.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._engine.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._engine.clicked.connect(self._on_engine_clicked)
+        self._state, self._sentence = EngineState.OFF, ""
+        theme.notifier.changed.connect(self._show_engine)
+        menus.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(6, 6, 12, 6)
+        row.setSpacing(12)
+        row.addWidget(menus)
+        row.addWidget(self.field, 1)
+        row.addWidget(self._engine)
+        self.set_engine(EngineState.OFF, "Model not started")
+
+    def set_engine(self, state: EngineState, text: str, sentence: str = "") -> None:
+        """Show how the engine is in a few words, and in a sentence for the tip."""
+        self._state, self._sentence = state, sentence
+        self._engine.setText(action_text(text + (" – Retry" if state is EngineState.FAILED else "")))
+        self._engine.setToolTip(tip(sentence or text))
+        self._engine.setAccessibleName(f"Model: {text}")
+        self._show_engine()
+
+    @property
+    def engine_text(self) -> str:
+        """What the chip says."""
+        return self._engine.text()
+
+    def set_words(self, text: str) -> None:
+        """Show the words of a query that came from elsewhere, without announcing them."""
+        self._pause.stop()
+        self._last = text
+        self.field.setText(text)
+
+    def _announce(self, *, is_confirmed: bool = False) -> None:
+        self._pause.stop()
+        text = self.field.text().strip()
+        if text != self._last or (is_confirmed and text):
+            self._last = text
+            self.words_typed.emit(text)
+
+    def _on_engine_clicked(self) -> None:
+        if self._state is EngineState.FAILED:
+            self.retry_wanted.emit()
+
+    def _show_engine(self) -> None:
+        look = theme.current()
+        name, color = {
+            EngineState.OFF: ("logo", look.muted),
+            EngineState.LOADING: ("retry", look.warning),
+            EngineState.READY: ("check", look.success),
+            EngineState.FAILED: ("warning", look.danger),
+        }[self._state]
+        self._engine.setIcon(drawn.icon(name, color))
+
+
+class _SearchField(QLineEdit):
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setPlaceholderText("Search regions by words: a red car -truck")
+        self.setAccessibleName("Search regions by words")
+        self.setClearButtonEnabled(True)
+        self.setMinimumWidth(240)
+        self.setMaximumWidth(720)
+        lens = QAction(self)
+        drawn.follow(lens, "search")
+        self.addAction(lens, QLineEdit.ActionPosition.LeadingPosition)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.window().setFocus()
+            event.accept()
+            return
+        super().keyPressEvent(event)

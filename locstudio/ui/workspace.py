@@ -1,0 +1,115 @@
+"""The three panes of an open project: gallery, canvas, and the panels of search, regions and history."""
+
+from enum import IntEnum
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QSplitter, QTabWidget, QVBoxLayout, QWidget
+
+from locstudio.ui.canvas.canvas_view import CanvasView
+from locstudio.ui.gallery.filter_bar import FilterBar
+from locstudio.ui.gallery.gallery_view import GalleryView
+from locstudio.ui.notice_bar import NoticeBar
+from locstudio.ui.search.search_panel import SearchPanel
+from locstudio.ui.tool_column import ToolColumn
+
+
+class Panel(IntEnum):
+    """The tabs on the right."""
+
+    SEARCH = 0
+    REGIONS = 1
+    HISTORY = 2
+
+
+class Workspace(QWidget):
+    """Lays out what it is given; holds no state of its own."""
+
+    def __init__(
+        self,
+        *,
+        filter_bar: FilterBar,
+        gallery: GalleryView,
+        canvas: CanvasView,
+        search: SearchPanel,
+        regions: QWidget,
+        history: QWidget,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.filter_bar = filter_bar
+        self.gallery = gallery
+        self.canvas = canvas
+        self.search = search
+        self.regions = regions
+        self.history = history
+        self.notice = NoticeBar(self)
+        self.tools = ToolColumn(canvas.run, self)
+        canvas.tool_changed.connect(self.tools.mark)
+        self._tabs = QTabWidget(self)
+        self._tabs.setAccessibleName("Panels")
+        self._tabs.setDocumentMode(True)
+        self._tabs.tabBar().setExpanding(True)
+        self._tabs.addTab(search, "Search")
+        self._tabs.addTab(regions, "Regions")
+        self._tabs.addTab(history, "History")
+        self._split = QSplitter(Qt.Orientation.Horizontal, self)
+        self._split.setChildrenCollapsible(False)
+        self._split.setHandleWidth(3)
+        for pane in (self._make_left(), self._make_middle(), self._tabs):
+            self._split.addWidget(pane)
+        self._split.setStretchFactor(1, 1)
+        self._is_sized = False
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.notice)
+        column.addWidget(self._split, 1)
+
+    def _make_left(self) -> QWidget:
+        left = QFrame(self)
+        left.setMinimumWidth(200)
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.filter_bar)
+        column.addWidget(self.gallery, 1)
+        return left
+
+    def _make_middle(self) -> QWidget:
+        middle = QFrame(self)
+        row = QHBoxLayout(middle)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self.tools)
+        row.addWidget(self.canvas, 1)
+        return middle
+
+    def show_panel(self, panel: Panel) -> None:
+        """Bring a panel to the front."""
+        self._tabs.setCurrentIndex(panel)
+
+    @property
+    def panel(self) -> Panel:
+        """The panel in front."""
+        return Panel(self._tabs.currentIndex())
+
+    def set_num_regions(self, count: int) -> None:
+        """Show the number of regions of the open image on their tab."""
+        self._tabs.setTabText(Panel.REGIONS, f"Regions {count}" if count else "Regions")
+
+    def sizes(self) -> list[int]:
+        """Widths of the panes."""
+        return self._split.sizes()
+
+    def set_sizes(self, sizes: list[int]) -> None:
+        """Give the panes these widths, as they were when the window was closed."""
+        self._split.setSizes(sizes)
+        self._is_sized = True
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if not self._is_sized and event.size().width() > 600:
+            width = event.size().width()
+            left, right = round(min(max(width * 0.22, 260), 460)), round(min(max(width * 0.27, 330), 520))
+            self._split.setSizes([left, width - left - right, right])
