@@ -1,0 +1,101 @@
+"""Training batches, made a little ahead of the step that wants them.  Axes: B = images, M = regions of one at most."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from locstudio.domain.errors import BadInput
+from trainer.data import Draw, TrainingImage, draws_of_step
+from trainer.images import Unreadable, load_pixels, loaded_ahead
+from trainer.recipes.cloc_batch import ClocBatch
+from trainer.tokens import TokenCache, token_key
+
+NUM_BATCHES_AHEAD = 3
+
+
+def batches_of(
+    images: Sequence[TrainingImage],
+    steps: range,
+    *,
+    batch_size: int,
+    num_regions: int,
+    seed: int,
+    tokens: TokenCache | None,
+    preprocess: Callable[[TrainingImage], Tensor] | None,
+) -> Iterator[ClocBatch]:
+    """The batch of every step, in order.
+
+    Args:
+        images: What is learnt from.
+        steps: Numbers of the steps; a batch follows from its number and ``seed`` alone.
+        batch_size: Images of a batch at most.
+        num_regions: Regions of an image at most.
+        seed: Of the run.
+        tokens: Where the tokens of all images lie, when they are what the step sees.
+        preprocess: Pixels (3, H, W) of an image, when they are.
+    """
+
+    def load(step: int) -> ClocBatch:
+        draws = draws_of_step(images, step, batch_size=batch_size, num_regions=num_regions, seed=seed)
+        chosen = [images[draw.position] for draw in draws]
+        return assemble(
+            images,
+            draws,
+            tokens_BND=None if tokens is None else torch.from_numpy(np.stack([_tokens(tokens, i) for i in chosen])),
+            pixels_B3HW=None if preprocess is None else torch.stack([preprocess(image) for image in chosen]),
+        )
+
+    for _, batch in loaded_ahead(steps, load, num_threads=1, num_ahead=NUM_BATCHES_AHEAD):
+        yield batch
+
+
+def assemble(
+    images: Sequence[TrainingImage],
+    draws: Sequence[Draw],
+    *,
+    tokens_BND: Tensor | None = None,
+    pixels_B3HW: Tensor | None = None,
+) -> ClocBatch:
+    """One batch of what was drawn: regions padded to the longest draw, each phrase once."""
+    num_regions = max(1, max(len(draw.regions) for draw in draws))
+    boxes_BM4 = torch.tensor([0.0, 0.0, 1.0, 1.0]).repeat(len(draws), num_regions, 1)
+    valid_BM = torch.zeros(len(draws), num_regions, dtype=torch.bool)
+    phrase_BM = torch.zeros(len(draws), num_regions, dtype=torch.int64)
+    row_of: dict[str, int] = {}
+    for at, draw in enumerate(draws):
+        image = images[draw.position]
+        for place, region in enumerate(draw.regions.tolist()):
+            boxes_BM4[at, place] = torch.from_numpy(image.boxes_R4[region])
+            valid_BM[at, place] = True
+            phrase_BM[at, place] = row_of.setdefault(image.phrases[region], len(row_of))
+    return ClocBatch(
+        boxes_BM4=boxes_BM4,
+        valid_BM=valid_BM,
+        phrases=tuple(row_of),
+        phrase_BM=phrase_BM,
+        captions=tuple(images[d.position].captions[d.caption] if d.caption >= 0 else None for d in draws),
+        tokens_BND=tokens_BND,
+        pixels_B3HW=pixels_B3HW,
+    )
+
+
+def pixels_of(image: TrainingImage, side: int) -> NDArray[np.uint8]:
+    """The padded square of an image.
+
+    Raises:
+        BadInput: it can no longer be read.
+    """
+    square = load_pixels(image.path, side)
+    if isinstance(square, Unreadable):
+        raise BadInput(f"{square.sentence} The run needs it; put the file back and resume the run.")
+    return square
+
+
+def _tokens(cache: TokenCache, image: TrainingImage) -> NDArray[np.float16]:
+    tokens = cache.get(token_key(image.image, image.path))
+    if tokens is None:
+        raise BadInput(f"The cached tokens of {image.path.name} are gone while the run goes on; resume the run.")
+    return tokens

@@ -1,0 +1,142 @@
+"""From a snapshot to training batches.
+
+The order of the images, and which of their regions and captions a step sees, follow from (seed, epoch, image) alone,
+so a resumed run needs no memory of where it was.  Axes: R = regions of one image, M = regions sampled per image.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locstudio.domain.geometry import BoxArray, Letterbox
+from locstudio.domain.regions import Image, Origin, Problem, Region, Review
+from locstudio.store.dataset import Dataset, ImageFilter
+
+HELD_OUT_SPLITS = ("val", "validation", "dev", "test")
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRegions:
+    """An image, where its file is, and all its regions."""
+
+    image: Image
+    path: Path
+    regions: tuple[Region, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingImage:
+    """One image to learn from.  Boxes are in the ``square`` frame; ``boxes_R4`` has one row per phrase.
+
+    ``objects_O4`` are all boxes of things, with or without words, for the proposal head.
+    """
+
+    image: Image
+    path: Path
+    boxes_R4: BoxArray
+    phrases: tuple[str, ...]
+    captions: tuple[str, ...]
+    objects_O4: BoxArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draw:
+    """What one step sees of one image: up to M of its regions, and one of its captions (-1 for none)."""
+
+    position: int
+    regions: NDArray[np.int64]
+    caption: int
+
+
+def is_ground_truth(region: Region) -> bool:
+    """True for what counts as true: not rejected, no crowd, and accepted if a model proposed it."""
+    if region.review is Review.REJECTED or region.is_crowd:
+        return False
+    return region.origin is not Origin.MODEL or region.review is Review.ACCEPTED
+
+
+def read_training_images(dataset: Dataset, *, include_pending: bool = False) -> list[TrainingImage]:
+    """Every sound image outside the held-out splits that has a phrase or a caption, in the order of ids.
+
+    A region without a phrase is described by the name of its class.  ``include_pending`` lets a model's proposals in
+    that nobody has looked at.
+    """
+    class_names = {label.id: label.name for label in dataset.classes()}
+    found = []
+    for work in images_with_regions(dataset):
+        if work.image.problem is not Problem.NONE or work.image.split in HELD_OUT_SPLITS:
+            continue
+        described = _training_image(dataset, work, class_names, include_pending=include_pending)
+        if described.phrases or described.captions:
+            found.append(described)
+    return found
+
+
+def images_with_regions(dataset: Dataset, split: str = "") -> Iterator[ImageRegions]:
+    """The images of a split, or all, in the order of ids, read in pages."""
+    roots = {root.id: Path(root.path) for root in dataset.roots()}
+    wanted = ImageFilter(split=split, order="id")
+    last = 0
+    while page := dataset.image_page(wanted, after_id=last, limit=_PAGE):
+        regions = dataset.regions_of_images([image.id for image in page])
+        for image in page:
+            yield ImageRegions(image, roots[image.root_id] / image.path, tuple(regions[image.id]))
+        last = page[-1].id
+
+
+def phrase_of(region: Region, class_names: dict[int, str]) -> str:
+    """The words for a region: its phrase, else the name of its class, else nothing."""
+    return region.phrase.strip() or (class_names.get(region.class_id, "") if region.class_id is not None else "")
+
+
+def square_boxes(regions: Sequence[Region], image: Image) -> BoxArray:
+    """The regions' boxes in the ``square`` frame of their image, shape (R, 4)."""
+    boxes_R4 = np.array([region.box.as_tuple() for region in regions], np.float32).reshape(-1, 4)
+    return Letterbox(image.width, image.height).to_square(boxes_R4)
+
+
+def steps_per_epoch(num_images: int, batch_size: int) -> int:
+    """Whole batches in one pass; a collection smaller than a batch makes one smaller batch."""
+    return max(1, num_images // batch_size)
+
+
+def draws_of_step(
+    images: Sequence[TrainingImage], step: int, *, batch_size: int, num_regions: int, seed: int
+) -> list[Draw]:
+    """What the step with this number, counted from 0, sees.  A pure function of its arguments."""
+    epoch, place = divmod(step, steps_per_epoch(len(images), batch_size))
+    order = np.random.default_rng([seed, epoch]).permutation(len(images))
+    chosen = order[place * batch_size : (place + 1) * batch_size]
+    return [_draw(images[position], int(position), epoch, num_regions, seed) for position in chosen]
+
+
+def _draw(image: TrainingImage, position: int, epoch: int, num_regions: int, seed: int) -> Draw:
+    random = np.random.default_rng([seed, epoch, position])
+    num_drawn = min(num_regions, len(image.phrases))
+    regions = random.permutation(len(image.phrases))[:num_drawn].astype(np.int64)
+    caption = int(random.integers(len(image.captions))) if image.captions else -1
+    return Draw(position, regions, caption)
+
+
+def _training_image(
+    dataset: Dataset, work: ImageRegions, class_names: dict[int, str], *, include_pending: bool
+) -> TrainingImage:
+    image = work.image
+    usable = [
+        region
+        for region in work.regions
+        if is_ground_truth(region) or (include_pending and region.review is Review.PENDING and not region.is_crowd)
+    ]
+    described = [region for region in usable if phrase_of(region, class_names)]
+    return TrainingImage(
+        image=image,
+        path=work.path,
+        boxes_R4=square_boxes(described, image),
+        phrases=tuple(phrase_of(region, class_names) for region in described),
+        captions=tuple(caption.text for caption in dataset.captions_of(image.id) if caption.text.strip()),
+        objects_O4=square_boxes(usable, image),
+    )

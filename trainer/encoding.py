@@ -1,0 +1,101 @@
+"""Images to tokens: from the cache where they lie, else through the tower.
+
+Tokens pass through float16 in both cases, so that no result depends on what a cache happens to hold.
+Axes: B = images of a batch, N = tokens, D = token width.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from locstudio.domain.regions import Image
+from locstudio.models.cloc import Cloc
+from trainer.images import Unreadable, batched, load_pixels, loaded_ahead
+from trainer.tokens import TokenCache, token_key
+
+BATCH_ON_CPU = 4
+BATCH_ON_GPU = 32
+
+
+class ImageFile(Protocol):
+    """Something that is about one image file."""
+
+    @property
+    def image(self) -> Image: ...
+
+    @property
+    def path(self) -> Path: ...
+
+
+_File = TypeVar("_File", bound=ImageFile)
+_Loaded = NDArray[np.float16] | Tensor | Unreadable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """An image's tokens (N, D), float32 on the model's device, and its pixels if the model crops."""
+
+    tokens: Tensor
+    pixels: Tensor | None = None
+
+
+class TokenSource:
+    """Gives the tokens of images by one model.
+
+    Args:
+        model: The model, on its device already.
+        cache: Where tokens may lie, or None.
+        keeps: Put what the tower computed into the cache.
+    """
+
+    def __init__(self, model: Cloc, cache: TokenCache | None, *, keeps: bool) -> None:
+        self._model = model
+        self._needs_pixels = model.config.prompter.extractor == "crop"
+        self._cache = None if self._needs_pixels else cache
+        self._keeps = keeps
+        self.batch_size = BATCH_ON_GPU if model.device.type == "cuda" else BATCH_ON_CPU
+
+    def stream(self, files: Iterable[_File]) -> Iterator[list[tuple[_File, Encoded | Unreadable]]]:
+        """Batches of files with their tokens, decoded ahead and in order."""
+        for batch in batched(loaded_ahead(files, self._load), self.batch_size):
+            yield self.encode(batch)
+
+    def encode(self, batch: Sequence[tuple[_File, _Loaded]]) -> list[tuple[_File, Encoded | Unreadable]]:
+        """Run the tower over what of the batch is still pixels."""
+        pixels = {at: got for at, (_, got) in enumerate(batch) if isinstance(got, Tensor)}
+        fresh = dict(zip(pixels, self._through_tower(list(pixels.values())), strict=True)) if pixels else {}
+        encoded: list[tuple[_File, Encoded | Unreadable]] = []
+        for at, (file, got) in enumerate(batch):
+            if isinstance(got, Unreadable):
+                encoded.append((file, got))
+            elif isinstance(got, Tensor):
+                self._keep(file, fresh[at])
+                encoded.append((file, Encoded(fresh[at].float(), got if self._needs_pixels else None)))
+            else:
+                encoded.append((file, Encoded(torch.from_numpy(got).to(self._model.device).float())))
+        return encoded
+
+    @torch.inference_mode()
+    def _through_tower(self, pixels_3HW: list[Tensor]) -> Tensor:
+        tokens_BND = self._model.encode_image(torch.stack(pixels_3HW).to(self._model.device))
+        return tokens_BND.half()
+
+    def _keep(self, file: ImageFile, tokens_ND: Tensor) -> None:
+        if self._cache is not None and self._keeps:
+            self._cache.put(token_key(file.image, file.path), tokens_ND.cpu().numpy())
+
+    def _load(self, file: ImageFile) -> _Loaded:
+        try:
+            known = self._cache.get(token_key(file.image, file.path)) if self._cache is not None else None
+        except OSError as error:
+            return Unreadable(f"{file.path.name} cannot be read: {error.strerror or error}.")
+        if known is not None:
+            return known
+        square = load_pixels(file.path, self._model.input_px)
+        return square if isinstance(square, Unreadable) else self._model.preprocess(square)
