@@ -1,0 +1,156 @@
+"""Evaluation counts what is true, and only that."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from locstudio.domain.edits import add_regions, change_regions
+from locstudio.domain.geometry import Letterbox, UnitBox
+from locstudio.domain.regions import Origin, Region, Review
+from locstudio.jobs.configs import Evaluation, RunConfig
+from locstudio.jobs.messages import Evaluated, Failed
+from locstudio.jobs.run_folder import RunFolder
+from locstudio.media.square import load_square
+from locstudio.models.checkpoint import load_checkpoint
+from trainer.__main__ import work
+from trainer.data import is_ground_truth
+from trainer.metrics import naming_metrics
+from trainer.recipes.evaluate import read_ground_truth
+
+
+def evaluate(painted, checkpoint, task, split=""):
+    evaluation = Evaluation(task=task, split=split)
+    config = RunConfig(kind="evaluate", checkpoint=str(checkpoint), device="cpu", evaluate=evaluation)
+    folder = RunFolder.create(painted.project.runs, config)
+    painted.dataset.snapshot(folder.snapshot)
+    return folder, work(folder, None, lambda: False)
+
+
+def metrics_of(folder):
+    return json.loads((folder.results / "metrics.json").read_text())
+
+
+def test_that_regions_are_named_as_asking_the_model_one_by_one_says(paint, tiny_checkpoint):
+    painted = paint(5)
+    folder, status = evaluate(painted, tiny_checkpoint, "regions")
+    assert status == 0
+    model = load_checkpoint(tiny_checkpoint)
+    names = [label.name for label in painted.dataset.classes()]
+    similarity, classes = [], []
+    with torch.inference_mode():
+        text = model.embed_texts(names).numpy()
+        for region in painted.regions:
+            image = painted.dataset.image(region.image_id)
+            square, letterbox = load_square(painted.dataset.image_file(image), model.input_px)
+            tokens = model.encode_image(model.preprocess(square)[None])[0].half()
+            box = torch.from_numpy(letterbox.to_square(np.array([region.box.as_tuple()], np.float32)))
+            similarity.append(model.embed_boxes(model.prepare(tokens), box).numpy()[0] @ text.T)
+            classes.append([label.id for label in painted.dataset.classes()].index(region.class_id))
+    expected = naming_metrics(np.array(similarity), np.array(classes))
+    found = metrics_of(folder)
+    assert (found.pop("task"), found.pop("split"), found.pop("n")) == ("regions", "", 10)
+    assert found == pytest.approx(expected)
+    said = [message for message in folder.read_events() if isinstance(message, Evaluated)]
+    assert said[0].metrics == {"n": 10, **found}
+
+
+@pytest.mark.parametrize(
+    ("task", "names"),
+    [
+        ("retrieval", {"r2t_r1", "r2t_r5", "r2t_r10", "t2r_r1", "t2r_r5", "t2r_r10"}),
+        ("grounding", {"mean_iou", "hit50"}),
+    ],
+)
+def test_that_each_task_gives_its_own_numbers(paint, tiny_checkpoint, task, names):
+    folder, status = evaluate(paint(4), tiny_checkpoint, task)
+    assert status == 0
+    found = metrics_of(folder)
+    assert set(found) == {"task", "split", "n"} | names
+    assert found["n"] == 8  # two regions an image, each with a phrase of its own
+    assert all(0 <= found[name] <= 1 for name in names)
+
+
+def test_that_a_second_evaluation_from_cached_tokens_gives_the_same_numbers(paint, tiny_checkpoint):
+    painted = paint(5)
+    first, _ = evaluate(painted, tiny_checkpoint, "retrieval")
+    cached = list((painted.project.cache / "tokens").rglob("*.npy"))
+    assert len(cached) == 5
+    second, _ = evaluate(painted, tiny_checkpoint, "retrieval")
+    assert metrics_of(first) == metrics_of(second)
+
+
+def test_that_a_split_is_measured_alone(paint, tiny_checkpoint):
+    painted = paint(6, splits=("train", "val", "val"))
+    assert metrics_of(evaluate(painted, tiny_checkpoint, "regions", "val")[0])["n"] == 8
+    assert metrics_of(evaluate(painted, tiny_checkpoint, "regions", "train")[0])["n"] == 4
+    assert metrics_of(evaluate(painted, tiny_checkpoint, "regions")[0])["n"] == 12
+
+
+def test_that_an_empty_split_is_refused_with_a_sentence(paint, tiny_checkpoint):
+    folder, status = evaluate(paint(2), tiny_checkpoint, "regions", "tset")
+    assert status == 4
+    assert isinstance(folder.last_event(), Failed)
+    assert (
+        folder.last_event().sentence
+        == "There is no box with a class in the split 'tset', so there is nothing to measure."
+    )
+
+
+TRUE = Region(1, 1, UnitBox(0, 0, 1, 1), review=Review.PENDING, origin=Origin.HUMAN)
+
+
+@pytest.mark.parametrize(
+    ("change", "counts"),
+    [
+        ({}, True),
+        ({"origin": Origin.IMPORTED}, True),
+        ({"origin": Origin.EDITED}, True),
+        ({"origin": Origin.MODEL}, False),
+        ({"origin": Origin.MODEL, "review": Review.ACCEPTED}, True),
+        ({"review": Review.REJECTED}, False),
+        ({"is_crowd": True}, False),
+    ],
+)
+def test_that_a_proposal_is_true_once_accepted_and_what_is_rejected_or_a_crowd_never(change, counts):
+    assert is_ground_truth(replace(TRUE, **change)) is counts
+
+
+def test_that_all_classes_are_answers_also_those_without_a_box(paint):
+    painted = paint(1)
+    truth = read_ground_truth(painted.dataset, "regions")
+    assert truth.texts == ("red", "green", "blue", "yellow")
+    assert truth.num_regions == 2
+
+
+def test_that_a_region_without_words_takes_part_in_no_task(paint):
+    painted = paint(1)
+    image = painted.images[0]
+    painted.dataset.apply(add_regions([Region(painted.dataset.next_region_id(), image.id, UnitBox(0, 0, 0.5, 0.5))]))
+    for task in ("regions", "retrieval", "grounding"):
+        assert read_ground_truth(painted.dataset, task).num_regions == 2
+
+
+def test_that_a_snapshot_does_not_see_later_edits(paint, tiny_checkpoint):
+    painted = paint(2)
+    config = RunConfig(
+        kind="evaluate", checkpoint=str(tiny_checkpoint), device="cpu", evaluate=Evaluation(task="regions")
+    )
+    folder = RunFolder.create(painted.project.runs, config)
+    painted.dataset.snapshot(folder.snapshot)
+    before = painted.regions[0]
+    painted.dataset.apply(change_regions([(before, replace(before, review=Review.REJECTED))], "Reject"))
+    assert work(folder, None, lambda: False) == 0
+    assert metrics_of(folder)["n"] == 4
+    assert metrics_of(evaluate(painted, tiny_checkpoint, "regions")[0])["n"] == 3
+
+
+def test_that_overlap_does_not_depend_on_the_frame():
+    # The letterbox scales both sides alike, so a quarter of a box stays a quarter.
+    from locstudio.domain.geometry import iou_matrix
+
+    boxes = np.array([[0, 0, 1, 1], [0, 0, 0.5, 0.5]], np.float32)
+    square = Letterbox(96, 64).to_square(boxes)
+    assert iou_matrix(square[:1], square[1:]) == pytest.approx(iou_matrix(boxes[:1], boxes[1:]))
