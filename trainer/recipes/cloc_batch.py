@@ -19,7 +19,9 @@ class ClocBatch:
         captions: One sentence an image, or None for an image without caption (it takes no part in L_CLIP).
         tokens_BND: What ``Cloc.encode_image`` gave, when the tower is frozen; else None.
         pixels_B3HW: What ``Cloc.preprocess`` gave, when the tower is trained or the extractor crops; else None.
-        object_boxes: All boxes (O, 4) of every image for the proposal head, or None to leave that head alone.
+        crop_states_BMC: What ``Cloc.crop_states`` gave for every box, for an extractor that crops with a frozen tower.
+        object_boxes: All boxes (O, 4) of every image for the proposal head (None for an image where not everything has
+            its box), or None to leave that head alone.
         teacher_boxes_BK4: Boxes whose embedding a teacher has given, or None.
         teacher_BKE: The teacher's embeddings there, L2-normalised, or None.
 
@@ -33,6 +35,7 @@ class ClocBatch:
     captions: tuple[str | None, ...]
     tokens_BND: Tensor | None = None
     pixels_B3HW: Tensor | None = None
-    object_boxes: tuple[Tensor, ...] | None = None
+    crop_states_BMC: Tensor | None = None
+    object_boxes: tuple[Tensor | None, ...] | None = None
     teacher_boxes_BK4: Tensor | None = None
     teacher_BKE: Tensor | None = None

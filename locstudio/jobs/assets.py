@@ -1,0 +1,17 @@
+"""Where the files that ship with LocStudio lie."""
+
+from pathlib import Path
+
+import locstudio
+
+
+def assets_folder() -> Path:
+    """The folder of bundled files: ``assets`` beside the package in a checkout, ``_assets`` inside an installed one."""
+    package = Path(locstudio.__file__).resolve().parent
+    installed = package / "_assets"
+    return installed if installed.is_dir() else package.parent / "assets"
+
+
+def bundled_checkpoint() -> Path:
+    """The checkpoint that is there without any download."""
+    return assets_folder() / "checkpoints" / "cloc-lite"

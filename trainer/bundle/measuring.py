@@ -1,0 +1,127 @@
+"""What the arms are compared by, on scenes that were never trained on.
+
+Axes: N = regions, Q = classes, T = captions, D = embedding width.
+"""
+
+import time
+from collections.abc import Sequence
+from statistics import median
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from locstudio.domain.geometry import iou_matrix
+from locstudio.models.cloc import Cloc, PreparedImage
+from trainer.bundle.features import SceneSet, as_tensor
+
+
+def naming(
+    model: Cloc,
+    scenes: SceneSet,
+    rows: Sequence[int],
+    names: Sequence[str],
+    crops: list[NDArray[np.float16]] | None = None,
+) -> dict[str, float]:
+    """Name every true box among the 80 class names; see ``naming_scores``."""
+    with torch.inference_mode():
+        text_QD = model.embed_texts(list(names))
+        found: list[Tensor] = []
+        truth: list[int] = []
+        for place, row in enumerate(rows):
+            scene = scenes.scenes[row]
+            if not scene.class_index:
+                continue
+            if crops is not None:
+                states = torch.from_numpy(np.asarray(crops[place], np.float32))
+                region_ND = model.embed_crops(states)
+            else:
+                region_ND = model.embed_boxes(prepared_scene(model, scenes, row), torch.from_numpy(scene.boxes_R4))
+            found.append(region_ND @ text_QD.T)
+            truth += scene.class_index
+    return naming_scores(torch.cat(found), torch.tensor(truth))
+
+
+def naming_scores(scores_NQ: Tensor, truth_N: Tensor) -> dict[str, float]:
+    """Shares of regions whose class has the best score, one of the best five; mean of top-1 over classes present."""
+    best_N5 = scores_NQ.topk(min(5, scores_NQ.shape[1]), dim=1).indices
+    is_found_N5 = best_N5 == truth_N[:, None]
+    per_class = [float(is_found_N5[truth_N == one, 0].float().mean()) for one in truth_N.unique()]
+    return {
+        "top1": float(is_found_N5[:, 0].float().mean()),
+        "top5": float(is_found_N5.any(dim=1).float().mean()),
+        "macc": float(np.mean(per_class)),
+    }
+
+
+def grounding(
+    model: Cloc, scenes: SceneSet, rows: Sequence[int], names: Sequence[str], *, has_candidates: bool = True
+) -> dict[str, float]:
+    """Point at each class present in each image by its name: the best overlap with any box of the class."""
+    overlaps = []
+    with torch.inference_mode():
+        text_QD = model.embed_texts(list(names))
+        for row in rows:
+            scene = scenes.scenes[row]
+            present = sorted(set(scene.class_index))
+            if not present:
+                continue
+            prepared = prepared_scene(model, scenes, row)
+            boxes = (
+                model.ground(prepared, text_QD[present])[0]
+                if has_candidates
+                else model.point(prepared, text_QD[present])
+            )
+            for box, one in zip(boxes.numpy(), present, strict=True):
+                true = scene.boxes_R4[np.array(scene.class_index) == one]
+                overlaps.append(float(iou_matrix(box[None], true).max()))
+    return {"mean_iou": float(np.mean(overlaps)), "hit50": float(np.mean(np.array(overlaps) >= 0.5))}
+
+
+def retrieval(model: Cloc, scenes: SceneSet, rows: Sequence[int]) -> dict[str, float]:
+    """Find the photo of a caption, and a caption of a photo, among those of the set: recall at 5."""
+    with torch.inference_mode():
+        captioned = [row for row in rows if scenes.scenes[row].captions]
+        owner = np.array([place for place, row in enumerate(captioned) for _ in scenes.scenes[row].captions])
+        text_TD = model.embed_texts([caption for row in captioned for caption in scenes.scenes[row].captions])
+        tokens = as_tensor(scenes.tokens_SNC[:, :1], np.array(captioned))
+        scores = (text_TD @ model.embed_images(tokens).T).numpy()
+    to_image = (np.argsort(-scores, axis=1)[:, :5] == owner[:, None]).any(axis=1).mean()
+    to_text = np.mean([(owner[np.argsort(-scores[:, place])[:5]] == place).any() for place in range(len(captioned))])
+    return {"t2i_r5": float(to_image), "i2t_r5": float(to_text)}
+
+
+def proposal_recall(model: Cloc, scenes: SceneSet, rows: Sequence[int]) -> dict[str, float]:
+    """Share of true boxes that one of the first 24 or 100 proposals overlaps by at least a half."""
+    caught = {24: 0, 100: 0}
+    total = 0
+    with torch.inference_mode():
+        for row in rows:
+            true = scenes.scenes[row].boxes_R4
+            if not len(true):
+                continue
+            boxes = model.propose(prepared_scene(model, scenes, row), 100)[0].numpy()
+            overlaps = iou_matrix(true, boxes)
+            total += len(true)
+            for limit in caught:
+                caught[limit] += int((overlaps[:, :limit].max(axis=1) >= 0.5).sum())
+    return {f"proposal_recall_{limit}": count / total for limit, count in caught.items()}
+
+
+def box_cost(model: Cloc, scenes: SceneSet, row: int, repeats: int = 30) -> float:
+    """CPU milliseconds from a box to its embedding, image prepared, one thread, median."""
+    spent = []
+    with torch.inference_mode():
+        prepared = prepared_scene(model, scenes, row)
+        for turn in range(repeats):
+            box = torch.tensor([[0.2, 0.2 + turn / 1000, 0.5, 0.6]])
+            begun = time.process_time()
+            model.embed_boxes(prepared, box)
+            spent.append((time.process_time() - begun) * 1000)
+    return median(spent)
+
+
+def prepared_scene(model: Cloc, scenes: SceneSet, row: int) -> PreparedImage:
+    """One scene ready for boxes."""
+    return model.prepare(as_tensor(scenes.tokens_SNC, np.array([row]))[0])

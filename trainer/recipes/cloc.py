@@ -1,0 +1,163 @@
+"""One training step of CLOC: L = L_CLIP + lambda (L_CLOC + L_grounding).
+
+Axes: B = images, M = regions an image at most, N = tokens, C = token width, U = different phrases, D = embedding width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from locstudio.models.cloc import Cloc
+from locstudio.models.extractors import crop_pixels
+from trainer.losses.contrastive import clip_loss, distillation_loss, region_text_loss, temperature
+from trainer.losses.grounding import grounding_loss, proposal_loss, total_loss
+from trainer.recipes.cloc_batch import ClocBatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClocStepConfig:
+    """Switches of a step; the defaults are the paper's.
+
+    ``text_filter`` is the likeness above which two phrases are not each other's negatives (None: all are).
+    ``distillation_weight`` and ``proposal_weight`` count only where a batch brings a teacher or objects.
+    """
+
+    text_filter: float | None = 0.9
+    has_grounding: bool = True
+    distillation_weight: float = 1.0
+    proposal_weight: float = 1.0
+
+
+class ClocStep:
+    """The forward half of a step: a batch in, its loss and the terms of it out.
+
+    Text features of a frozen text tower are kept by sentence, so each sentence is encoded once a run.
+    """
+
+    def __init__(self, model: Cloc, config: ClocStepConfig) -> None:
+        self._model = model
+        self._config = config
+        self._features: dict[str, Tensor] = {}
+
+    def __call__(self, batch: ClocBatch) -> dict[str, Tensor]:
+        """``loss`` with its graph, and its terms without: ``clip``, ``region_text``, ``grounding``, and where asked for
+        ``proposal`` and ``distillation``; all scalars.
+
+        Raises:
+            ValueError: the batch brings neither tokens nor pixels.
+        """
+        model, device = self._model, self._model.device
+        tokens_BNC = self._tokens(batch)
+        prepared_BNC = model.prompter.prepare(tokens_BNC)
+        valid_BM = batch.valid_BM.to(device)
+        scale = temperature(model.logit_scale)
+        zero = scale.sum() * 0.0
+        text_UD = self._texts(batch.phrases)
+        terms = {
+            "clip": self._clip(batch, tokens_BNC, scale),
+            "region_text": self._region_text(batch, prepared_BNC, valid_BM, text_UD, scale),
+            "grounding": self._grounding(batch, prepared_BNC, valid_BM, text_UD)
+            if self._config.has_grounding
+            else zero,
+        }
+        loss = total_loss(
+            terms["clip"],
+            terms["region_text"],
+            terms["grounding"],
+            num_labelled=int(valid_BM.any(dim=1).sum()),
+            num_images=len(valid_BM),
+        )
+        if batch.object_boxes is not None:
+            terms["proposal"] = self._proposal(batch.object_boxes, tokens_BNC)
+            loss = loss + self._config.proposal_weight * terms["proposal"]
+        if batch.teacher_boxes_BK4 is not None and batch.teacher_BKE is not None:
+            found = self._boxes(batch, prepared_BNC, batch.teacher_boxes_BK4.to(device))
+            terms["distillation"] = distillation_loss(found.flatten(0, 1), batch.teacher_BKE.to(device).flatten(0, 1))
+            loss = loss + self._config.distillation_weight * terms["distillation"]
+        return {"loss": loss, **{name: term.detach() for name, term in terms.items()}}
+
+    def _tokens(self, batch: ClocBatch) -> Tensor:
+        if batch.tokens_BND is not None:
+            return batch.tokens_BND.to(self._model.device, torch.float32)
+        if batch.pixels_B3HW is None:
+            raise ValueError("a batch needs tokens or pixels")
+        return self._model.encode_image(batch.pixels_B3HW.to(self._model.device))
+
+    def remember(self, texts: Sequence[str], *, size: int = 64) -> None:
+        """Run the frozen text tower over these texts now, ``size`` at a time.
+
+        A text's last bits depend on the longest of those it is padded with, so a run that shall be resumed bitwise
+        gives all its texts here, in one order, before its first step.
+        """
+        unknown = [text for text in dict.fromkeys(texts) if text not in self._features]
+        for start in range(0, len(unknown), size):
+            chunk = unknown[start : start + size]
+            with torch.no_grad():
+                self._features |= dict(zip(chunk, self._model.text_features(chunk), strict=True))
+
+    def _texts(self, texts: tuple[str, ...]) -> Tensor:
+        """Embeddings (U, D), with gradient where the text side learns."""
+        model = self._model
+        if any(parameter.requires_grad for parameter in model.towers.clip.parameters()):
+            return model.embed_texts(list(texts))
+        self.remember(texts)
+        if not texts:
+            return model.project_texts(model.text_features([]))
+        return model.project_texts(torch.stack([self._features[text] for text in texts]))
+
+    def _clip(self, batch: ClocBatch, tokens_BNC: Tensor, scale: Tensor) -> Tensor:
+        rows = [row for row, caption in enumerate(batch.captions) if caption]
+        captions = tuple(caption for caption in batch.captions if caption)
+        return clip_loss(self._model.embed_images(tokens_BNC[rows]), self._texts(captions), scale)
+
+    def _boxes(self, batch: ClocBatch, prepared_BNC: Tensor, boxes_BR4: Tensor) -> Tensor:
+        model = self._model
+        if model.crop_project is None:
+            return model.prompter.embed_boxes(prepared_BNC, boxes_BR4)
+        if batch.crop_states_BMC is not None:
+            return model.embed_crops(batch.crop_states_BMC.to(model.device, torch.float32))
+        if batch.pixels_B3HW is None:
+            raise ValueError("an extractor that crops needs pixels or the states of its crops in a batch")
+        crops = crop_pixels(batch.pixels_B3HW.to(model.device), boxes_BR4, model.crop_px)
+        return model.embed_crops(model.crop_states(crops.flatten(0, 1))).unflatten(0, boxes_BR4.shape[:2])
+
+    def _region_text(
+        self, batch: ClocBatch, prepared_BNC: Tensor, valid_BM: Tensor, text_UD: Tensor, scale: Tensor
+    ) -> Tensor:
+        device = self._model.device
+        region_BMD = self._boxes(batch, prepared_BNC, batch.boxes_BM4.to(device))
+        if not len(text_UD):
+            return region_BMD.sum() * 0.0
+        phrase_BM = batch.phrase_BM.to(device)
+        is_free_U = torch.ones(len(text_UD), dtype=torch.bool, device=device)
+        is_free_U[phrase_BM[valid_BM]] = False
+        return region_text_loss(
+            region_BMD.flatten(0, 1),
+            text_UD[phrase_BM].flatten(0, 1),
+            scale,
+            valid_R=valid_BM.flatten(),
+            max_similarity=self._config.text_filter,
+            further_KD=text_UD[is_free_U],
+        )
+
+    def _grounding(self, batch: ClocBatch, prepared_BNC: Tensor, valid_BM: Tensor, text_UD: Tensor) -> Tensor:
+        if not len(text_UD):
+            return prepared_BNC.sum() * 0.0
+        device = self._model.device
+        states = self._model.prompter.state_of_texts(prepared_BNC, text_UD[batch.phrase_BM.to(device)])
+        found_BM4 = self._model.grounding(states)
+        return grounding_loss(found_BM4.flatten(0, 1), batch.boxes_BM4.to(device).flatten(0, 1), valid_BM.flatten())
+
+    def _proposal(self, objects: tuple[Tensor | None, ...], tokens_BNC: Tensor) -> Tensor:
+        head = self._model.proposals
+        rows = [row for row, objects_O4 in enumerate(objects) if objects_O4 is not None]
+        logits_BA, boxes_BA4 = head(tokens_BNC[rows])
+        losses = [
+            proposal_loss(logits_A, boxes_A4, head.anchors_A4, objects_O4.to(logits_A.device))
+            for logits_A, boxes_A4, objects_O4 in zip(
+                logits_BA, boxes_BA4, (objects_O4 for objects_O4 in objects if objects_O4 is not None), strict=True
+            )
+        ]
+        return torch.stack(losses).mean() if losses else logits_BA.sum() * 0.0
