@@ -27,7 +27,8 @@ class BoxEditor(QObject):
         edit_requested: an ``Edit`` to apply; whoever applies it, or refuses to, answers with ``set_regions``.
         selection_changed: identities of the selected regions, in the order in which they were selected.
         notice: a sentence: why nothing happened, or what will.
-        changed: something that is painted has changed.
+        changed: the boxes or how they look have changed.
+        stirred: the selection or the nudges have changed: only what is painted over the boxes.
         nudging: a ``UnitBox`` and an identity: the only selected region follows the arrow keys.
         nudged: the same, when the keys have come to rest and the edit has been asked for.
     """
@@ -36,6 +37,7 @@ class BoxEditor(QObject):
     selection_changed = Signal(list)
     notice = Signal(str)
     changed = Signal()
+    stirred = Signal()
     nudging = Signal(object, object)
     nudged = Signal(object, object)
 
@@ -99,7 +101,7 @@ class BoxEditor(QObject):
             return
         self.flush()
         self.selected = chosen
-        self.changed.emit()
+        self.stirred.emit()
         self.selection_changed.emit(list(chosen))
 
     def toggle(self, ids: Iterable[int]) -> None:
@@ -163,7 +165,6 @@ class BoxEditor(QObject):
         else:
             self.next_class_id = usable[digit - 1].id
             self.notice.emit(translate("Canvas", "The next box will be: {name}").format(name=usable[digit - 1].name))
-            self.changed.emit()
 
     def review(self, verdict: Review) -> None:
         """Ask to accept or reject what is selected."""
@@ -218,7 +219,7 @@ class BoxEditor(QObject):
         self._is_resize = is_resize
         self.nudges = {region.id: box for region, box in zip(free, placed, strict=True)}
         self._idle.start()
-        self.changed.emit()
+        self.stirred.emit()
         if len(placed) == 1:
             self.nudging.emit(to_unit(placed[0], *self.size), free[0].id)
 

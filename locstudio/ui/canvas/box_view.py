@@ -39,6 +39,7 @@ class BoxView(PictureView):
         self._marks = Marks()
         self._revision = 0
         self.editor.changed.connect(self.on_boxes_changed)
+        self.editor.stirred.connect(self.update)
         self.editor.selection_changed.connect(self.describe)
         self.describe()
 

@@ -10,24 +10,17 @@ from PySide6.QtWidgets import QWidget
 
 from locstudio.domain.regions import Image, LabelClass, Review
 from locstudio.ui.canvas.box_editor import NUDGE_IDLE_MS
-from locstudio.ui.canvas.box_tool import QUERY_ID, Chose, Drew, Keys, Outcome, Placed, Tool
+from locstudio.ui.canvas.box_tool import QUERY_ID, Chose, Drew, Outcome, Placed, Tool
 from locstudio.ui.canvas.box_view import BoxView
-from locstudio.ui.canvas.commands import COMMANDS, CanvasCommand, KeyMap, digit_of
+from locstudio.ui.canvas.commands import ARROWS, COMMANDS, CanvasCommand, KeyMap, digit_of, keys_of
 from locstudio.ui.canvas.cursors import cursor_for
-from locstudio.ui.canvas.drag_geometry import BoxPx, grown, moved, to_unit
+from locstudio.ui.canvas.drag_geometry import BoxPx, grown, middle_half, moved, to_unit
 from locstudio.ui.canvas.phrase_editor import PhraseEditor
 from locstudio.ui.canvas.picture_view import KEY_STEP
 from locstudio.ui.canvas.view import Fit
 
 PEEK_MS = 300  # a key held longer than this was held to peek, not pressed to switch
 LARGE_STEP = 10  # image pixels
-
-_ARROWS = {
-    Qt.Key.Key_Left: (-1, 0),
-    Qt.Key.Key_Right: (1, 0),
-    Qt.Key.Key_Up: (0, -1),
-    Qt.Key.Key_Down: (0, 1),
-}
 
 
 class CanvasView(BoxView):
@@ -172,12 +165,8 @@ class CanvasView(BoxView):
         if self.tool is Tool.SELECT or not self.can_edit:
             self.edit_phrase()
             return
-        x0, y0, x1, y1 = self.view.visible_px(self.width(), self.height())
-        x0, y0 = max(x0, 0.0), max(y0, 0.0)
-        x1, y1 = min(x1, self.image_size[0]), min(y1, self.image_size[1])
-        quarter_x, quarter_y = (x1 - x0) / 4, (y1 - y0) / 4
-        corners = (x0 + quarter_x, y0 + quarter_y, x1 - quarter_x, y1 - quarter_y)
-        self._drew(grown(corners, 0, 0, *self.image_size), self.tool is Tool.SEARCH)
+        seen = self.view.visible_px(self.width(), self.height())
+        self._drew(middle_half(seen, *self.image_size), self.tool is Tool.SEARCH)
 
     def _paste(self) -> None:
         if self.can_edit:
@@ -205,7 +194,7 @@ class CanvasView(BoxView):
         if not self.can_edit and self.tool is not Tool.SELECT:
             self.notice.emit(self.tr("Boxes can be drawn as soon as the picture is shown."))
         self.editor.flush()
-        self._take(self.box_tool.press(self._at, _keys_of(event), self.ground))
+        self._take(self.box_tool.press(self._at, keys_of(event), self.ground))
         self.update()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -218,7 +207,7 @@ class CanvasView(BoxView):
             self._point_at()
             return
         before = self.box_tool.draft
-        self.box_tool.move(self._at, _keys_of(event), self.ground)
+        self.box_tool.move(self._at, keys_of(event), self.ground)
         draft = self.box_tool.draft
         if draft != before:
             if draft.drawn is not None:
@@ -235,7 +224,7 @@ class CanvasView(BoxView):
             self._point_at()
             return
         if event.button() is Qt.MouseButton.LeftButton:
-            self._take(self.box_tool.release(self._at, _keys_of(event), self.ground))
+            self._take(self.box_tool.release(self._at, keys_of(event), self.ground))
             self._point_at()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
@@ -326,7 +315,7 @@ class CanvasView(BoxView):
         """Keep the keys whose release matters, and those that mean something only here, from the window's shortcuts."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
             command = self.keys.command_for(event)
-            is_own = event.key() in _ARROWS or event.key() == Qt.Key.Key_Space or digit_of(event) is not None
+            is_own = event.key() in ARROWS or event.key() == Qt.Key.Key_Space or digit_of(event) is not None
             if is_own or (command is not None and COMMANDS[command].is_held):
                 event.accept()
                 return True
@@ -349,7 +338,7 @@ class CanvasView(BoxView):
                 self.run(command)
         elif command is not None:
             self.run(command)
-        elif event.key() in _ARROWS:
+        elif event.key() in ARROWS:
             self._nudge(event)
         elif digit is not None:
             self.editor.choose_class(digit)
@@ -385,7 +374,7 @@ class CanvasView(BoxView):
     def _nudge(self, event: QKeyEvent) -> None:
         if not self.can_edit:
             return
-        dx, dy = _ARROWS[Qt.Key(event.key())]
+        dx, dy = ARROWS[Qt.Key(event.key())]
         step = LARGE_STEP if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1
         is_resize = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
         if self.editor.selected:
@@ -401,13 +390,3 @@ class CanvasView(BoxView):
             self.update()
         else:
             self.pan_by(-40 * dx, -40 * dy)
-
-
-def _keys_of(event: QMouseEvent) -> Keys:
-    held = event.modifiers()
-    is_shift = bool(held & Qt.KeyboardModifier.ShiftModifier)
-    return Keys(
-        adds=is_shift or bool(held & Qt.KeyboardModifier.ControlModifier),
-        is_square=is_shift,
-        is_free=bool(held & Qt.KeyboardModifier.AltModifier),
-    )

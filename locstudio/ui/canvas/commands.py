@@ -7,9 +7,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from PySide6.QtCore import QCoreApplication, QKeyCombination, Qt
-from PySide6.QtGui import QKeyEvent, QKeySequence
+from PySide6.QtGui import QKeyEvent, QKeySequence, QMouseEvent
+
+from locstudio.ui.canvas.box_tool import Keys
 
 translate = QCoreApplication.translate
+
+ARROWS = {
+    Qt.Key.Key_Left: (-1, 0),
+    Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, -1),
+    Qt.Key.Key_Down: (0, 1),
+}
 
 
 class CanvasCommand(StrEnum):
@@ -138,3 +147,14 @@ def digit_of(event: QKeyEvent) -> int | None:
         return None
     digit = event.key() - ord("0")
     return digit if 1 <= digit <= 9 else None
+
+
+def keys_of(event: QMouseEvent) -> Keys:
+    """What the modifier keys of a mouse event mean to the tools."""
+    held = event.modifiers()
+    is_shift = bool(held & Qt.KeyboardModifier.ShiftModifier)
+    return Keys(
+        adds=is_shift or bool(held & Qt.KeyboardModifier.ControlModifier),
+        is_square=is_shift,
+        is_free=bool(held & Qt.KeyboardModifier.AltModifier),
+    )

@@ -107,6 +107,14 @@ def grown(box: BoxPx, dx: float, dy: float, width: int, height: int) -> BoxPx:
     return normalised((x0, y0, max(x1 + dx, x0 + 1.0), max(y1 + dy, y0 + 1.0)), width, height)
 
 
+def middle_half(seen: BoxPx, width: int, height: int) -> BoxPx:
+    """The middle of what is seen of the image, half as wide and high: where a box begins that no mouse draws."""
+    x0, y0, x1, y1 = normalised(seen, width, height)
+    quarter_x, quarter_y = (x1 - x0) / 4, (y1 - y0) / 4
+    inner = (round(x0 + quarter_x), round(y0 + quarter_y), round(x1 - quarter_x), round(y1 - quarter_y))
+    return normalised(inner, width, height)
+
+
 def to_unit(box: BoxPx, width: int, height: int) -> UnitBox:
     """The box that a person made, in the frame in which it is stored."""
     return UnitBox.from_pixels(*box, width, height)

@@ -178,10 +178,12 @@ class PhraseEditor(QFrame):
                 self.classes.setCurrentItem(item)
         self._hint.setVisible(bool(self._labels))
         self.classes.setVisible(bool(self._labels))
-        height = self.classes.sizeHintForRow(0) if self._labels else 0
-        self.classes.setGridSize(QSize((WIDTH - 22) // CLASS_COLUMNS, max(height, 1)))
+        cell = QSize((WIDTH - 22) // CLASS_COLUMNS, max(self.classes.sizeHintForRow(0), 1))
+        self.classes.setGridSize(cell)
+        for row in range(self.classes.count()):
+            self.classes.item(row).setSizeHint(cell)
         rows = -(-len(self._labels) // CLASS_COLUMNS)
-        self.classes.setFixedHeight(height * rows + 2 * self.classes.frameWidth())
+        self.classes.setFixedHeight(cell.height() * rows + 2 * self.classes.frameWidth())
 
     def _suggest(self, all_phrases: bool = False) -> None:
         found = self._completer.suggestions("" if all_phrases else self.line.text())
