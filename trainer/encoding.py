@@ -99,3 +99,11 @@ class TokenSource:
             return known
         square = load_pixels(file.path, self._model.input_px)
         return square if isinstance(square, Unreadable) else self._model.preprocess(square)
+
+
+def cache_of(model: Cloc, cache: Path, *, checkpoint_id: str = "", remembers: bool = True) -> TokenCache:
+    """The tokens of this model (or of the checkpoint it was made from) in the project's cache folder."""
+    tower = model.config.tower
+    shape = (tower.num_tokens, model.config.token_width)
+    folder = cache / "tokens" / (checkpoint_id or model.id)
+    return TokenCache(folder, shape) if remembers else TokenCache(folder, shape, max_remembered_bytes=0)

@@ -15,14 +15,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from locstudio.domain.regions import Image
+from locstudio.domain.regions import Image, Problem
 
 MAX_REMEMBERED_BYTES = 2 << 30
 
 
 def token_key(image: Image, path: Path) -> str:
-    """Name of an image's tokens: its content hash, or place, size and time of its file while it has none."""
-    if image.sha256:
+    """Name of an image's tokens: its content hash, or place, size and time of its file while it has none.
+
+    An image whose file has changed since it was hashed goes by its file.
+
+    Raises:
+        OSError: there is no hash and no file.
+    """
+    if image.sha256 and image.problem is Problem.NONE:
         return image.sha256
     status = path.stat()
     identity = f"{path}\0{status.st_size}\0{status.st_mtime_ns}"
@@ -30,10 +36,13 @@ def token_key(image: Image, path: Path) -> str:
 
 
 class TokenCache:
-    """Tokens by key, on disk and, up to a limit, in memory."""
+    """Tokens of one model by key, on disk and, up to a limit, in memory."""
 
-    def __init__(self, folder: Path, *, max_remembered_bytes: int = MAX_REMEMBERED_BYTES) -> None:
+    def __init__(
+        self, folder: Path, shape: tuple[int, int], *, max_remembered_bytes: int = MAX_REMEMBERED_BYTES
+    ) -> None:
         self._folder = folder
+        self._shape = shape
         self._folder.mkdir(parents=True, exist_ok=True)
         self._remembered: dict[str, NDArray[np.float16]] = {}
         self._bytes_left = max_remembered_bytes
@@ -43,7 +52,7 @@ class TokenCache:
         return key in self._remembered or self._file(key).exists()
 
     def get(self, key: str) -> NDArray[np.float16] | None:
-        """The tokens, or None if they are not there or not readable."""
+        """The tokens, or None if they are not there, not readable or not of the model's shape."""
         known = self._remembered.get(key)
         if known is not None:
             return known
@@ -51,7 +60,7 @@ class TokenCache:
             tokens = np.load(self._file(key), allow_pickle=False)
         except (OSError, ValueError, EOFError):
             return None
-        if tokens.ndim != 2 or tokens.dtype != np.float16:
+        if tokens.shape != self._shape or tokens.dtype != np.float16:
             return None
         self._remember(key, tokens)
         return tokens

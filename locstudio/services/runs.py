@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import locstudio
 from locstudio.domain.errors import BadInput, JobCrashed, ProtocolError, UserError
 from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.jobs.configs import ClocTraining, Embedding, Evaluation, Preset, RunConfig
@@ -46,6 +47,9 @@ __all__ = [
     "start_evaluate",
     "start_train",
 ]
+
+TRAINER = ("-P", "-m", "trainer")
+"""Arguments of Python that start the trainer; ``-P``, so that no package in a stranger's folder is taken for it."""
 
 PRESETS: dict[Preset, ClocTraining] = {
     "quick": ClocTraining(preset="quick"),
@@ -152,10 +156,12 @@ def launch(folder: RunFolder) -> subprocess.Popen[bytes]:
     It has its own session, so neither the window's end nor its terminal's ends the run.  Its stdout is the protocol,
     its log goes to ``log.txt``; a line ``stop`` on its stdin asks it to stop after the step.
     """
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+    root = str(Path(locstudio.__file__).resolve().parent.parent)
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(paths)}
     with open(folder.log, "ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "trainer", str(folder.path)],
+            [sys.executable, *TRAINER, str(folder.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

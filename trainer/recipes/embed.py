@@ -18,12 +18,12 @@ from locstudio.store.dataset import Dataset, ImageFilter, open_snapshot
 from trainer.context import RunContext
 from trainer.data import ImageRegions, images_with_regions
 from trainer.device import describe_device
-from trainer.encoding import Encoded, TokenSource
+from trainer.encoding import Encoded, TokenSource, cache_of
 from trainer.hooks import ReportProgress
 from trainer.images import Unreadable
 from trainer.index_filling import IndexFilling, KnownRows, Vectors
 from trainer.loop import Hook, LoopEnd, StepMetrics, run_loop
-from trainer.tokens import TokenCache, token_key
+from trainer.tokens import token_key
 
 MAX_PHRASES = 50_000
 SMALLEST_SIDE = 1 / 512
@@ -95,7 +95,7 @@ def _embed_images(
         num_done += len(batch)
         return StepMetrics(len(batch))
 
-    tokens = TokenCache(context.cache / "tokens" / model.id, max_remembered_bytes=0)
+    tokens = cache_of(model, context.cache, remembers=False)
     source = TokenSource(model, tokens, keeps=False)
     return run_loop(
         source.stream(left_to_do()),

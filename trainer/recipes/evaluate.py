@@ -26,12 +26,11 @@ from locstudio.store.dataset import Dataset, open_snapshot
 from trainer.context import RunContext
 from trainer.data import images_with_regions, is_ground_truth, phrase_of
 from trainer.device import describe_device
-from trainer.encoding import Encoded, TokenSource
+from trainer.encoding import Encoded, TokenSource, cache_of
 from trainer.hooks import ReportProgress
 from trainer.images import Unreadable
 from trainer.loop import Hook, StepMetrics, run_loop
 from trainer.metrics import Floats, grounding_metrics, naming_metrics, retrieval_metrics
-from trainer.tokens import TokenCache
 
 Task = Literal["regions", "retrieval", "grounding"]
 TEXT_BATCH = 64
@@ -82,7 +81,7 @@ def evaluate(context: RunContext) -> bool:
         num_regions=truth.num_regions,
         num_steps=num_images,
     )
-    source = TokenSource(model, TokenCache(context.cache / "tokens" / model.id), keeps=True)
+    source = TokenSource(model, cache_of(model, context.cache), keeps=True)
     measured = measure(
         model,
         truth,

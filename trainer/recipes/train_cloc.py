@@ -26,7 +26,7 @@ from trainer.checkpoint import restore_step, save_step, step_folders
 from trainer.context import RunContext
 from trainer.data import HELD_OUT_SPLITS, TrainingImage, read_training_images
 from trainer.device import autocast, describe_device
-from trainer.encoding import TokenSource
+from trainer.encoding import TokenSource, cache_of
 from trainer.hooks import EvaluateEvery, ReportProgress, SaveCheckpoints
 from trainer.images import Unreadable
 from trainer.loop import run_loop
@@ -56,7 +56,7 @@ def train_cloc(context: RunContext) -> bool:
     model = _model_to_train(Path(context.config.checkpoint), training, str(context.device))
     optimizer = make_optimizer(model, learning_rate=training.learning_rate, weight_decay=training.weight_decay)
     first_step = _resume(context, model, optimizer)
-    cache = TokenCache(context.cache / "tokens" / parent.id)
+    cache = cache_of(model, context.cache, checkpoint_id=parent.id)
     with open_snapshot(context.folder.snapshot) as dataset:
         images = read_training_images(dataset, include_pending=training.include_pending)
         if not any(image.phrases for image in images):
