@@ -17,11 +17,22 @@ from locstudio.domain.edits import Edit
 from locstudio.domain.errors import StorageFailed
 from locstudio.domain.regions import Image
 from locstudio.store import schema
-from locstudio.store.connections import failures_named, make_engine, refuse_foreign_file, refuse_unknown_schema
+from locstudio.store.backup import make_backup
+from locstudio.store.connections import (
+    Access,
+    failures_named,
+    make_engine,
+    refuse_foreign_file,
+    refuse_unknown_schema,
+    schema_version,
+)
+from locstudio.store.daily import DailyBackup
 from locstudio.store.edit_log import HistoryEntry, go_to_step, record_edit, redo_step, undo_step
 from locstudio.store.filters import Facets, ImageFilter
 from locstudio.store.image_list_writing import put_images
+from locstudio.store.integrity import problems_of
 from locstudio.store.making import make_dataset
+from locstudio.store.migrating import migrate
 from locstudio.store.ownership import Ownership
 from locstudio.store.project import Project
 from locstudio.store.records import (
@@ -36,7 +47,9 @@ from locstudio.store.records import (
 )
 from locstudio.store.rows import ImageRoot
 from locstudio.store.settings import read_revision, write_setting
+from locstudio.store.snapshot import SnapshotInfo, write_snapshot
 from locstudio.store.view import DatasetView
+from locstudio.store.words import word_index_problems
 from locstudio.store.writer import Writer
 
 __all__ = [
@@ -48,6 +61,7 @@ __all__ = [
     "ImageRoot",
     "RunRow",
     "SavedSearch",
+    "SnapshotInfo",
     "open_snapshot",
 ]
 
@@ -69,9 +83,10 @@ class Dataset(DatasetView):
         self.path = path
         self.project = project
         self._ownership = ownership
+        self._access: Access = _reading_access(path, is_snapshot=project is None)
         self._writer = Writer(path) if ownership else None
-        can_change = project is not None and (ownership is not None or os.access(project.path, os.W_OK))
-        super().__init__(make_engine(path, "read" if can_change else "frozen", num_connections=4), dict(roots or {}))
+        self._daily: DailyBackup | None = None
+        super().__init__(make_engine(path, self._access, num_connections=4), dict(roots or {}))
         with self._read() as connection:
             revision = read_revision(connection)
             self._next_ids = {name: itertools.count(last + 1) for name, last in _last_ids(connection).items()}
@@ -99,42 +114,37 @@ class Dataset(DatasetView):
     def open(cls, project: Project, *, read_only: bool = False) -> "Dataset":
         """Open a project's dataset; one process may write, any number may read.
 
+        An older schema is brought up, after a backup.  The first to write on a day makes the daily backup, beside
+        the work.
+
         Raises:
             NotAProject: the file is none of ours.
+            BadInput: there are triggers or views in it that LocStudio did not make.
             TooNew: a newer LocStudio wrote it.
             DatasetInUse: another process writes it.
             StorageFailed: it cannot be read, or written, or is damaged.
         """
-        refuse_foreign_file(project.dataset_path)
+        path = project.dataset_path
+        refuse_foreign_file(path)
         if read_only:
-            return cls._checked(project.dataset_path, project=project)
+            _refuse_unfit(path, may_be_older=False)
+            return cls(path, project=project)
         ownership = Ownership(project)
         try:
-            return cls._checked(project.dataset_path, project=project, ownership=ownership)
+            _refuse_unfit(path, may_be_older=True)
+            with failures_named("Not opened"):
+                migrate(path, lambda: make_backup(project, "migration"))
+            dataset = cls(path, project=project, ownership=ownership)
         except BaseException:
             ownership.release()
             raise
-
-    @classmethod
-    def _checked(
-        cls,
-        path: Path,
-        *,
-        project: Project | None = None,
-        ownership: Ownership | None = None,
-        roots: Mapping[int, str] | None = None,
-    ) -> "Dataset":
-        can_change = project is not None and os.access(project.path, os.W_OK)
-        looking = make_engine(path, "read" if can_change else "frozen")
-        try:
-            with failures_named("Not opened"), looking.begin() as connection:
-                refuse_unknown_schema(connection, path)
-        finally:
-            looking.dispose()
-        return cls(path, project=project, ownership=ownership, roots=roots)
+        dataset._daily = DailyBackup(project)
+        return dataset
 
     def close(self) -> None:
         """Finish what is queued, and let others write."""
+        if self._daily:
+            self._daily.stop()
         if self._writer:
             self._writer.close()
         self._readers.dispose()
@@ -251,6 +261,44 @@ class Dataset(DatasetView):
         """
         return self._write(lambda connection: go_to_step(connection, history_id))
 
+    # The whole
+
+    def snapshot(self, target: Path) -> SnapshotInfo:
+        """Write everything a run may learn from into one file, all of one revision; edits queued before are in it.
+
+        Raises:
+            StorageFailed: there is no room, or ``target`` exists.
+        """
+        self._drain()
+        return write_snapshot(self.path, target, self._access)
+
+    def backup(self, reason: str = "manual") -> Path:
+        """Copy the dataset into the project's backups, checked.
+
+        Raises:
+            StorageFailed: there is no room, or this is a snapshot.
+        """
+        if self.project is None:
+            raise StorageFailed("A snapshot needs no backup: it never changes.")
+        self._drain()
+        return make_backup(self.project, reason)
+
+    def integrity(self, *, with_replay: bool = True) -> list[str]:
+        """Sentences about everything that is wrong with the dataset; empty when nothing is.
+
+        ``with_replay`` also applies the whole log of edits to nothing and compares the outcome.
+        """
+        self._drain()
+        with self._readers.begin() as connection:
+            found = problems_of(connection, with_replay=with_replay and self.project is not None)
+        if self._writer and not found:
+            found = self._writer.run_outside(word_index_problems)
+        return found
+
+    def _drain(self) -> None:
+        if self._writer:
+            self._writer.run_outside(lambda _: None)
+
     # What the dataset remembers besides
 
     def record_run(self, row: RunRow) -> None:
@@ -282,18 +330,6 @@ class Dataset(DatasetView):
         self._write(lambda connection: write_setting(connection, f"user.{key}", value))
 
 
-def _last_ids(connection: Connection) -> dict[str, int]:
-    """The highest identity ever given in each table: SQLite keeps it when the row is gone."""
-    last = {table.name: 0 for table in (schema.image, schema.region, schema.caption, schema.label_class)}
-    for name in last:
-        table = schema.metadata.tables[name]
-        last[name] = connection.execute(select(func.max(table.c.id))).scalar() or 0
-    for name, value in connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence"):
-        if name in last:
-            last[name] = max(last[name], int(value))
-    return last
-
-
 def open_snapshot(path: Path, roots: Mapping[int, str] | None = None) -> Dataset:
     """Open a snapshot for reading.  ``roots`` says where image roots are on this machine.
 
@@ -302,4 +338,34 @@ def open_snapshot(path: Path, roots: Mapping[int, str] | None = None) -> Dataset
         TooNew: a newer LocStudio wrote it.
     """
     refuse_foreign_file(path)
-    return Dataset._checked(path, roots=roots)
+    _refuse_unfit(path, may_be_older=False, is_snapshot=True)
+    return Dataset(path, roots=roots)
+
+
+def _reading_access(path: Path, *, is_snapshot: bool) -> Access:
+    # A write-ahead log needs a side file even to read: in a read-only folder only a frozen look is possible.
+    return "frozen" if is_snapshot or not os.access(path.parent, os.W_OK) else "read"
+
+
+def _refuse_unfit(path: Path, *, may_be_older: bool, is_snapshot: bool = False) -> None:
+    engine = make_engine(path, _reading_access(path, is_snapshot=is_snapshot))
+    try:
+        with failures_named("Not opened"), engine.begin() as connection:
+            refuse_unknown_schema(connection, path)
+            if not may_be_older and (version := schema_version(connection)) < schema.SCHEMA_VERSION:
+                raise StorageFailed(
+                    f"{path} has the older schema {version}. Open the project once for writing, to bring it up."
+                )
+    finally:
+        engine.dispose()
+
+
+def _last_ids(connection: Connection) -> dict[str, int]:
+    """The highest identity ever given in each table: SQLite keeps it when the row is gone."""
+    last = {table.name: 0 for table in (schema.image, schema.region, schema.caption, schema.label_class)}
+    for name in last:
+        last[name] = connection.execute(select(func.max(schema.metadata.tables[name].c.id))).scalar() or 0
+    for name, value in connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence"):
+        if name in last:
+            last[name] = max(last[name], int(value))
+    return last

@@ -6,7 +6,7 @@ filters look at the image table alone, and a filter by class asks the region tab
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from sqlalchemy import ColumnElement, Select, case, literal_column, select, text, tuple_
 
@@ -23,7 +23,7 @@ class ImageFilter:
     """Conditions that an image must meet, all of them; an empty one is met by all.
 
     ``reviews``, ``origins`` and ``class_ids`` speak of one and the same region: "has a pending region of class 3".
-    ``words`` must each occur in the image's path, in a caption or in a phrase.
+    ``words`` must all occur in one text of the image: its path, a caption or a phrase.
     """
 
     reviews: frozenset[Review] = frozenset()
@@ -78,8 +78,11 @@ def region_state_bit() -> ColumnElement[int]:
     return case(by_review, value=region.c.review) * case(by_origin, value=region.c.origin)
 
 
-def conditions(wanted: ImageFilter) -> list[ColumnElement[bool]]:
-    """The filter as conditions on the image table."""
+def conditions(wanted: ImageFilter, *, is_class_common: bool = False) -> list[ColumnElement[bool]]:
+    """The filter as conditions on the image table.
+
+    ``is_class_common``: look for the class image by image, which is quick where most images have it.
+    """
     found: list[ColumnElement[bool]] = []
     if wanted.has_regions is not None:
         found.append(image.c.region_states != 0 if wanted.has_regions else image.c.region_states == 0)
@@ -91,12 +94,12 @@ def conditions(wanted: ImageFilter) -> list[ColumnElement[bool]]:
         found.append(image.c.is_verified.is_(wanted.is_verified))
     if wanted.split:
         found.append(image.c.split == wanted.split)
-    found += _region_conditions(wanted)
+    found += _region_conditions(wanted, is_class_common=is_class_common)
     found += _word_conditions(wanted.words)
     return found
 
 
-def _region_conditions(wanted: ImageFilter) -> list[ColumnElement[bool]]:
+def _region_conditions(wanted: ImageFilter, *, is_class_common: bool) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if wanted.reviews or wanted.origins:
         bits = state_bits(wanted.reviews, wanted.origins)
@@ -107,27 +110,23 @@ def _region_conditions(wanted: ImageFilter) -> list[ColumnElement[bool]]:
             of_class = of_class.where(region.c.review.in_(sorted(wanted.reviews)))
         if wanted.origins:
             of_class = of_class.where(region.c.origin.in_(sorted(wanted.origins)))
-        found.append(image.c.id.in_(of_class))
+        if is_class_common:
+            found.append(of_class.where(region.c.image_id == image.c.id).correlate(image).exists())
+        else:
+            found.append(image.c.id.in_(of_class))
     return found
 
 
 def _word_conditions(words: str) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    for number, word in enumerate(_terms(words)):
-        key = f"word_{number}"
-        parts = []
-        for index, (table, _) in WORD_TABLES.items():
-            owner = "id" if table == "image" else "image_id"
-            parts.append(
-                f"SELECT {owner} FROM {table} WHERE id IN (SELECT rowid FROM {index} WHERE {index} MATCH :{key})"
-            )
-        found.append(text("image.id IN (" + " UNION ALL ".join(parts) + ")").bindparams(**{key: word}))  # type: ignore[arg-type]  # a text clause is a condition where it stands
-    return found
-
-
-def _terms(words: str) -> list[str]:
     expression = match_expression(words)
-    return expression.split(" ") if expression else []
+    if not expression:
+        return []
+    parts = []
+    for index, (table, _) in WORD_TABLES.items():
+        owner = "id" if table == "image" else "image_id"
+        parts.append(f"SELECT {owner} FROM {table} WHERE id IN (SELECT rowid FROM {index} WHERE {index} MATCH :words)")
+    found = text("image.id IN (" + " UNION ALL ".join(parts) + ")").bindparams(words=expression)
+    return [cast(ColumnElement[bool], found)]
 
 
 def order_columns(wanted: ImageFilter) -> list[ColumnElement[Any]]:
@@ -135,9 +134,17 @@ def order_columns(wanted: ImageFilter) -> list[ColumnElement[Any]]:
     return [image.c.id] if wanted.order == "id" else [image.c.root_id, image.c.path]
 
 
-def page_query(wanted: ImageFilter, columns: Sequence[ColumnElement[Any]], after_id: int, limit: int) -> Select[Any]:
+def page_query(
+    wanted: ImageFilter,
+    columns: Sequence[ColumnElement[Any]],
+    after_id: int,
+    limit: int,
+    *,
+    is_class_common: bool = False,
+) -> Select[Any]:
     """Rows of the filter that follow the image ``after_id``, from the first when it is 0."""
-    query = select(*columns).where(*conditions(wanted)).order_by(*order_columns(wanted)).limit(limit)
+    found = conditions(wanted, is_class_common=is_class_common)
+    query = select(*columns).where(*found).order_by(*order_columns(wanted)).limit(limit)
     if after_id == 0:
         return query
     if wanted.order == "id":

@@ -1,7 +1,5 @@
 """A new, empty dataset file, complete when it has its name."""
 
-import os
-import secrets
 from pathlib import Path
 
 from sqlalchemy import Connection, text
@@ -9,6 +7,7 @@ from sqlalchemy import Connection, text
 from locstudio import __version__
 from locstudio.domain.errors import StorageFailed
 from locstudio.store.connections import make_engine
+from locstudio.store.files import replaced_when_whole
 from locstudio.store.schema import APPLICATION_ID, HEAD_REVISION, SCHEMA_VERSION, metadata
 from locstudio.store.settings import write_setting
 from locstudio.store.sqlite_library import journal_mode
@@ -23,9 +22,8 @@ def make_dataset(path: Path) -> None:
     """
     if path.exists():
         raise StorageFailed(f"{path} is there already.")
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
-    partial.touch()
-    try:
+    with replaced_when_whole(path) as partial:
+        partial.touch()
         engine = make_engine(partial, "write")
         try:
             with engine.begin() as connection:
@@ -35,10 +33,6 @@ def make_dataset(path: Path) -> None:
                 connection.exec_driver_sql(f"PRAGMA journal_mode={journal_mode()}")
         finally:
             engine.dispose()
-        os.replace(partial, path)
-        sync_folder(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def fill_schema(connection: Connection) -> None:
@@ -52,12 +46,3 @@ def fill_schema(connection: Connection) -> None:
     )
     connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": HEAD_REVISION})
     write_setting(connection, "written_by", __version__)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside the folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -17,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
     text,
 )
 from sqlalchemy.schema import SchemaItem
@@ -56,7 +57,7 @@ def _text(name: str, default: str = "") -> Column[str]:
 
 
 def _flag(name: str) -> Column[bool]:
-    return Column(name, Boolean, nullable=False, server_default=text("0"))
+    return Column(name, Boolean, nullable=False, server_default=false())
 
 
 def _one_of(name: str, words: type[Review] | type[Origin] | type[Problem] | tuple[str, ...]) -> CheckConstraint:

@@ -14,8 +14,8 @@ from locstudio.store import schema
 from locstudio.store.changing import chunks
 from locstudio.store.connections import failures_named
 from locstudio.store.edit_log import HistoryEntry, read_history
-from locstudio.store.filters import Facets, ImageFilter, page_query
-from locstudio.store.image_lists import count_of, facets_of, ids_of
+from locstudio.store.filters import Facets, ImageFilter
+from locstudio.store.image_lists import count_of, facets_of, ids_of, page_of
 from locstudio.store.records import CheckpointRow, RunRow, SavedSearch
 from locstudio.store.rows import (
     CAPTION_COLUMNS,
@@ -155,7 +155,8 @@ class DatasetView:
 
     def image_page(self, wanted: ImageFilter = _EVERYTHING, after_id: int = 0, limit: int = 200) -> list[Image]:
         """The next images of a filter after ``after_id``, in its order; from the first when it is 0."""
-        return values_of(image_of, self._rows(page_query(wanted, IMAGE_COLUMNS, after_id, limit)))
+        with self._read() as connection:
+            return page_of(connection, wanted, int(after_id), limit)
 
     def count_images(self, wanted: ImageFilter = _EVERYTHING) -> int:
         """How many images meet a filter."""

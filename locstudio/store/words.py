@@ -76,3 +76,8 @@ def match_expression(words: str) -> str:
     if not found:
         return ""
     return " ".join(f'"{word}"' for word in found) + ("" if words[-1].isspace() else "*")
+
+
+def is_word_table(name: str) -> bool:
+    """Whether the table is one of the indexes or one that SQLite keeps for them."""
+    return any(name == words or name.startswith(f"{words}_") for words in WORD_TABLES)

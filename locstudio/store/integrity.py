@@ -1,0 +1,126 @@
+"""Whether a dataset holds together: its pages, its references, its derived values, and its log of edits."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import DatabaseError
+
+from locstudio.domain.edits import CaptionChange, Change, ClassChange, RegionChange
+from locstudio.domain.errors import StorageFailed
+from locstudio.store import schema
+from locstudio.store.edit_log import decode_changes
+from locstudio.store.filters import region_state_bit
+from locstudio.store.rows import (
+    CAPTION_COLUMNS,
+    CLASS_COLUMNS,
+    REGION_COLUMNS,
+    Row,
+    caption_row,
+    class_row,
+    region_row,
+)
+
+_MOST = 20
+
+
+def problems_of(connection: Connection, *, with_replay: bool) -> list[str]:
+    """Sentences about everything that is wrong; empty when nothing is."""
+    found: list[str] = []
+    checks: list[Callable[[Connection], list[str]]] = [_pages, _references, _states]
+    if with_replay:
+        checks.append(replay_problems)
+    for check in checks:
+        try:
+            found += check(connection)
+        except (DatabaseError, StorageFailed) as error:
+            found.append(f"The dataset cannot be read to its end: {getattr(error, 'orig', error)}")
+            break
+    return found
+
+
+def _pages(connection: Connection) -> list[str]:
+    said = [str(row[0]) for row in connection.exec_driver_sql(f"PRAGMA integrity_check({_MOST})")]
+    return [] if said == ["ok"] else [f"The dataset's file is damaged: {line}" for line in said]
+
+
+def _references(connection: Connection) -> list[str]:
+    rows = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(_MOST)
+    return [f"Row {row[1]} of {row[0]} refers to a {row[2]} that is not there." for row in rows]
+
+
+def _states(connection: Connection) -> list[str]:
+    region, image = schema.region.c, schema.image.c
+    bits = func.coalesce(func.sum(region_state_bit().distinct()), 0)
+    real = select(region.image_id, bits.label("bits")).group_by(region.image_id).subquery()
+    query = (
+        select(image.id)
+        .select_from(schema.image.outerjoin(real, real.c.image_id == image.id))
+        .where(image.region_states != func.coalesce(real.c.bits, 0))
+        .limit(_MOST)
+    )
+    return [
+        f"Image {row[0]} is filed under review states that its boxes do not have." for row in connection.execute(query)
+    ]
+
+
+_Kept = dict[int, int]
+
+
+def replay_problems(connection: Connection) -> list[str]:
+    """Apply the whole log to nothing, and compare what comes out with the tables."""
+    regions: _Kept = {}
+    captions: _Kept = {}
+    classes: _Kept = {}
+    for change in _replayed(connection):
+        match change:
+            case RegionChange(before, after):
+                _keep(regions, before.id if before else None, region_row(after) if after else None)
+            case CaptionChange(said, says):
+                _keep(captions, said.id if said else None, caption_row(says) if says else None)
+            case ClassChange(was, becomes):
+                _keep(classes, was.id if was else None, class_row(becomes) if becomes else None)
+            case _:
+                pass  # images come from a scan; only a few of their fields come from edits
+    return [
+        *_differences(connection, "box", REGION_COLUMNS, regions),
+        *_differences(connection, "caption", CAPTION_COLUMNS, captions),
+        *_differences(connection, "class", CLASS_COLUMNS, classes),
+    ]
+
+
+def _replayed(connection: Connection) -> Iterator[Change]:
+    table = schema.edit
+    changes_of: dict[int, tuple[Change, ...]] = {}
+    for line in connection.execute(select(table.c.id, table.c.kind, table.c.of_id).order_by(table.c.id)).all():
+        origin = line.of_id or line.id
+        if line.kind == "do":
+            changes_of.clear()
+        if origin not in changes_of:
+            stored = connection.execute(select(table.c.changes).where(table.c.id == origin)).scalar()
+            changes_of[origin] = decode_changes(stored or b"[]")
+        changes = changes_of[origin]
+        if line.kind == "undo":
+            for change in reversed(changes):
+                yield type(change)(change.after, change.before)  # type: ignore[arg-type]  # each swaps its own pair
+        else:
+            yield from changes
+
+
+def _keep(kept: _Kept, old: int | None, row: Row | None) -> None:
+    if row is None:
+        if old is not None:
+            kept.pop(old, None)
+    else:
+        kept[row[0]] = hash(row)
+
+
+def _differences(connection: Connection, noun: str, columns: tuple[Any, ...], kept: _Kept) -> list[str]:
+    found: list[str] = []
+    for row in connection.execute(select(*columns).order_by(columns[0])):
+        if kept.pop(row[0], None) != hash(tuple(row)):
+            found.append(f"The {noun} {row[0]} is not what the log of edits says.")
+            if len(found) == _MOST:
+                return found
+    found += [f"The {noun} {key} is in the log of edits and not in the dataset." for key in list(kept)[:_MOST]]
+    return found[:_MOST]
