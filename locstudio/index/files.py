@@ -93,7 +93,7 @@ class IndexFiles:
         """All vectors, mapped from disk; rows never change once they are written."""
         if len(self._vectors) != self._manifest.count:
             shape = (self._manifest.count, self._manifest.dim)
-            self._vectors = np.memmap(self._folder / _VECTORS, np.float16, "r", shape=shape)
+            self._vectors = np.asarray(np.memmap(self._folder / _VECTORS, np.float16, "r", shape=shape))
         return self._vectors
 
     def read_rows(self) -> NDArray[np.void]:

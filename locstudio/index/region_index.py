@@ -49,6 +49,7 @@ class RegionIndex:
         self._row_of_region: dict[int, int] | None = None
         self._order_by_image = np.empty(0, np.int64)
         self._background: NDArray[np.int64] | None = None
+        self._background_ND = self._matrix_ND
         self._batch_depth = 0
 
     @classmethod
@@ -226,6 +227,11 @@ class RegionIndex:
         with self._lock:
             return np.sort(np.fromiter(self._region_rows(), np.int64, len(self._region_rows())))
 
+    def image_ids(self) -> NDArray[np.int64]:
+        """All images of which the index holds anything, ascending."""
+        with self._lock:
+            return np.unique(self._rows["image_id"][: self._count][self._alive[: self._count]]).astype(np.int64)
+
     def mask_of_images(self, image_ids: ArrayLike) -> NDArray[np.bool_]:
         """A mask over rows, true for those of the given images; what ``search`` takes as ``allow``."""
         with self._lock:
@@ -274,8 +280,8 @@ class RegionIndex:
                 alive = np.flatnonzero(self._alive[: self._count])
                 num = min(_NUM_BACKGROUND, len(alive))
                 self._background = np.sort(np.random.default_rng(0).choice(alive, num, replace=False))
-            rows = self._background
-            return self._scores(rows[self._alive[rows]], query)
+                self._background_ND = unit_rows(self._files.vectors_ND[self._background])
+            return (self._background_ND @ query)[self._alive[self._background]]
 
     def prepare(self) -> None:
         """Build what makes searches of a large index fast; safe to run beside searches and writes, on any thread."""

@@ -1,0 +1,69 @@
+"""An engine without a model: speaks the protocol, and misbehaves as the name of its checkpoint says."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from locstudio.jobs import engine_messages as m
+
+
+def say(reply: m.AnyReply) -> None:
+    os.write(1, m.reply_line(reply))
+
+
+def answer(request: m.AnyRequest, opened: set[str]) -> m.AnyReply:
+    key = getattr(request, "key", None)
+    if isinstance(request, m.SetImage):
+        opened.add(request.key)
+        return m.ImageSet(id=request.id, key=request.key, width=4, height=3, is_cached=True)
+    if key is not None and key not in opened:
+        return m.Refused(id=request.id, sentence="No image is open in the model. Open the image again.")
+    if isinstance(request, m.EncodeBoxes):
+        if request.is_preview and request.boxes[0][0] == 0.5:
+            return m.Superseded(id=request.id)
+        return m.Embedded.of(request.id, np.array(request.boxes, np.float32))
+    if isinstance(request, m.EncodeTexts):
+        return m.Embedded.of(request.id, np.array([[len(text), 0, 0, 0] for text in request.texts], np.float32))
+    if isinstance(request, m.GroundText):
+        return m.Grounded(id=request.id, box=(0.1, 0.2, 0.3, 0.4), score=0.5)
+    if isinstance(request, m.Propose):
+        return m.Proposed(id=request.id, boxes=[(0.0, 0.0, 0.5, 0.5)], scores=[0.75])
+    return m.Embedded.of(request.id, np.ones((1, 4), np.float32))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    for name in ("--checkpoint", "--cache", "--parent-pid"):
+        parser.add_argument(name)
+    options = parser.parse_args()
+    behaviour = Path(options.checkpoint).name
+    starts = Path(options.cache) / "starts"
+    starts.write_text(starts.read_text() + "x" if starts.exists() else "x")
+    num_starts = len(starts.read_text())
+    say(m.Loading(text="Loading fake"))
+    print("a line of log", file=sys.stderr, flush=True)
+    if behaviour == "damaged":
+        say(m.Failed(sentence="The checkpoint is damaged: weights.safetensors is cut off.", exit_status=4))
+        sys.exit(4)
+    if behaviour == "dies at start" or (behaviour == "dies at first start" and num_starts == 1):
+        print("no memory left", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    say(m.Ready(checkpoint_id="cloc-fake", name="fake", dim=4, device="CPU"))
+    opened: set[str] = set()
+    for line in iter(lambda: sys.stdin.buffer.raw.readline(), b""):  # type: ignore[attr-defined]
+        request = m.read_request(line)
+        text = request.texts[0] if isinstance(request, m.EncodeTexts) else ""
+        if text == "die" or (text == "die once" and num_starts == 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if text == "babble" and num_starts == 1:
+            os.write(1, b"libfoo: warning\n")
+            time.sleep(5)
+        say(answer(request, opened))
+
+
+main()
