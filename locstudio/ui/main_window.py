@@ -4,13 +4,14 @@ from collections.abc import Iterable
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
-from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar, QStackedWidget
+from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar, QStackedWidget, QVBoxLayout, QWidget
 
 from locstudio.domain.text import shown
 from locstudio.ui.actions import Actions, canvas_action
 from locstudio.ui.canvas.commands import CanvasCommand
 from locstudio.ui.icons import drawn
 from locstudio.ui.key_sheet import KeySheet
+from locstudio.ui.notice_bar import NoticeBar
 from locstudio.ui.plain_text import action_text
 from locstudio.ui.status_line import StatusLine
 from locstudio.ui.top_bar import TopBar
@@ -94,7 +95,14 @@ class MainWindow(QMainWindow):
         self.welcome = WelcomePage(self)
         self._stack = QStackedWidget(self)
         self._stack.addWidget(self.welcome)
-        self.setCentralWidget(self._stack)
+        self.notice = NoticeBar(self)
+        middle = QWidget(self)
+        column = QVBoxLayout(middle)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.notice)
+        column.addWidget(self._stack, 1)
+        self.setCentralWidget(middle)
         self.addActions(list(self.actions_by_name))
         self.actions_by_name["keys"].triggered.connect(self.show_keys)
         self.actions_by_name["full_screen"].triggered.connect(self._switch_full_screen)

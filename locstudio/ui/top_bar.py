@@ -1,25 +1,15 @@
 """The bar at the top: menus, the search field, and how the engine is."""
 
-from enum import StrEnum
-
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenuBar, QSizePolicy, QToolButton, QWidget
 
 from locstudio.ui import theme
+from locstudio.ui.engine_client import EngineState
 from locstudio.ui.icons import drawn
-from locstudio.ui.plain_text import action_text, tip
+from locstudio.ui.plain_text import action_text, shown, tip
 
 _TYPING_PAUSE_MS = 350
-
-
-class EngineState(StrEnum):
-    """How the model process is."""
-
-    OFF = "off"
-    LOADING = "loading"
-    READY = "ready"
-    FAILED = "failed"
 
 
 class TopBar(QWidget):
@@ -49,7 +39,7 @@ class TopBar(QWidget):
         self._engine.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._engine.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._engine.clicked.connect(self._on_engine_clicked)
-        self._state, self._sentence = EngineState.OFF, ""
+        self._state = EngineState("off")
         theme.notifier.changed.connect(self._show_engine)
         menus.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
         row = QHBoxLayout(self)
@@ -58,13 +48,16 @@ class TopBar(QWidget):
         row.addWidget(menus)
         row.addWidget(self.field, 1)
         row.addWidget(self._engine)
-        self.set_engine(EngineState.OFF, "Model not started")
+        self.set_engine(self._state)
 
-    def set_engine(self, state: EngineState, text: str, sentence: str = "") -> None:
-        """Show how the engine is in a few words, and in a sentence for the tip."""
-        self._state, self._sentence = state, sentence
-        self._engine.setText(action_text(text + (" – Retry" if state is EngineState.FAILED else "")))
-        self._engine.setToolTip(tip(sentence or text))
+    def set_engine(self, state: EngineState) -> None:
+        """Show how the engine is: in a few words, and in its own sentence for the tip."""
+        self._state = state
+        text = {"off": "No model", "loading": "Loading model…", "failed": "Model failed – Retry"}.get(state.phase, "")
+        if state.ready is not None:
+            text = f"{shown(state.ready.name, 24)} on {shown(state.ready.device.split(',')[0], 24)}"
+        self._engine.setText(action_text(text))
+        self._engine.setToolTip(tip(state.text or text))
         self._engine.setAccessibleName(f"Model: {text}")
         self._show_engine()
 
@@ -87,17 +80,17 @@ class TopBar(QWidget):
             self.words_typed.emit(text)
 
     def _on_engine_clicked(self) -> None:
-        if self._state is EngineState.FAILED:
+        if self._state.phase == "failed":
             self.retry_wanted.emit()
 
     def _show_engine(self) -> None:
         look = theme.current()
         name, color = {
-            EngineState.OFF: ("logo", look.muted),
-            EngineState.LOADING: ("retry", look.warning),
-            EngineState.READY: ("check", look.success),
-            EngineState.FAILED: ("warning", look.danger),
-        }[self._state]
+            "off": ("logo", look.muted),
+            "loading": ("retry", look.warning),
+            "ready": ("check", look.success),
+            "failed": ("warning", look.danger),
+        }[self._state.phase]
         self._engine.setIcon(drawn.icon(name, color))
 
 

@@ -9,7 +9,6 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSplitter, QTabWidget, QVBoxL
 from locstudio.ui.canvas.canvas_view import CanvasView
 from locstudio.ui.gallery.filter_bar import FilterBar
 from locstudio.ui.gallery.gallery_view import GalleryView
-from locstudio.ui.notice_bar import NoticeBar
 from locstudio.ui.search.search_panel import SearchPanel
 from locstudio.ui.tool_column import ToolColumn
 
@@ -43,7 +42,6 @@ class Workspace(QWidget):
         self.search = search
         self.regions = regions
         self.history = history
-        self.notice = NoticeBar(self)
         self.tools = ToolColumn(canvas.run, self)
         canvas.tool_changed.connect(self.tools.mark)
         self._tabs = QTabWidget(self)
@@ -63,7 +61,6 @@ class Workspace(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(self.notice)
         column.addWidget(self._split, 1)
 
     def _make_left(self) -> QWidget:

@@ -174,7 +174,7 @@ def test_that_a_missing_image_is_a_tile_with_its_reason(qtbot):
     qtbot.addWidget(view)
     view.resize(300, 300)
     view.show()
-    qtbot.waitUntil(lambda: loader.failure(1) == "The file is missing.")
+    qtbot.waitUntil(lambda: str(loader.failure(1)) == "The file is missing.")
     assert "<b>" not in model.index(0).data(Qt.ItemDataRole.ToolTipRole)
     assert model.index(0).data(Qt.ItemDataRole.DisplayRole) == "<b>gone.jpg"
     view.grab()

@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from locstudio.domain.regions import Problem
+from locstudio.media.files import ImageProblem
 from locstudio.ui import theme
 from locstudio.ui.gallery.gallery_model import ITEM_ROLE, GalleryItem
 from locstudio.ui.gallery.picture_loader import PictureLoader
@@ -63,8 +64,9 @@ class GalleryDelegate(QStyledItemDelegate):
         if found is None:
             failure = self._loader.failure(key)
             painter.fillRect(area, QColor(look.raised))
+            problem = failure.problem if isinstance(failure, ImageProblem) else Problem.UNREADABLE
             if failure or item.image.problem in (Problem.MISSING, Problem.UNREADABLE, Problem.TOO_LARGE):
-                self._paint_absence(painter, area, item.image.problem or Problem.UNREADABLE)
+                self._paint_absence(painter, area, item.image.problem or problem)
             return area
         scaled = self._scaled_to(found, round(area.width() * ratio))
         scaled.setDevicePixelRatio(ratio)

@@ -11,6 +11,8 @@ from PySide6.QtGui import QImage, QPixmap
 from locstudio.domain.errors import UserError
 from locstudio.ui.background import DatasetWorker
 
+Failure = UserError | OSError
+
 _FRAME_MS = 16
 _TURN_S = 0.012
 _BATCH = 16
@@ -41,7 +43,7 @@ class PictureLoader(QObject):
         self._max_bytes = max_bytes
         self._num_bytes = 0
         self._pictures: OrderedDict[Hashable, QPixmap] = OrderedDict()
-        self._failures: dict[Hashable, str] = {}
+        self._failures: dict[Hashable, Failure] = {}
         self._waiting: dict[Hashable, None] = {}
         self._loading: set[Hashable] = set()
         self._unwanted: set[Hashable] = set()
@@ -63,9 +65,9 @@ class PictureLoader(QObject):
             self._start()
         return None
 
-    def failure(self, key: Hashable) -> str:
-        """Why the picture cannot be shown; empty while nothing went wrong."""
-        return self._failures.get(key, "")
+    def failure(self, key: Hashable) -> "Failure | None":
+        """Why the picture cannot be shown; None while nothing went wrong."""
+        return self._failures.get(key)
 
     def keep_only(self, keys: Iterable[Hashable]) -> None:
         """Forget wishes for pictures that are no longer on the screen."""
@@ -108,7 +110,7 @@ class PictureLoader(QObject):
             self._loading.update(share)
             worker.ask(_load_some, self._load, share, on_result=partial(self._take, worker, share))
 
-    def _take(self, worker: DatasetWorker, asked: list[Hashable], done: "dict[Hashable, QImage | str]") -> None:
+    def _take(self, worker: DatasetWorker, asked: list[Hashable], done: "dict[Hashable, QImage | Failure]") -> None:
         self._idle.append(worker)
         self._loading.difference_update(asked)
         for key in reversed([key for key in asked if key not in done]):
@@ -116,7 +118,7 @@ class PictureLoader(QObject):
         for key, result in done.items():
             if key in self._unwanted:
                 self._unwanted.discard(key)
-            elif isinstance(result, str):
+            elif isinstance(result, UserError | OSError):
                 self._failures[key] = result
             else:
                 self._put(key, QPixmap.fromImage(result))
@@ -132,15 +134,15 @@ class PictureLoader(QObject):
             self._num_bytes -= _size(oldest)
 
 
-def _load_some(load: Callable[[Hashable], QImage], keys: list[Hashable]) -> "dict[Hashable, QImage | str]":
-    """As many pictures as one turn of a worker allows, at least one; a failure is its sentence."""
+def _load_some(load: Callable[[Hashable], QImage], keys: list[Hashable]) -> "dict[Hashable, QImage | Failure]":
+    """As many pictures as one turn of a worker allows, at least one; a failure is its exception."""
     end = time.monotonic() + _TURN_S
-    done: dict[Hashable, QImage | str] = {}
+    done: dict[Hashable, QImage | Failure] = {}
     for key in keys:
         try:
             done[key] = load(key)
         except (UserError, OSError) as error:
-            done[key] = str(error) or "This image cannot be read."
+            done[key] = error
         if time.monotonic() > end:
             break
     return done

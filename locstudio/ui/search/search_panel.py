@@ -189,7 +189,7 @@ class SearchPanel(QFrame):
         """Show what is looked for: words, or a box with the picture inside it."""
         self._title.setText(shown(title))
         self._detail.setText(shown(detail))
-        self._detail.setVisible(bool(detail) and not can_ground)
+        self._detail.setVisible(bool(detail))
         self._ground.setVisible(can_ground)
         self._clear.setEnabled(True)
         self._picture.setVisible(True)
@@ -203,6 +203,11 @@ class SearchPanel(QFrame):
         )
         scaled.setDevicePixelRatio(ratio)
         self._picture.setPixmap(scaled)
+
+    def set_detail(self, detail: str) -> None:
+        """Say how many were found, and how fast."""
+        self._detail.setText(shown(detail))
+        self._detail.show()
 
     def set_busy(self, is_busy: bool) -> None:
         """Show whether an answer is on its way."""
