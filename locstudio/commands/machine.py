@@ -56,7 +56,7 @@ def doctor(options: argparse.Namespace) -> int:
         print_json(findings)
         return 0
     for name, value in findings.items():
-        say(f"{name.replace('_', ' '):24} {', '.join(value) if isinstance(value, list) else value}".rstrip())
+        say(f"{name.replace('_', ' '):24} {(', '.join(value) or 'none') if isinstance(value, list) else value}")
     if findings["missing_system_packages"]:
         say(f"\nInstall what is missing with: sudo apt-get install {' '.join(missing)}")
     return 0

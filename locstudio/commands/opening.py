@@ -54,9 +54,8 @@ def unit_box(corners: tuple[float, float, float, float], width: int, height: int
     try:
         if max(corners) > 1:
             return UnitBox.from_pixels(*corners, width, height)
-        return UnitBox.from_pixels(
-            *(corner * side for corner, side in zip(corners, (width, height) * 2, strict=True)), width, height
-        )
+        x0, y0, x1, y1 = corners
+        return UnitBox.from_pixels(x0 * width, y0 * height, x1 * width, y1 * height, width, height)
     except ValueError as error:
         raise UserError(f"This box has no area inside the image of {width} x {height} pixels: {corners}.") from error
 

@@ -34,7 +34,11 @@ def info(options: argparse.Namespace) -> int:
         return 0
     say(f"{project.path}")
     for name, value in counts.items():
-        text = ", ".join(f"{key} {count}" for key, count in value.items()) if isinstance(value, dict) else str(value)
+        text = str(value)
+        if isinstance(value, dict):
+            text = ", ".join(f"{key} {count}" for key, count in value.items() if count) or "none"
+        elif isinstance(value, list):
+            text = ", ".join(value)
         say(f"  {name:12} {text}")
     return 0
 
@@ -56,7 +60,7 @@ def _counts(dataset: Dataset) -> dict[str, object]:
 
 def import_(options: argparse.Namespace) -> int:
     """Read annotations into a project; exit status 4 when a row was rejected."""
-    from locstudio.interchange.coco import import_coco
+    from locstudio.services.importing import import_coco
 
     with opened(options.project) as (_, dataset):
         report = import_coco(
@@ -76,10 +80,11 @@ def import_(options: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> int:
     """Write annotations into a new file that has been read again and compared."""
-    from locstudio.interchange.coco_export import export_coco
+    from locstudio.services.exporting import export_coco
 
     with opened(options.project, read_only=True) as (_, dataset):
         report = export_coco(dataset, options.destination)
+    assert report is not None, "nothing cancels an export here"
     if options.json:
         print_json(report.to_json())
     else:

@@ -6,7 +6,6 @@ longer what the dataset holds raises ``EditConflict``, so an edit never overwrit
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Region
 
@@ -58,11 +57,8 @@ class Edit:
         return Edit(self.title, tuple(_swapped(change) for change in reversed(self.changes)))
 
 
-_C = TypeVar("_C", RegionChange, ImageChange, ClassChange, CaptionChange)
-
-
-def _swapped(change: _C) -> _C:
-    return type(change)(change.after, change.before)  # type: ignore[arg-type]  # each class swaps its own pair
+def _swapped(change: Change) -> Change:
+    return replace(change, before=change.after, after=change.before)  # type: ignore[arg-type]  # each swaps its own pair
 
 
 def add_regions(regions: Iterable[Region], title: str = "Add box") -> Edit:

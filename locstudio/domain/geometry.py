@@ -88,14 +88,16 @@ class Letterbox:
         """Boxes of the ``unit`` frame in the ``square`` frame."""
         scale_x, scale_y, left, top = self._scale_offset
         scale = np.array([scale_x, scale_y, scale_x, scale_y], np.float32)
-        return np.asarray(unit_N4, np.float32) * scale + np.array([left, top, left, top], np.float32)
+        square_N4: BoxArray = np.asarray(unit_N4, np.float32) * scale + np.array([left, top, left, top], np.float32)
+        return square_N4
 
     def to_unit(self, square_N4: BoxArray) -> BoxArray:
         """Boxes of the ``square`` frame in the ``unit`` frame, cut at the image's edges (some may lose all area)."""
         scale_x, scale_y, left, top = self._scale_offset
         offset = np.array([left, top, left, top], np.float32)
         scale = np.array([scale_x, scale_y, scale_x, scale_y], np.float32)
-        return np.clip((np.asarray(square_N4, np.float32) - offset) / scale, 0.0, 1.0)
+        unit_N4: BoxArray = np.clip((np.asarray(square_N4, np.float32) - offset) / scale, 0.0, 1.0)
+        return unit_N4
 
     def content(self, side: int) -> tuple[int, int, int, int]:
         """Pixel rectangle (left, top, right, bottom) of the image in a square of ``side`` pixels, at least 1 x 1."""
@@ -112,7 +114,8 @@ def iou_matrix(a_N4: BoxArray, b_M4: BoxArray) -> NDArray[np.float32]:
     area_a = np.clip(a_N4[:, 2:] - a_N4[:, :2], 0.0, None).prod(axis=1)
     area_b = np.clip(b_M4[:, 2:] - b_M4[:, :2], 0.0, None).prod(axis=1)
     union = area_a[:, None] + area_b[None, :] - overlap
-    return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0).astype(np.float32)
+    iou_NM: NDArray[np.float32] = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    return iou_NM.astype(np.float32)
 
 
 def smallest_containing(boxes_N4: BoxArray, x: float, y: float) -> int | None:

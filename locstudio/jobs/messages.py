@@ -98,6 +98,7 @@ def from_line(line: bytes) -> AnyMessage:
         ProtocolError: the line is not exactly one known message.
     """
     try:
-        return _decoder.decode(line)
+        message: AnyMessage = _decoder.decode(line)
     except msgspec.MsgspecError as error:
         raise ProtocolError(f"not a message of a run: {line[:120]!r} ({error})") from error
+    return message
