@@ -1,0 +1,314 @@
+"""COCO annotation files, read as checked values: instances, captions, results, and LocStudio's own exports."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from locstudio.domain.errors import BadInput
+from locstudio.domain.regions import Review
+from locstudio.domain.text import shown
+from locstudio.interchange.json_stream import DuplicateKey, JsonRows
+from locstudio.interchange.masks import BadMask, PixelBox, box_of_mask, mask_text
+from locstudio.interchange.report import ImportReport, Outcome, RowNote
+
+Key = int | str
+"""An identity inside a file.  ``1`` and ``"1"`` are the same."""
+
+_T = TypeVar("_T")
+_MEMBERS = frozenset({"images", "annotations", "categories", "captions"})
+
+MAX_NAME = 1000
+MAX_TEXT = 20_000
+_FAR = 1e9
+_UNSTORABLE = re.compile("[\ud800-\udfff\0]")
+
+
+@dataclass(frozen=True, slots=True)
+class CocoImage:
+    """A row of ``images``.  ``width`` and ``height`` are 0 where the file does not say."""
+
+    row: int
+    key: Key
+    file_name: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class CocoCategory:
+    """A row of ``categories``.  ``is_no_class`` marks the one under which an export lists regions without a class."""
+
+    key: Key
+    name: str
+    is_no_class: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CocoRegion:
+    """A row of ``annotations`` with a box, in pixels of the picture as the file knows it; not yet cut at its edges.
+
+    ``external_id`` is the row's id as text, made unique within the file.  ``segmentation`` is checked, as it came.
+    ``phrase`` is None where the row has none, so that the class speaks for it.
+    """
+
+    row: int
+    external_id: str
+    image_key: Key
+    category_key: Key | None
+    box: PixelBox
+    segmentation: Any = None
+    mask: str | None = None
+    is_crowd: bool = False
+    score: float | None = None
+    phrase: str | None = None
+    review: Review | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CocoCaption:
+    """A row of ``captions``, or of ``annotations`` with a caption and no box."""
+
+    row: int
+    table: str
+    external_id: str
+    image_key: Key
+    text: str
+
+
+@dataclass(slots=True)
+class CocoTables:
+    """The file's images and categories.  Keys that stand for two different things are in ``ambiguous_*`` only."""
+
+    images: dict[Key, CocoImage] = field(default_factory=dict)
+    ambiguous_images: set[Key] = field(default_factory=set)
+    categories: dict[Key, CocoCategory] = field(default_factory=dict)
+    ambiguous_categories: set[Key] = field(default_factory=set)
+
+
+class BadRow(ValueError):
+    """A row that cannot be used: the reason, the same for all rows like it, and what is special of this one."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class CocoFile:
+    """A COCO file, read twice from front to back: `tables` first, then `rows`.  What is wrong goes to the report."""
+
+    def __init__(self, path: Path, report: ImportReport, progress: Callable[[int, int], None] | None = None) -> None:
+        self._path = path
+        self._report = report
+        self._progress = progress
+        self._ids: dict[str, set[Key]] = {"annotations": set(), "captions": set()}
+        self._repeats: Counter[tuple[str, Key]] = Counter()
+        self._captions_of: Counter[Key] = Counter()
+
+    def tables(self) -> CocoTables:
+        """Images and categories.
+
+        Raises:
+            BadInput: the file is no COCO file, or broken JSON.
+        """
+        tables = CocoTables()
+        num_members = 0
+        for name, rows in JsonRows(self._path, self._progress).members(_MEMBERS):
+            num_members += 1
+            for row, raw in enumerate(rows):
+                if name == "images":
+                    image = self._checked(name, row, raw, _image_of)
+                    if image is not None:
+                        self._add_image(tables, image)
+                elif name == "categories":
+                    category = self._checked(name, row, raw, _category_of)
+                    if category is not None:
+                        self._add_category(tables, category, row)
+        if not num_members:
+            raise BadInput(f"{shown(self._path.name)} has no images, annotations or categories; is it a COCO file?")
+        return tables
+
+    def rows(self) -> Iterator[CocoRegion | CocoCaption]:
+        """Annotations and captions that are sound in themselves, in the file's order.
+
+        Raises:
+            BadInput: the file is broken JSON from here on; rows before that have been given.
+        """
+        for name, rows in JsonRows(self._path, self._progress).members(frozenset({"annotations", "captions"})):
+            make = self._annotation_of if name == "annotations" else self._caption_of
+            for row, raw in enumerate(rows):
+                value = self._checked(name, row, raw, make)
+                if value is not None:
+                    yield value
+
+    def _checked(self, table: str, row: int, raw: Any, make: Callable[[int, Any], _T]) -> _T | None:
+        try:
+            if isinstance(raw, DuplicateKey):
+                raise BadRow("one key stands there twice", str(raw))
+            if not isinstance(raw, dict):
+                raise BadRow("it is no JSON object", type(raw).__name__)
+            return make(row, raw)
+        except BadRow as error:
+            key = raw.get("id", "") if isinstance(raw, dict) else ""
+            name = _brief(key) if isinstance(key, str | int) else ""
+            self._report.note(RowNote(table, row, name, Outcome.DROPPED, error.reason, error.detail))
+            return None
+
+    def _add_image(self, tables: CocoTables, image: CocoImage) -> None:
+        key = image.key
+        if key in tables.images or key in tables.ambiguous_images:
+            tables.images.pop(key, None)
+            tables.ambiguous_images.add(key)
+            reason = "its id belongs to another image too"
+            self._report.note(RowNote("images", image.row, str(key), Outcome.DROPPED, reason, image.file_name))
+        else:
+            tables.images[key] = image
+
+    def _add_category(self, tables: CocoTables, category: CocoCategory, row: int) -> None:
+        key = category.key
+        known = tables.categories.get(key)
+        if key in tables.ambiguous_categories or (known is not None and known.name != category.name):
+            tables.categories.pop(key, None)
+            tables.ambiguous_categories.add(key)
+            reason = "its id belongs to another category too"
+            self._report.note(RowNote("categories", row, str(key), Outcome.DROPPED, reason, category.name))
+        else:
+            tables.categories[key] = category
+
+    def _annotation_of(self, row: int, raw: dict[str, Any]) -> CocoRegion | CocoCaption:
+        if "caption" in raw and "bbox" not in raw and "segmentation" not in raw:
+            return self._caption(row, raw, "annotations")
+        image_key = _key(raw.get("image_id"), "image_id")
+        category = raw.get("category_id")
+        phrase = raw.get("phrase")
+        phrase = clean(phrase) if isinstance(phrase, str) and len(phrase) <= MAX_TEXT else None
+        if category is None and not phrase:
+            raise BadRow("it has no category_id")
+        segmentation, mask = raw.get("segmentation"), None
+        try:
+            mask = mask_text(segmentation)
+            box = _box_of(raw.get("bbox"), segmentation if mask else None)
+        except BadMask as error:
+            box = _box_of(raw.get("bbox"), None)  # the box is sound without it
+            self._note_lost_mask(row, raw, str(error))
+            segmentation = None
+        score: Any = raw.get("score")
+        review = raw.get("review")
+        return CocoRegion(
+            row,
+            self._unique_id(raw.get("id"), row, "annotations"),
+            image_key,
+            None if category is None else _key(category, "category_id"),
+            box,
+            segmentation if mask else None,
+            mask,
+            raw.get("iscrowd") in (1, True),
+            float(score) if type(score) in (int, float) and abs(score) < _FAR else None,
+            phrase,
+            _REVIEWS.get(review) if isinstance(review, str) else None,
+        )
+
+    def _note_lost_mask(self, row: int, raw: dict[str, Any], reason: str) -> None:
+        name = _brief(raw.get("id", ""))
+        self._report.note(RowNote("annotations", row, name, Outcome.KEPT, "its mask was left out", reason))
+
+    def _caption_of(self, row: int, raw: dict[str, Any]) -> CocoCaption:
+        return self._caption(row, raw, "captions")
+
+    def _caption(self, row: int, raw: dict[str, Any], table: str) -> CocoCaption:
+        image_key = _key(raw.get("image_id"), "image_id")
+        text = raw.get("caption")
+        if not isinstance(text, str) or not text.strip():
+            raise BadRow("its caption is empty or no text")
+        if len(text) > MAX_TEXT:
+            raise BadRow("its caption is too long", f"{len(text)} characters")
+        self._captions_of[image_key] += 1
+        if raw.get("id") is None:
+            name = f"{image_key}:{self._captions_of[image_key]}"
+        else:
+            name = self._unique_id(raw["id"], row, table)
+        return CocoCaption(row, table, name, image_key, clean(text).strip())
+
+    def _unique_id(self, raw: Any, row: int, table: str) -> str:
+        """The row's id as text; a second row with the same id gets a new one, the same at every reading."""
+        if raw is None:
+            return f"row {row}"
+        key = _key(raw, "id")
+        if key not in self._ids[table]:
+            self._ids[table].add(key)
+            return str(key)
+        self._repeats[table, key] += 1
+        again = f"{key}#{self._repeats[table, key] + 1}"
+        reason = "its id was there before and it was given a new one"
+        self._report.note(RowNote(table, row, str(key), Outcome.KEPT, reason, again))
+        return again
+
+
+_REVIEWS = {str(review): review for review in Review}
+
+
+def clean(text: str) -> str:
+    """Text without the characters that no database and no display can hold (half surrogates, NUL)."""
+    return text if text.isprintable() else _UNSTORABLE.sub("\ufffd", text)
+
+
+def _brief(key: Any) -> str:
+    return str(key)[:64] if isinstance(key, str) or (type(key) is int and abs(key) < 10**60) else ""
+
+
+def _key(raw: Any, name: str) -> Key:
+    if type(raw) is int:
+        if abs(raw) < 1 << 63:
+            return raw
+        raise BadRow(f"its {name} is too large a number")
+    if isinstance(raw, str) and raw.strip():
+        if len(raw) > 200:
+            raise BadRow(f"its {name} is too long")
+        is_number = raw.isascii() and raw.isdigit() and len(raw) < 19 and (raw == "0" or raw[0] != "0")
+        return int(raw) if is_number else clean(raw)
+    if type(raw) is float and raw.is_integer() and abs(raw) < 1 << 53:
+        return int(raw)
+    raise BadRow(f"its {name} is missing" if raw is None else f"its {name} is neither a number nor text")
+
+
+def _image_of(row: int, raw: dict[str, Any]) -> CocoImage:
+    key = _key(raw.get("id"), "id")
+    file_name = raw.get("file_name")
+    if not isinstance(file_name, str) or not file_name:
+        raise BadRow("it has no file_name")
+    sides = [raw.get(name) for name in ("width", "height")]
+    if sides == [None, None]:
+        return CocoImage(row, key, file_name, 0, 0)
+    if not all(type(side) in (int, float) and 1 <= side < _FAR and side == int(side) for side in sides):  # type: ignore[operator,arg-type]  # numbers, once their type is known
+        raise BadRow("its width and height are no sizes", f"{_brief(sides[0])} x {_brief(sides[1])}")
+    return CocoImage(row, key, file_name, int(sides[0]), int(sides[1]))  # type: ignore[arg-type]  # checked above
+
+
+def _category_of(_row: int, raw: dict[str, Any]) -> CocoCategory:
+    key = _key(raw.get("id"), "id")
+    name = raw.get("name")
+    if not isinstance(name, str) or not clean(name).strip():
+        raise BadRow("it has no name")
+    if len(name) > MAX_NAME:
+        raise BadRow("its name is too long", f"{len(name)} characters")
+    return CocoCategory(key, clean(name).strip(), raw.get("is_no_class") is True)
+
+
+def _box_of(bbox: Any, segmentation: Any) -> PixelBox:
+    if bbox in (None, []):
+        if segmentation is None:
+            raise BadRow("it has neither a box nor a mask")
+        return box_of_mask(segmentation)
+    if not isinstance(bbox, list) or len(bbox) != 4:
+        raise BadRow("its box is not a list of four numbers")
+    if not all(type(value) in (int, float) for value in bbox):
+        raise BadRow("its box has something in it that is no number")
+    x, y, width, height = bbox
+    if not (abs(x) < _FAR and abs(y) < _FAR and abs(width) < _FAR and abs(height) < _FAR):  # NaN compares false
+        raise BadRow("its box is not finite")
+    if width <= 0 or height <= 0:
+        raise BadRow("its box has no area", f"{width:g} x {height:g}")
+    return float(x), float(y), float(x + width), float(y + height)

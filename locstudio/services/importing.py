@@ -1,0 +1,364 @@
+"""Putting annotation files into a dataset: idempotent, undoable, never over what a person has corrected."""
+
+import base64
+import json
+import secrets
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from locstudio.domain.edits import CaptionChange, Change, ClassChange, Edit, RegionChange
+from locstudio.domain.geometry import UnitBox
+from locstudio.domain.palette import class_color
+from locstudio.domain.regions import Caption, LabelClass, Origin, Region, Review
+from locstudio.domain.text import shown
+from locstudio.interchange.coco import BadRow, CocoCaption, CocoFile, CocoRegion, CocoTables, Key
+from locstudio.interchange.masks import mask_text, scaled_polygons, size_of_mask
+from locstudio.interchange.report import Conflict, ImportReport, Outcome, RowNote
+from locstudio.services.import_places import ImagePlaces, Place
+from locstudio.store.dataset import Dataset
+from locstudio.store.imported import captions_from, has_rows_from, regions_from
+
+BATCH = 2000
+"""Rows of one edit; all edits of an import are one undo step."""
+
+_EDGE_PX = 0.011
+"""How far a box may lie outside without a word: files round to hundredths of a pixel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """``review`` is what imported regions get: accepted for ground truth, pending for a model's predictions.
+
+    ``rescale`` takes annotations that were made on a picture of another size; ``create_classes`` makes a class for a
+    category id that the file does not name.
+    """
+
+    review: Review = Review.ACCEPTED
+    rescale: bool = False
+    create_classes: bool = False
+
+
+def import_coco(
+    dataset: Dataset,
+    path: Path,
+    image_root: Path,
+    *,
+    review: Review = Review.ACCEPTED,
+    rescale: bool = False,
+    create_classes: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> ImportReport:
+    """Import a COCO file; images it names inside ``image_root`` come into the dataset where they are new.
+
+    A second import of the same file adds nothing.  A row is known by the file's name, its own id and its image; when
+    the file says something new of it, the region follows, unless a person has corrected or deleted it since: that is a
+    conflict, and hers stays.  What was imported when ``cancel`` said yes stays, and importing again goes on from there.
+
+    Args:
+        review: see `ImportOptions`; an export of our own says it row by row.
+        progress: called with what is done and what there is, in thousandths.
+
+    Raises:
+        BadInput: the file is no COCO file, or broken JSON (rows before the break may be in).
+        StorageFailed: the dataset cannot be written.
+    """
+    options = ImportOptions(review=review, rescale=rescale, create_classes=create_classes)
+    return _CocoImport(dataset, path, image_root, options, progress or _silent, cancel or _never).run()
+
+
+def _silent(done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+def _never() -> bool:
+    return False
+
+
+class _CocoImport:
+    def __init__(
+        self,
+        dataset: Dataset,
+        path: Path,
+        image_root: Path,
+        options: ImportOptions,
+        progress: Callable[[int, int], None],
+        cancel: Callable[[], bool],
+    ) -> None:
+        self._dataset = dataset
+        self._path = path
+        self._options = options
+        self._progress = progress
+        self._cancel = cancel
+        name = shown(path.name)
+        self._report = ImportReport(str(path), f"coco:{name}")
+        self._places = ImagePlaces(dataset, image_root, self._report, rescale=options.rescale)
+        self._title = f"Import {name}"
+        self._group = f"import-{secrets.token_hex(6)}"
+        self._tables = CocoTables()
+        self._classes = _Classes(dataset)
+        self._memory = _Memory(dataset, self._report.source)
+        self._stretch = (0, 100)
+
+    def run(self) -> ImportReport:
+        """All of it."""
+        file = CocoFile(self._path, self._report, self._file_progress)
+        self._tables = file.tables()
+        num_images = max(1, len(self._tables.images))
+        images = self._tables.images.values()
+        self._places.find(images, lambda done: self._progress(100 + 300 * done // num_images, 1000), self._cancel)
+        self._add_classes()
+        self._stretch = (400, 1000)
+        batch: list[CocoRegion | CocoCaption] = []
+        for row in file.rows():
+            batch.append(row)
+            if len(batch) >= BATCH:
+                if self._cancel():
+                    break
+                self._put(batch)
+                batch = []
+        self._report.is_cancelled = self._cancel()
+        if not self._report.is_cancelled:
+            self._put(batch)
+        self._memory.save()
+        if self._places.num_other_size:
+            self._report.offers.append(
+                f"{self._places.num_other_size} images have another size than the file says; import again with "
+                "rescaling if the annotations were made on smaller or larger copies."
+            )
+        self._progress(1000, 1000)
+        return self._report
+
+    def _file_progress(self, done: int, total: int) -> None:
+        begin, end = self._stretch
+        self._progress(begin + (end - begin) * done // max(1, total), 1000)
+
+    def _add_classes(self) -> None:
+        for category in self._tables.categories.values():
+            self._classes.find_or_make(category.key, "" if category.is_no_class else category.name)
+        self._apply_classes()
+
+    def _apply_classes(self) -> None:
+        made = self._classes.take_made()
+        if made:
+            self._apply([ClassChange(None, label) for label in made])
+            self._report.num_classes_added += len(made)
+
+    def _apply(self, changes: list[Change]) -> None:
+        if changes:
+            self._dataset.apply(Edit(self._title, tuple(changes)), actor="import", group=self._group)
+
+    def _put(self, batch: list[CocoRegion | CocoCaption]) -> None:
+        regions: list[Region] = []
+        captions: list[Caption] = []
+        for row in batch:
+            try:
+                place = self._place_of(row.image_key)
+                if isinstance(row, CocoCaption):
+                    captions.append(_caption_value(row, place, self._report.source))
+                else:
+                    regions.append(self._region_value(row, place))
+            except BadRow as error:
+                table = row.table if isinstance(row, CocoCaption) else "annotations"
+                note = RowNote(table, row.row, row.external_id, Outcome.DROPPED, error.reason, error.detail)
+                self._report.note(note)
+        self._apply_classes()
+        self._apply([*self._region_changes(regions), *self._caption_changes(captions)])
+
+    def _place_of(self, key: Key) -> Place:
+        place = self._places.places.get(key)
+        if place is not None:
+            return place
+        if key in self._tables.ambiguous_images:
+            raise BadRow("its image_id belongs to several images", str(key))
+        raise BadRow(self._places.refusals.get(key, "its image is not in the file"), str(key))
+
+    def _region_value(self, row: CocoRegion, place: Place) -> Region:
+        class_id, class_name = self._class_of(row.category_key)
+        box, is_clamped = _unit_box(row, place)
+        mask = self._mask_of(row, place)
+        if is_clamped:
+            reason = "its box was cut at the edge of the image"
+            self._report.note(RowNote("annotations", row.row, row.external_id, Outcome.CLAMPED, reason))
+        return Region(
+            0,
+            place.image_id,
+            box,
+            class_name if row.phrase is None else row.phrase,
+            class_id,
+            row.review or self._options.review,
+            Origin.IMPORTED,
+            row.score,
+            self._report.source,
+            row.external_id,
+            mask=mask,
+            is_crowd=row.is_crowd,
+        )
+
+    def _class_of(self, key: Key | None) -> tuple[int | None, str]:
+        if key is None:
+            return None, ""
+        if key in self._tables.ambiguous_categories:
+            raise BadRow("its category_id belongs to several categories", str(key))
+        found = self._classes.by_key.get(key)
+        if found is None and self._options.create_classes:
+            found = self._classes.find_or_make(key, f"category {shown(str(key), 60)}")
+        if found is None:
+            offer = "Some categories have no name in the file; import again and let classes be made for them."
+            if offer not in self._report.offers:
+                self._report.offers.append(offer)
+            raise BadRow("its category is not in the file", str(key))
+        return found
+
+    def _mask_of(self, row: CocoRegion, place: Place) -> str | None:
+        if row.mask is None or (place.scale_x == place.scale_y == 1.0 and not isinstance(row.segmentation, dict)):
+            return row.mask
+        if isinstance(row.segmentation, list):
+            return mask_text(scaled_polygons(row.segmentation, place.scale_x, place.scale_y))
+        if size_of_mask(row.segmentation) == (place.width, place.height):
+            return row.mask
+        reason, detail = "its mask was left out", "the mask has another size than the picture"
+        self._report.note(RowNote("annotations", row.row, row.external_id, Outcome.KEPT, reason, detail))
+        return None
+
+    def _region_changes(self, regions: list[Region]) -> list[Change]:
+        known: dict[tuple[str, int], Region] = {}
+        if self._memory.is_second_time:
+            found = regions_from(self._dataset, self._report.source, [region.external_id for region in regions])
+            known = {(region.external_id, region.image_id): region for region in found}
+        changes: list[Change] = []
+        for region in regions:
+            old = known.get((region.external_id, region.image_id))
+            if old is None and self._memory.was_here(f"r{region.image_id}:{region.external_id}"):
+                self._report.conflict(Conflict(region.external_id, 0, "you have deleted this region"))
+            elif old is None:
+                changes.append(RegionChange(None, replace(region, id=self._dataset.next_region_id())))
+                self._report.num_regions_added += 1
+            else:
+                changes += self._update(old, region)
+        return changes
+
+    def _update(self, old: Region, region: Region) -> list[Change]:
+        new = replace(
+            old,
+            box=region.box,
+            phrase=region.phrase,
+            class_id=region.class_id,
+            score=region.score,
+            mask=region.mask,
+            is_crowd=region.is_crowd,
+        )
+        if new == old:
+            self._report.num_regions_known += 1
+            return []
+        if old.origin is not Origin.IMPORTED or old.is_locked or old.review is not region.review:
+            self._report.conflict(Conflict(region.external_id, old.id, "you have corrected this region"))
+            return []
+        self._report.num_regions_updated += 1
+        return [RegionChange(old, new)]
+
+    def _caption_changes(self, captions: list[Caption]) -> list[Change]:
+        known: dict[tuple[str, int], Caption] = {}
+        if self._memory.is_second_time:
+            images = sorted({caption.image_id for caption in captions})
+            found = captions_from(self._dataset, self._report.source, images)
+            known = {(caption.external_id, caption.image_id): caption for caption in found}
+        changes: list[Change] = []
+        for caption in captions:
+            old = known.get((caption.external_id, caption.image_id))
+            if old is None and self._memory.was_here(f"c{caption.image_id}:{caption.external_id}"):
+                self._report.conflict(Conflict(caption.external_id, 0, "you have deleted this caption"))
+            elif old is None:
+                changes.append(CaptionChange(None, replace(caption, id=self._dataset.next_caption_id())))
+                self._report.num_captions_added += 1
+            elif old.text == caption.text:
+                self._report.num_captions_known += 1
+            elif old.origin is not Origin.IMPORTED:
+                self._report.conflict(Conflict(caption.external_id, 0, "you have corrected this caption"))
+            else:
+                changes.append(CaptionChange(old, replace(old, text=caption.text)))
+        return changes
+
+
+def _caption_value(row: CocoCaption, place: Place, source: str) -> Caption:
+    return Caption(0, place.image_id, row.text, Origin.IMPORTED, source, row.external_id)
+
+
+def _unit_box(row: CocoRegion, place: Place) -> tuple[UnitBox, bool]:
+    """The box in the ``unit`` frame, and whether more of it than rounding lay outside."""
+    x0, y0, x1, y1 = row.box
+    x0, x1, y0, y1 = x0 * place.scale_x, x1 * place.scale_x, y0 * place.scale_y, y1 * place.scale_y
+    try:
+        box = UnitBox.from_pixels(x0, y0, x1, y1, place.width, place.height)
+    except ValueError as error:
+        is_outside = x1 <= 0 or y1 <= 0 or x0 >= place.width or y0 >= place.height
+        reason = "its box lies outside the image" if is_outside else "its box has no area"
+        detail = f"{x0:g}, {y0:g}, {x1:g}, {y1:g} in {place.width} x {place.height}"
+        raise BadRow(reason, detail) from error
+    outside = max(-x0, -y0, x1 - place.width, y1 - place.height)
+    return box, outside > _EDGE_PX
+
+
+class _Classes:
+    """The dataset's vocabulary by name; names differ when they differ in more than case and spaces."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        labels = dataset.classes()
+        self._num = len(labels)
+        self._by_name = {_folded(label.name): (label.id, label.name) for label in reversed(labels)}
+        self._made: list[LabelClass] = []
+        self.by_key: dict[Key, tuple[int | None, str]] = {}
+
+    def find_or_make(self, key: Key, name: str) -> tuple[int | None, str]:
+        """The class of a category, by its name and never by its position; no name stands for no class."""
+        found: tuple[int | None, str] | None = (None, "") if not name else self._by_name.get(_folded(name))
+        if found is None:
+            label = LabelClass(self._dataset.next_class_id(), name, class_color(self._num), external_id=str(key))
+            self._num += 1
+            self._made.append(label)
+            self._by_name[_folded(name)] = (label.id, name)
+            found = (label.id, name)
+        self.by_key[key] = found
+        return found
+
+    def take_made(self) -> list[LabelClass]:
+        """Classes made since the last call; they are not in the dataset yet."""
+        made, self._made = self._made, []
+        return made
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.casefold().split())
+
+
+class _Memory:
+    """Which rows of a source were imported before, so that what a person deleted does not come back.
+
+    When nothing of the source is left, its import was undone, and everything may come again.
+    """
+
+    def __init__(self, dataset: Dataset, source: str) -> None:
+        self._dataset = dataset
+        self._setting = f"imported.{source}"
+        self.is_second_time = has_rows_from(dataset, source)
+        self._before: set[str] = set()
+        if self.is_second_time:
+            stored = dataset.get_setting(self._setting)
+            self._before = set(json.loads(zlib.decompress(base64.b64decode(stored)))) if stored else set()
+        self._now: list[str] = []
+
+    def was_here(self, name: str) -> bool:
+        """Whether this row was imported before; it is remembered from now on."""
+        if name in self._before:
+            return True
+        self._now.append(name)
+        return False
+
+    def save(self) -> None:
+        """Keep what is known for the next import."""
+        if self._now:
+            names = json.dumps([*self._before, *self._now]).encode()
+            self._dataset.set_setting(self._setting, base64.b64encode(zlib.compress(names, 1)).decode())
