@@ -283,8 +283,11 @@ class RegionIndex:
                 self._background_ND = unit_rows(self._files.vectors_ND[self._background])
             return (self._background_ND @ query)[self._alive[self._background]]
 
-    def prepare(self) -> None:
-        """Build what makes searches of a large index fast; safe to run beside searches and writes, on any thread."""
+    def prepare(self, queries_QD: NDArray[np.float32] | None = None) -> None:
+        """Build what makes searches of a large index fast; safe to run beside searches and writes, on any thread.
+
+        ``queries_QD`` are vectors whose recall is checked beside that of the index's own rows, such as phrases.
+        """
         with self._building:
             with self._lock:
                 coded = self._codes.num_built if self._codes else 0
@@ -292,7 +295,7 @@ class RegionIndex:
                     return
                 vectors_ND = self._files.vectors_ND
                 alive = np.flatnonzero(self._alive[: self._count])
-            codes = build_codes(vectors_ND, alive)
+            codes = build_codes(vectors_ND, alive, queries_QD)
             with self._lock:
                 if codes is not None:
                     codes.add(self._files.vectors_ND[codes.num_rows :])

@@ -85,6 +85,12 @@ class Vocabulary:
         with self._lock:
             return tuple(self._texts)
 
+    @property
+    def vectors_VD(self) -> NDArray[np.float32]:
+        """The vectors of all phrases, in the same order."""
+        with self._lock:
+            return self._vectors_VD[: len(self._texts)].copy()
+
     def __len__(self) -> int:
         return len(self._texts)
 

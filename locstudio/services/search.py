@@ -141,6 +141,10 @@ class SearchService:
         index = RegionIndex.open(project.index, checkpoint_id)
         return cls(dataset, index, Vocabulary.open(project.index, checkpoint_id))
 
+    def prepare(self) -> None:
+        """Make searches of a large collection fast; takes seconds, on any thread, while searches go on."""
+        self.index.prepare(self.vocabulary.vectors_VD)
+
     def hits_for(
         self,
         vector_D: ArrayLike,

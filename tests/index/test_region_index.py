@@ -410,3 +410,19 @@ def test_that_vectors_without_structure_are_scanned_in_half_precision(tmp_path, 
     assert index.codes is not None
     assert index.codes.name == "SQfp16"
     assert index.codes.recall >= 0.99
+
+
+def test_that_queries_unlike_any_row_are_checked_on_their_own(tmp_path, monkeypatch):
+    """Phrases lie elsewhere than regions do: codes that find every row's neighbours may still miss a phrase's."""
+    pytest.importorskip("faiss")
+    monkeypatch.setattr(region_index, "EXACT_LIMIT", 1_000)
+    monkeypatch.setattr("locstudio.index.codes.CANDIDATES", (40,))
+    vectors = clustered(4_000, 64)
+    index = RegionIndex.create(tmp_path, "cloc-a", 64)
+    index.put_regions(range(1, 4_001), [1] * 4_000, boxes_of(4_000), vectors)
+    index.prepare(vectors_of(100, 64, seed=9))
+    assert index.codes is not None
+    assert index.codes.recall >= 0.99
+    query = vectors_of(1, 64, seed=10)[0]
+    exact = np.sort(vectors @ query / np.linalg.norm(query))[::-1][:10]
+    assert index.search(query, 10).scores == pytest.approx(exact, abs=2e-3)
