@@ -73,9 +73,12 @@ def test_that_the_model_of_steps_keeps_qts_rules(qtmodeltester):
 
 
 def test_that_rows_say_what_the_canvas_draws(table):
-    assert texts(table.rows, 0) == ["accepted", "dog", "<b>a dog</b> & <script>", "a person", "", "80 × 20"]
-    assert texts(table.rows, 1) == ["pending", "–", "", "model", "0.12", "80 × 20"]
-    assert texts(table.rows, 2)[0] == "rejected, locked"
+    assert texts(table.rows, 0) == [None, "dog", "<b>a dog</b> & <script>", "a person", "", "80 × 20"]
+    assert texts(table.rows, 1) == [None, "–", "", "model", "0.12", "80 × 20"]
+    spoken = table.rows.data(table.rows.index(2, Column.REVIEW), Qt.ItemDataRole.AccessibleTextRole)
+    assert spoken == "Review: rejected, locked"
+    tips = [table.rows.data(table.rows.index(0, c), Qt.ItemDataRole.ToolTipRole) for c in Column]
+    assert tips[Column.PHRASE] == "<span>&lt;b&gt;a dog&lt;/b&gt; &amp; &lt;script&gt;</span>"
     assert table.rows.data(table.rows.index(1, 2), REGION_ROLE) is REGIONS[1]
     assert table.rows.data(table.rows.index(0, 2), Qt.ItemDataRole.AccessibleTextRole).startswith("Phrase: ")
     assert table.accessibleName()

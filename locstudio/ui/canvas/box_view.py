@@ -182,8 +182,8 @@ class BoxView(PictureView):
         if query is not None:
             has_handles = self.can_edit and self.box_tool.tool is not Tool.BOX and not self.box_tool.is_drawing
             self._overlay.paint_query(painter, query, self.view, has_handles)
-        color = self._overlay.color_of_class(self.editor.next_class_id)
-        self._overlay.paint_draft(painter, self.box_tool.draft, color, self.image_size, self.view, width, height)
+        class_id = self.editor.next_class_id
+        self._overlay.paint_draft(painter, self.box_tool.draft, class_id, self.image_size, self.view, width, height)
         self._paint_cross_hair(painter)
 
     def _paint_cross_hair(self, painter: QPainter) -> None:

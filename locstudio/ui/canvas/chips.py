@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass, field
 
-from PySide6.QtCore import QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QRect, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen
 
 from locstudio.ui.plain_text import shown
 
 MAX_CHIPS = 200
 MAX_TEXT = 160  # characters of a phrase that are looked at: nobody reads more on a chip
-MIN_WIDTH = 44.0  # a chip narrower than this says nothing
-MAX_WIDTH = 240.0
-PADDING = 5.0
-STRIPE = 4.0
-LOCK = 11.0
+MIN_WIDTH = 120  # a chip may be so wide even at a narrower box
+MAX_WIDTH = 240
+PADDING = 5
+STRIPE = 4
+LOCK = 11
+CELL = 4  # screen pixels: how closely chips may stand
 PLATE = QColor(18, 20, 24, 222)
 PLATE_TEXT = QColor("#ffffff")
 
@@ -34,7 +37,7 @@ class Chip:
     is_struck: bool = False
     may_overlap: bool = False
     region_id: int = 0
-    at: QRectF | None = None
+    at: QRect | None = None
 
 
 class ChipPainter:
@@ -44,67 +47,70 @@ class ChipPainter:
         self._font = QFont(font)
         if font.pointSizeF() > 0:
             self._font.setPointSizeF(max(font.pointSizeF() - 1.0, 7.0))
-        self._metrics = QFontMetricsF(self._font)
-        self._height = round(self._metrics.height()) + 2
-        self._elided: dict[tuple[str, int], tuple[str, float]] = {}
+        self._metrics = QFontMetrics(self._font)
+        self._height = self._metrics.height() + 2
+        self._ascent = self._metrics.ascent()
+        self._elided: dict[tuple[str, int], tuple[str, int]] = {}
 
-    def paint(self, painter: QPainter, chips: list[Chip], width: float, height: float) -> dict[int, QRectF]:
+    def paint(self, painter: QPainter, chips: list[Chip], width: float, height: float) -> dict[int, QRect]:
         """Paint as many chips as have room in a widget of this size, and return where, by region."""
         painter.setFont(self._font)
-        room = QRectF(0, 0, width, height)
-        taken: list[QRectF] = []
-        places: dict[int, QRectF] = {}
+        room = QRect(0, 0, int(width), int(height))
+        taken = np.zeros((room.height() // CELL + 2, room.width() // CELL + 2), bool)
+        places: dict[int, QRect] = {}
         for chip in chips:
-            if len(taken) >= MAX_CHIPS:
+            if len(places) >= MAX_CHIPS:
                 break
             text, text_width = self._fit(chip)
-            if not text:
-                continue
-            plate = chip.at or self._place(chip, text_width, room, taken)
+            plate = chip.at or (self._place(chip, text_width, room, taken) if text else None)
             if plate is not None:
-                taken.append(plate)
+                taken[_cells(plate.x(), plate.y(), plate.width(), plate.height())] = True
                 places[chip.region_id] = plate
                 self._paint_one(painter, chip, text, plate)
         return places
 
-    def _fit(self, chip: Chip) -> tuple[str, float]:
+    def _fit(self, chip: Chip) -> tuple[str, int]:
         """The text cut to the box's width (in steps, so that a zoom does not measure every text anew) and its width."""
-        room = int(min(max(chip.box.width(), MIN_WIDTH * 2), MAX_WIDTH) // 16) * 16
+        room = min(max(chip.box.width(), MIN_WIDTH), MAX_WIDTH) // 16 * 16
         key = (chip.text, room)
         if key not in self._elided:
             if len(self._elided) > 4000:
                 self._elided.clear()
-            plain = one_line(chip.text)
-            text = self._metrics.elidedText(plain, Qt.TextElideMode.ElideRight, room)
+            text = self._metrics.elidedText(one_line(chip.text), Qt.TextElideMode.ElideRight, room)
             self._elided[key] = (text, self._metrics.horizontalAdvance(text))
         return self._elided[key]
 
-    def _place(self, chip: Chip, text_width: float, room: QRectF, taken: list[QRectF]) -> QRectF | None:
-        width = text_width + STRIPE + 2 * PADDING + (LOCK if chip.is_locked else 0.0)
-        box = chip.box
-        left = min(max(float(box.left()), room.left()), max(room.right() - width, room.left()))
-        above = QRectF(left, box.top() - self._height, width, self._height)
-        inside = QRectF(left, box.top() + 1, width, self._height)
-        below = QRectF(left, box.top() + box.height() + 1, width, self._height)
-        seen = QRectF(left, max(float(box.top()), room.top()) + 1, width, self._height)
-        for plate in (above, inside, below, seen):
-            is_seen = plate.top() >= room.top() and plate.bottom() <= room.bottom()
-            if is_seen and (chip.may_overlap or not any(plate.intersects(other) for other in taken)):
-                return plate
+    def _place(self, chip: Chip, text_width: int, room: QRect, taken: NDArray[np.bool_]) -> QRect | None:
+        """Above the box, else inside at its top, else below; where the top is out of sight, at the edge of sight."""
+        width, height = text_width + STRIPE + 2 * PADDING + (LOCK if chip.is_locked else 0), self._height
+        top = chip.box.y()
+        left = max(min(chip.box.x(), room.width() - width), 0)
+        for y in (top - height, top + 1, top + chip.box.height() + 1, max(top, 0) + 1):
+            is_seen = 0 <= y <= room.height() - height
+            if is_seen and (chip.may_overlap or not taken[_cells(left, y, width, height)].any()):
+                return QRect(left, y, width, height)
         return None
 
-    def _paint_one(self, painter: QPainter, chip: Chip, text: str, plate: QRectF) -> None:
-        painter.fillRect(plate, chip.plate)
-        painter.fillRect(QRectF(plate.left(), plate.top(), STRIPE, plate.height()), chip.stripe)
-        x = plate.left() + STRIPE + PADDING
+    def _paint_one(self, painter: QPainter, chip: Chip, text: str, plate: QRect) -> None:
+        left, top, width, height = plate.x(), plate.y(), plate.width(), plate.height()
+        painter.fillRect(left, top, width, height, chip.plate)
+        painter.fillRect(left, top, STRIPE, height, chip.stripe)
+        x = left + STRIPE + PADDING
         if chip.is_locked:
-            _paint_lock(painter, x, plate.center().y(), chip.ink)
+            _paint_lock(painter, x, top + height // 2, chip.ink)
             x += LOCK
         painter.setPen(chip.ink)
-        painter.drawText(QPointF(x, plate.top() + 1 + self._metrics.ascent()), text)
+        painter.drawText(x, top + 1 + self._ascent, text)
         if chip.is_struck:
-            y = round(plate.center().y())
-            painter.drawLine(QPointF(x, y), QPointF(plate.right() - PADDING, y))
+            painter.drawLine(x, top + height // 2, left + width - PADDING, top + height // 2)
+
+
+def _cells(x: int, y: int, width: int, height: int) -> tuple[slice, slice]:
+    """The cells of the screen under a plate.  Which cells are taken tells in constant time whether a chip is free."""
+    return (
+        slice(max(y, 0) // CELL, (max(y, 0) + height - 1) // CELL + 1),
+        slice(max(x, 0) // CELL, (max(x, 0) + width - 1) // CELL + 1),
+    )
 
 
 def one_line(text: str) -> str:
@@ -112,8 +118,8 @@ def one_line(text: str) -> str:
     return shown(text[:MAX_TEXT]).strip()
 
 
-def _paint_lock(painter: QPainter, x: float, middle: float, ink: QColor) -> None:
+def _paint_lock(painter: QPainter, x: int, middle: int, ink: QColor) -> None:
     painter.setPen(QPen(ink, 1))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.drawArc(QRectF(x + 1, middle - 5, 5, 7), 0, 180 * 16)
-    painter.fillRect(QRectF(x, middle - 1, 8, 5), ink)
+    painter.fillRect(x, middle - 1, 8, 5, ink)

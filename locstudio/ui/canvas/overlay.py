@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QLine, QRect, QRectF, Qt
+from PySide6.QtCore import QLine, QRect, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPen
 
 from locstudio.domain.regions import LabelClass, Region, Review
@@ -21,9 +21,10 @@ from locstudio.ui.canvas.view import View
 from locstudio.ui.theme import Theme
 
 FEW_BOXES = 300  # up to here boxes are two pixels wide with a dark edge, above one pixel and plain
+MAX_CROWD_CHIPS = 80  # among more boxes than that, so many chips at most
 HANDLE_SIZE = 8
 NO_CLASS = "#ffd166"
-EDGE = QColor(0, 0, 0, 120)
+EDGE = QColor("#1b1d21")  # opaque, like everything that is drawn a thousand times: blending strokes costs 10-50x
 MIN_CHIP_BOX = 14  # a smaller box (screen pixels) shows its label only under the mouse
 
 _DASHES = {Review.PENDING: (4.0, 3.0), Review.REJECTED: (1.0, 3.0)}
@@ -43,17 +44,19 @@ class Overlay:
     def __init__(self, font: QFont, theme: Theme) -> None:
         self._classes: dict[int, LabelClass] = {}
         self._colors: dict[int, QColor] = {}
+        self._pens: dict[tuple[int | None, Review], QPen] = {}
         self.restyle(font, theme)
 
     def restyle(self, font: QFont, theme: Theme) -> None:
         """Take another font and theme."""
         self._chips = ChipPainter(font)
-        self._plates: dict[int, QRectF] = {}
+        self._plates: dict[int, QRect] = {}
         self._theme = theme
 
     def set_classes(self, classes: Iterable[LabelClass]) -> None:
         """Take the names and colours of the classes."""
         self._classes = {label.id: label for label in classes}
+        self._pens.clear()
         self._colors = {label.id: QColor(label.color) for label in self._classes.values()}
 
     def color_of(self, region: Region) -> QColor:
@@ -75,19 +78,26 @@ class Overlay:
     ) -> None:
         """Paint every visible box except those to ``skip``, with their chips: the layer that is cached."""
         rows = boxes.visible_rows(view, width, height)
-        regions = [boxes.regions[row] for row in rows]
-        rects = _rects(view.boxes_to_screen(boxes.boxes_px[rows]))
-        shown = [(region, rect) for region, rect in zip(regions, rects, strict=True) if region.id not in skip]
-        is_few = len(shown) <= FEW_BOXES
-        groups: dict[tuple[int | None, Review], list[QRect]] = {}
-        for region, rect in shown:
-            groups.setdefault((region.class_id, region.review), []).append(rect)
-        for (class_id, review), group in groups.items():
-            self._stroke(painter, group, self.color_of_class(class_id), review, is_few)
-        labelled = [pair for pair in shown if pair[1].width() >= MIN_CHIP_BOX and pair[1].height() >= MIN_CHIP_BOX]
-        # Small boxes first: a large box has other places for its chip.
-        labelled.sort(key=lambda pair: pair[1].width() * pair[1].height())
-        chips = [self._chip(region, rect) for region, rect in labelled[: 4 * MAX_CHIPS]]
+        if skip:
+            away = [boxes.rows[i] for i in skip if i in boxes.rows]
+            rows = rows[~np.isin(rows, away)]
+        if rows.size == 0:
+            self._plates = {}
+            return
+        rows = rows[np.argsort(boxes.looks[rows], kind="stable")]
+        screen = view.boxes_to_screen(boxes.boxes_px[rows])
+        rects = _rects(screen)
+        starts = np.flatnonzero(np.diff(boxes.looks[rows], prepend=-1)).tolist()
+        for start, end in zip(starts, [*starts[1:], len(rects)], strict=True):
+            region = boxes.regions[rows[start]]
+            self._stroke(painter, rects[start:end], region.class_id, region.review, len(rects) <= FEW_BOXES)
+        sides = screen[:, 2:] - screen[:, :2]
+        labelled = np.flatnonzero(sides.min(axis=1) >= MIN_CHIP_BOX)
+        # Small boxes first: a large box has other places for its chip.  In a crowd, those that can be read.
+        areas = sides[labelled].prod(axis=1)
+        is_crowd = len(rects) > FEW_BOXES
+        labelled = labelled[np.argsort(-areas if is_crowd else areas)][: MAX_CROWD_CHIPS if is_crowd else 2 * MAX_CHIPS]
+        chips = [self._chip(boxes.regions[rows[place]], rects[place]) for place in labelled]
         self._plates = self._chips.paint(painter, chips, width, height)
 
     def paint_marks(self, painter: QPainter, marks: Marks, view: View, width: float, height: float) -> None:
@@ -117,7 +127,7 @@ class Overlay:
             painter.fillRect(rect, fill)
             self._frame(painter, rect, EDGE, 6)
             self._frame(painter, rect, QColor("#ffffff"), 4)
-            self._stroke(painter, [rect], self.color_of(region), region.review, True, is_chosen=True)
+            self._stroke(painter, [rect], region.class_id, region.review, True, is_chosen=True)
         chips = [self._chip(region, rect, len(pairs) == 1, self._plates.get(region.id)) for region, rect in pairs]
         self._chips.paint(painter, chips, width, height)
         if len(pairs) == 1 and not pairs[0][0].is_locked:
@@ -131,7 +141,7 @@ class Overlay:
         fill = QColor(self.color_of(region))
         fill.setAlpha(38)
         painter.fillRect(rect, fill)
-        self._stroke(painter, [rect], self.color_of(region), region.review, True)
+        self._stroke(painter, [rect], region.class_id, region.review, True)
         self._chips.paint(painter, [self._chip(region, rect, True, self._plates.get(region.id))], width, height)
 
     def paint_query(self, painter: QPainter, box: BoxPx, view: View, has_handles: bool) -> None:
@@ -147,7 +157,7 @@ class Overlay:
             self.paint_handles(painter, rect, accent)
 
     def paint_draft(
-        self, painter: QPainter, draft: Draft, color: QColor, image: tuple[int, int], view: View,
+        self, painter: QPainter, draft: Draft, class_id: int | None, image: tuple[int, int], view: View,
         width: float, height: float,
     ) -> None:  # fmt: skip
         """Paint what a gesture shows: guides, the half-drawn box and its size, the rubber band."""
@@ -173,7 +183,7 @@ class Overlay:
                 self.paint_query(painter, draft.drawn, view, has_handles=False)
             else:
                 rect = _rects(view.boxes_to_screen(np.array([draft.drawn], np.float64)))[0]
-                self._stroke(painter, [rect], color, Review.ACCEPTED, True)
+                self._stroke(painter, [rect], class_id, Review.ACCEPTED, True)
         sized = draft.drawn or (next(iter(draft.placed.values())) if len(draft.placed) == 1 else None)
         if sized is not None:
             self._paint_size(painter, sized, view, width, height)
@@ -198,7 +208,7 @@ class Overlay:
         chip = Chip(text, corner, QColor(self._theme.accent), may_overlap=True)
         self._chips.paint(painter, [chip], width, height)
 
-    def _chip(self, region: Region, rect: QRect, may_overlap: bool = False, at: QRectF | None = None) -> Chip:
+    def _chip(self, region: Region, rect: QRect, may_overlap: bool = False, at: QRect | None = None) -> Chip:
         return Chip(
             self.text_of(region),
             rect,
@@ -211,40 +221,39 @@ class Overlay:
         )
 
     def _stroke(
-        self,
-        painter: QPainter,
-        rects: list[QRect],
-        color: QColor,
-        review: Review,
-        is_few: bool,
+        self, painter: QPainter, rects: list[QRect], class_id: int | None, review: Review, is_few: bool,
         is_chosen: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        if is_few and not is_chosen:
-            pen = QPen(EDGE, 3 if review is Review.REJECTED else 4)
-            pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
-            painter.setPen(pen)
-            painter.drawRects(rects)
+        inner = [r.adjusted(1, 1, -1, -1) if r.width() > 3 and r.height() > 3 else r for r in rects] if is_few else []
+        if not is_chosen:
+            painter.setPen(_pen(EDGE, 4))
+            painter.drawRects(inner)
         is_thin = not is_few or (review is Review.REJECTED and not is_chosen)
-        pen = QPen(color, 1 if is_thin else 2)
-        pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
-        pen.setCapStyle(Qt.PenCapStyle.FlatCap)
-        if review in _DASHES:
-            pen.setDashPattern(_DASHES[review])
-        painter.setPen(pen)
+        key = (class_id, review)
+        if key not in self._pens:
+            self._pens[key] = _pen(self.color_of_class(class_id), 1, _DASHES.get(review))
+        painter.setPen(self._pens[key])
         painter.drawRects(rects)
+        if not is_thin:  # a second line inside the first: Qt dashes lines of one pixel six times as fast as wider ones
+            painter.drawRects(inner)
         if review is Review.REJECTED:
-            crossing = QColor(color)
-            crossing.setAlpha(150)
-            painter.setPen(QPen(crossing, 1))
+            painter.setPen(QPen(self.color_of_class(class_id), 1))
             painter.drawLines([line for rect in rects for line in _cross(rect)])
 
     def _frame(self, painter: QPainter, rect: QRect, color: QColor, width: int) -> None:
-        pen = QPen(color, width)
-        pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
-        painter.setPen(pen)
+        painter.setPen(_pen(color, width))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRect(rect)
+
+
+def _pen(color: QColor, width: int, dashes: Sequence[float] | None = None) -> QPen:
+    pen = QPen(color, width)
+    pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+    pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+    if dashes is not None:
+        pen.setDashPattern(dashes)
+    return pen
 
 
 def _rects(screen_N4: NDArray[np.float64]) -> list[QRect]:

@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locstudio.domain.geometry import smallest_containing
-from locstudio.domain.regions import Region
+from locstudio.domain.regions import Region, Review
 from locstudio.ui.canvas.view import View
+
+_REVIEWS = {review: place for place, review in enumerate(Review)}
 
 
 def boxes_in_px(regions: Sequence[Region], width: int, height: int) -> NDArray[np.float64]:
@@ -20,16 +22,25 @@ def boxes_in_px(regions: Sequence[Region], width: int, height: int) -> NDArray[n
 
 @dataclass(frozen=True, slots=True)
 class BoxArrays:
-    """Regions beside their boxes in image pixels; row ``i`` of ``boxes_px`` is the box of ``regions[i]``."""
+    """Regions beside their boxes in image pixels; row ``i`` of ``boxes_px`` is the box of ``regions[i]``.
+
+    ``rows`` finds the row of an identity; rows of equal ``looks`` have the same class and review.
+    """
 
     regions: tuple[Region, ...]
     boxes_px: NDArray[np.float64]
     rows: dict[int, int]
+    looks: NDArray[np.int64]
 
     @classmethod
     def of(cls, regions: Sequence[Region], width: int, height: int) -> "BoxArrays":
         """Arrays for the regions of an image of this size."""
-        return cls(tuple(regions), boxes_in_px(regions, width, height), {r.id: row for row, r in enumerate(regions)})
+        return cls(
+            tuple(regions),
+            boxes_in_px(regions, width, height),
+            {region.id: row for row, region in enumerate(regions)},
+            np.array([(r.class_id or 0) * len(_REVIEWS) + _REVIEWS[r.review] for r in regions], np.int64),
+        )
 
     def at(self, px_x: float, px_y: float, tolerance: float) -> int | None:
         """Row of the smallest box under a point; one missed by ``tolerance`` pixels counts if none does."""

@@ -19,6 +19,8 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidge
 from locstudio.domain.regions import LabelClass, Origin, Region, Review
 from locstudio.ui.canvas.chips import one_line
 from locstudio.ui.canvas.commands import CanvasCommand, KeyMap, digit_of
+from locstudio.ui.canvas.review_icons import ICON_SIZE, review_icon
+from locstudio.ui.plain_text import tip
 
 translate = QCoreApplication.translate
 AnyIndex = QModelIndex | QPersistentModelIndex
@@ -88,11 +90,15 @@ class RegionTableModel(QAbstractTableModel):
         return 0 if parent.isValid() else len(Column)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        """Column titles."""
+        """Column titles, over their columns."""
+        if role == Qt.ItemDataRole.TextAlignmentRole and section in (Column.SCORE, Column.SIZE):
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == Qt.ItemDataRole.AccessibleTextRole and section == Column.REVIEW:
+            return translate("Canvas", "Review")
         if role != Qt.ItemDataRole.DisplayRole or orientation != Qt.Orientation.Horizontal:
             return None
         return {
-            Column.REVIEW: translate("Canvas", "Review"),
+            Column.REVIEW: "",
             Column.CLASS: translate("Canvas", "Class"),
             Column.PHRASE: translate("Canvas", "Phrase"),
             Column.ORIGIN: translate("Canvas", "From"),
@@ -106,7 +112,7 @@ class RegionTableModel(QAbstractTableModel):
             return None
         region, column = self._regions[index.row()], Column(index.column())
         if role == Qt.ItemDataRole.DisplayRole:
-            return self._text(region, column)
+            return None if column is Column.REVIEW else self._text(region, column)
         if role == REGION_ROLE:
             return region
         if role == Qt.ItemDataRole.DecorationRole and column is Column.CLASS:
@@ -114,8 +120,13 @@ class RegionTableModel(QAbstractTableModel):
             return QColor(label.color) if label else None
         if role == Qt.ItemDataRole.TextAlignmentRole and column in (Column.SCORE, Column.SIZE):
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == Qt.ItemDataRole.DecorationRole and column is Column.REVIEW:
+            return review_icon(region.review, region.is_locked)
+        if role == Qt.ItemDataRole.ToolTipRole and column in (Column.REVIEW, Column.CLASS, Column.PHRASE):
+            return tip(self._text(region, column)) if self._text(region, column) else None
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{self.headerData(column, Qt.Orientation.Horizontal)}: {self._text(region, column)}"
+            title = self.headerData(column, Qt.Orientation.Horizontal) or translate("Canvas", "Review")
+            return f"{title}: {self._text(region, column)}"
         return None
 
     def _text(self, region: Region, column: Column) -> str:
@@ -154,6 +165,14 @@ def origin_text(origin: Origin) -> str:
         Origin.EDITED: translate("Canvas", "edited"),
     }[origin]
 
+
+# What a column must have room for.
+COLUMN_SAMPLES = {
+    Column.CLASS: "mm dining table",
+    Column.ORIGIN: "a person",
+    Column.SCORE: "Score",
+    Column.SIZE: "1000 × 1000",
+}
 
 # Acts that make sense for a selection in a table; drawing and zooming are the canvas's alone.
 TABLE_COMMANDS = frozenset(
@@ -204,8 +223,11 @@ class RegionTable(QTableView):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(Column.PHRASE, QHeaderView.ResizeMode.Stretch)
-        for column, letters in ((0, 9), (1, 12), (3, 8), (4, 6), (5, 11)):
-            self.setColumnWidth(column, self.fontMetrics().averageCharWidth() * letters + 20)
+        header.setMinimumSectionSize(28)
+        self.setIconSize(ICON_SIZE)
+        self.setColumnWidth(Column.REVIEW, ICON_SIZE.width() + 14)
+        for column, sample in COLUMN_SAMPLES.items():
+            self.setColumnWidth(column, self.fontMetrics().horizontalAdvance(sample) + 16)
         self.doubleClicked.connect(lambda _index: self.command_requested.emit(CanvasCommand.EDIT))
 
     def set_regions(self, regions: Sequence[Region], size: tuple[int, int]) -> None:
