@@ -122,7 +122,8 @@ class MainWindow(QMainWindow):
         self._stack.setCurrentWidget(workspace)
         self.actions_by_name.set_enabled(True, *_NEEDS_PROJECT)
         self._set_canvas_menus(True)
-        self.top.field.setEnabled(True)
+        self.top.set_active(True)
+        workspace.canvas.setFocus()
 
     def show_welcome(self) -> None:
         """Show the first page; the workspace that was there is taken out and destroyed."""
@@ -134,7 +135,8 @@ class MainWindow(QMainWindow):
         self.actions_by_name.set_enabled(False, *_NEEDS_PROJECT)
         self._set_canvas_menus(False)
         self.top.set_words("")
-        self.top.field.setEnabled(False)
+        self.top.set_active(False)
+        self.welcome.focus_first()
         self.set_title("", 0, 0, "")
 
     def set_title(self, image: str, number: int, count: int, project: str) -> None:

@@ -59,7 +59,7 @@ class Preferences(msgspec.Struct, kw_only=True):
         """The window's geometry as Qt wants it."""
         return base64.b64decode(self.geometry.encode(), validate=False)
 
-    def set_geometry(self, value: bytes) -> None:
+    def set_geometry(self, value: bytes | bytearray | memoryview) -> None:
         """Remember the window's geometry."""
         self.geometry = base64.b64encode(value).decode()
 

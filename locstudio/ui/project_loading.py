@@ -1,5 +1,6 @@
 """What must be read before a project can be shown or searched.  No Qt; everything here may wait for the disk."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,11 @@ class OpenedProject:
     thumbnails: ThumbnailStore
     files: ImageFiles
     checkpoint: Path | None
+
+    @property
+    def title(self) -> str:
+        """What the project is called: its folder's name, without the hash that the project of an image folder has."""
+        return re.sub(r"-[0-9a-f]{8}$", "", self.project.name)
 
     def close(self) -> None:
         """Let go of every file."""

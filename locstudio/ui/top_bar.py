@@ -47,8 +47,17 @@ class TopBar(QWidget):
         row.setSpacing(12)
         row.addWidget(menus)
         row.addWidget(self.field, 1)
+        self._room = QWidget(self)
+        self._room.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        row.addWidget(self._room, 1)
         row.addWidget(self._engine)
         self.set_engine(self._state)
+
+    def set_active(self, is_active: bool) -> None:
+        """Show the search field and the engine's state only where there is something to search in."""
+        self.field.setVisible(is_active)
+        self._engine.setVisible(is_active)
+        self._room.setVisible(not is_active)
 
     def set_engine(self, state: EngineState) -> None:
         """Show how the engine is: in a few words, and in its own sentence for the tip."""
@@ -101,7 +110,7 @@ class _SearchField(QLineEdit):
         self.setAccessibleName("Search regions by words")
         self.setClearButtonEnabled(True)
         self.setMinimumWidth(240)
-        self.setMaximumWidth(720)
+        self.setMinimumHeight(28)
         lens = QAction(self)
         drawn.follow(lens, "search")
         self.addAction(lens, QLineEdit.ActionPosition.LeadingPosition)

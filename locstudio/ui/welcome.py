@@ -74,9 +74,9 @@ class WelcomePage(QFrame):
         self._recent.setSpacing(0)
         column.addLayout(self._recent)
         column.addSpacing(4)
-        column.addWidget(
-            label("Images stay where they are and are never changed. Everything is saved as you work.", "muted")
-        )
+        promise = label("Images stay where they are and are never changed. Everything is saved as you work.", "muted")
+        promise.setWordWrap(True)
+        column.addWidget(promise)
         page = QVBoxLayout(self)
         page.addStretch(2)
         page.addWidget(card, 0, Qt.AlignmentFlag.AlignHCenter)
@@ -98,6 +98,10 @@ class WelcomePage(QFrame):
             self._recent.addWidget(button)
             self._recent_buttons.append(button)
         self._recent_title.setVisible(bool(paths))
+
+    def focus_first(self) -> None:
+        """Give the keyboard to the first choice."""
+        self._demo.setFocus()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

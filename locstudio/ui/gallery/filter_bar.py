@@ -176,8 +176,8 @@ class _Chip(QToolButton):
 
     def set_choices(self, choices: Sequence[tuple[Any, str, int]]) -> None:
         """What can be ticked: value, words, number of images."""
-        self._choices = choices
-        self.setVisible(bool(choices) or bool(self._ticked))
+        self._choices = [choice for choice in choices if choice[2] or choice[0] in self._ticked]
+        self.setVisible(bool(self._choices))
         self._say()
 
     def ticked(self) -> list[Any]:

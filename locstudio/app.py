@@ -1,0 +1,390 @@
+"""The composition root: builds the window and what stands behind it, and connects every signal.  No torch."""
+
+import logging
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QObject, Signal
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QApplication, QFileDialog
+
+from locstudio import __version__
+from locstudio.domain.errors import DatasetInUse, UserError
+from locstudio.jobs.assets import assets_folder
+from locstudio.services.demo import open_demo
+from locstudio.ui import theme
+from locstudio.ui.background import DatasetWorker
+from locstudio.ui.canvas.box_tool import Tool
+from locstudio.ui.canvas.commands import CanvasCommand, title
+from locstudio.ui.desk import Desk
+from locstudio.ui.engine_client import EngineClient, EngineState
+from locstudio.ui.indexing import Indexing
+from locstudio.ui.main_window import MainWindow
+from locstudio.ui.preferences import Preferences
+from locstudio.ui.process_end import deliver, on_signals
+from locstudio.ui.project_loading import OpenedProject, SearchState, open_project, open_search
+from locstudio.ui.transfers import Transfers, show_report
+from locstudio.ui.workspace import Panel
+
+_log = logging.getLogger(__name__)
+_SECONDS_PER_IMAGE = 0.3  # of indexing on one core, until a run says better
+_TILE_STEP = 20
+_TOOL_WORDS = {Tool.SELECT: CanvasCommand.SELECT, Tool.BOX: CanvasCommand.DRAW, Tool.SEARCH: CanvasCommand.SEARCH}
+_PANELS = {"show_search": Panel.SEARCH, "show_regions": Panel.REGIONS, "show_history": Panel.HISTORY}
+
+
+class Studio(QObject):
+    """The window, and the project that is open in it.
+
+    Signals:
+        ready: a project is shown and its index, if any, is open.
+    """
+
+    ready = Signal()
+    _scanned = Signal(int)
+
+    def __init__(self, app: QApplication, preferences: Preferences | None = None) -> None:
+        super().__init__()
+        self._app = app
+        self.preferences = preferences or Preferences.load()
+        theme.apply(app, self.preferences.theme)
+        self.window = MainWindow()
+        self.desk: Desk | None = None
+        self.search_state: SearchState | None = None
+        self._worker = DatasetWorker(self)
+        self._indexing: Indexing | None = None
+        self._transfers: Transfers | None = None
+        self._wanted = Path()
+        self._scanned.connect(lambda n: self.window.status.set_work(f"Looking at images: {n:,}", can_cancel=False))
+        self._connect_window()
+        self._connect_actions()
+        self.window.set_recent(self.preferences.existing_recent())
+        self.window.set_theme_choice(self.preferences.theme)
+        if self.preferences.geometry:
+            self.window.restoreGeometry(QByteArray(self.preferences.geometry_bytes()))
+
+    def _connect_window(self) -> None:
+        window = self.window
+        window.theme_chosen.connect(self._on_theme_chosen)
+        window.recent_chosen.connect(lambda path: self.open_path(Path(path)))
+        window.dropped.connect(self._on_dropped)
+        window.closing.connect(self.close)
+        window.notice.accepted.connect(self._on_notice_accepted)
+        window.status.cancel_wanted.connect(self._on_cancel_wanted)
+        window.welcome.demo_wanted.connect(self._open_demo)
+        window.welcome.project_wanted.connect(self._ask_project)
+        window.welcome.folder_wanted.connect(self._ask_folder)
+        window.top.words_typed.connect(lambda text: self._with_desk(lambda desk: desk.search_words(text)))
+        window.top.retry_wanted.connect(lambda: self._with_desk(lambda desk: desk.engine.retry()))
+
+    def _connect_actions(self) -> None:
+        on_window: dict[str, Callable[[], object]] = {
+            "open_project": self._ask_project,
+            "open_folder": self._ask_folder,
+            "open_demo": self._open_demo,
+            "close_project": self.close_project,
+            "about": self._show_about,
+            "checkpoint": lambda: self.window.status.say(
+                "Everything is saved already: each change goes to disk as you make it."
+            ),
+            "add_folder": lambda: self._with_transfers(lambda transfers: transfers.ask_folder()),
+            "import_coco": lambda: self._with_transfers(lambda transfers: transfers.ask_import()),
+            "export_coco": lambda: self._with_transfers(lambda transfers: transfers.ask_export()),
+            "index": self.start_indexing,
+        }
+        on_desk: dict[str, Callable[[Desk], object]] = {
+            "undo": lambda desk: desk.undo(),
+            "redo": lambda desk: desk.redo(),
+            "next": lambda desk: desk.browsing.step(1),
+            "previous": lambda desk: desk.browsing.step(-1),
+            "next_unreviewed": lambda desk: desk.browsing.step_unreviewed(1),
+            "previous_unreviewed": lambda desk: desk.browsing.step_unreviewed(-1),
+            "verify": lambda desk: desk.verify_and_next(),
+            "more": lambda desk: desk.more(),
+            "ground": lambda desk: desk.searching.ground(),
+            "clear_search": self._clear_search,
+            "larger_tiles": lambda desk: desk.gallery.set_side(desk.gallery.side + _TILE_STEP),
+            "smaller_tiles": lambda desk: desk.gallery.set_side(desk.gallery.side - _TILE_STEP),
+        }
+        for name, panel in _PANELS.items():
+            on_desk[name] = partial(_show_panel, panel)
+        for name, act in on_window.items():
+            self.window.actions_by_name[name].triggered.connect(partial(_call, act))
+        for name, wish in on_desk.items():
+            self.window.actions_by_name[name].triggered.connect(partial(self._with_desk, wish))
+
+    def _with_desk(self, wish: Callable[[Desk], object], _is_checked: bool = False) -> None:
+        if self.desk is not None:
+            wish(self.desk)
+
+    def _with_transfers(self, wish: Callable[[Transfers], object]) -> None:
+        if self._transfers is not None:
+            wish(self._transfers)
+
+    def _clear_search(self, desk: Desk) -> None:
+        self.window.top.set_words("")
+        desk.canvas.set_query_box(None)
+        desk.canvas.set_marks([])
+        desk.searching.clear()
+
+    # opening and closing ----------------------------------------------------------------------------------------
+
+    def open_path(self, path: Path, *, read_only: bool = False) -> None:
+        """Open a project, or the project of a folder of images, in place of the one that is open."""
+        self._wanted = path
+        self.window.notice.hide()
+        self.window.status.set_work(f"Opening {path.name}", can_cancel=False)
+        self._worker.ask(
+            lambda: open_project(path, read_only=read_only, progress=lambda done, _: self._scanned.emit(done)),
+            on_result=self._on_opened,
+            on_error=self._on_not_opened,
+        )
+
+    def _on_opened(self, opened: OpenedProject) -> None:
+        self.close_project()
+        self.window.status.set_work("")
+        checkpoint = opened.checkpoint or Path("no-model")
+        engine = EngineClient(checkpoint, opened.project.cache)
+        desk = self.desk = Desk(opened, engine, self)
+        engine.setParent(desk)
+        engine.state_changed.connect(self._on_engine_state)
+        self._indexing = Indexing(opened, desk.work, desk)
+        self._transfers = Transfers(opened.dataset, desk.work, self.window, desk)
+        self._connect_desk(desk, self._transfers, self._indexing)
+        self.window.show_workspace(desk.workspace)
+        if len(self.preferences.panes) == 3:
+            desk.workspace.set_sizes(self.preferences.panes)
+        if self.preferences.tile_side:
+            desk.gallery.set_side(self.preferences.tile_side)
+        self.preferences.add_recent(str(opened.project.path))
+        self.window.set_recent(self.preferences.existing_recent())
+        self.preferences.save()
+        desk.start()
+        if opened.checkpoint is not None:
+            engine.start()
+        if opened.dataset.is_read_only:
+            self.window.notice.say(
+                "read-only", "This project is open read-only: look and search, but edits are refused."
+            )
+        self._read_search_state()
+
+    def _connect_desk(self, desk: Desk, transfers: Transfers, indexing: Indexing) -> None:
+        status, canvas = self.window.status, desk.canvas
+        desk.said.connect(status.say)
+        desk.box_measured.connect(status.set_box_size)
+        desk.not_saved.connect(lambda text: self.window.notice.say("unsaved", text, "Try again", is_problem=True))
+        desk.title_changed.connect(self._on_title_changed)
+        desk.following.too_much.connect(self._offer_index)
+        desk.searching.searched.connect(lambda query: self.window.top.set_words(query.text))
+        canvas.pointer_moved.connect(status.set_position)
+        canvas.zoom_changed.connect(status.set_zoom)
+        canvas.tool_changed.connect(lambda tool: status.set_tool(title(_TOOL_WORDS[tool])))
+        status.set_tool(title(_TOOL_WORDS[canvas.tool]))
+        transfers.progressed.connect(self._show_work)
+        indexing.progressed.connect(self._show_work)
+        indexing.indexed.connect(self._on_indexed)
+        indexing.failed.connect(self._on_index_failed)
+        transfers.ended.connect(self._on_transfer_ended)
+        transfers.said.connect(status.say)
+        desk.search.phrase_chosen.connect(self.search_for)
+
+    def _show_work(self, text: str, share: float) -> None:
+        self.window.status.set_work(text, share if share >= 0 else None)
+
+    def search_for(self, text: str) -> None:
+        """Search for words as if they had been typed."""
+        self.window.top.set_words(text)
+        self._with_desk(lambda desk: desk.search_words(text))
+
+    def _on_not_opened(self, error: Exception) -> None:
+        self.window.status.set_work("")
+        if isinstance(error, DatasetInUse):
+            self.window.notice.say("in use", str(error), "Open read-only", is_problem=True)
+        else:
+            self.window.notice.say("not opened", str(error), is_problem=True)
+            if not isinstance(error, UserError):
+                _log.error("a project could not be opened", exc_info=error)
+
+    def close_project(self) -> None:
+        """Put everything on disk, end the engine, and show the first page."""
+        desk, self.desk = self.desk, None
+        if desk is None:
+            return
+        self.preferences.panes = desk.workspace.sizes()
+        self.preferences.tile_side = desk.gallery.side
+        if self._indexing is not None:
+            self._indexing.leave()
+        if self._transfers is not None:
+            self._transfers.cancel()
+        self._indexing = self._transfers = None
+        desk.close()
+        if self.search_state is not None and self.search_state.service is not None:
+            self.search_state.service.index.close()
+        self.search_state = None
+        self.window.notice.hide()
+        self.window.status.set_work("")
+        self.window.show_welcome()
+        self.window.top.set_engine(EngineState("off"))
+        desk.deleteLater()
+
+    def close(self) -> None:
+        """Close the project and remember the window; called when the window closes."""
+        self.close_project()
+        self._worker.close()
+        self.preferences.set_geometry(self.window.saveGeometry().data())
+        self.preferences.save()
+
+    # the index --------------------------------------------------------------------------------------------------
+
+    def _read_search_state(self) -> None:
+        self._with_desk(
+            lambda desk: desk.work.ask(
+                open_search,
+                desk.opened,
+                on_result=self._on_search_state,
+                on_error=lambda error: self.window.notice.say("index", str(error), is_problem=True),
+            )
+        )
+
+    def _on_search_state(self, state: SearchState) -> None:
+        desk = self.desk
+        if desk is None:
+            return
+        old, self.search_state = self.search_state, state
+        desk.searching.set_service(state.service)
+        desk.following.set_service(None if desk.opened.dataset.is_read_only else state.service)
+        if old is not None and old.service is not None:
+            old.service.index.close()
+        if state.running is not None and self._indexing is not None:
+            self._indexing.watch(state.running)
+        elif state.num_missing and desk.opened.checkpoint is not None:
+            self._offer_index(state.num_missing, what="images")
+        elif desk.opened.checkpoint is None:
+            self.window.notice.say("index", "This installation has no model, so search is off.", is_problem=True)
+        self.ready.emit()
+
+    def _offer_index(self, count: int, what: str = "regions") -> None:
+        minutes = max(1, round(count * _SECONDS_PER_IMAGE / 60))
+        text = f"{count:,} {what} are not indexed yet. Search finds only what is indexed."
+        self.window.notice.say("index", text, f"Index now (about {minutes} min)")
+
+    def start_indexing(self) -> None:
+        """Embed the collection in the background."""
+        if self._indexing is not None:
+            if self._indexing.is_busy:
+                self.window.status.say("The collection is being indexed already.")
+            self.window.notice.withdraw("index")
+            self._indexing.start()
+
+    def _on_indexed(self, num_rows: int) -> None:
+        self.window.status.set_work("")
+        self.window.status.say(f"Indexed: {num_rows:,} regions and proposals can be found now.")
+        self._read_search_state()
+
+    def _on_index_failed(self, sentence: str) -> None:
+        self.window.status.set_work("")
+        self.window.notice.say("index", sentence, "Index again", is_problem=True)
+
+    # facts ------------------------------------------------------------------------------------------------------
+
+    def _on_engine_state(self, state: EngineState) -> None:
+        self.window.top.set_engine(state)
+        self.window.status.set_device(state.ready.device if state.ready else "")
+
+    def _on_title_changed(self, name: str, number: int, count: int) -> None:
+        self._with_desk(lambda desk: self.window.set_title(name, number, count, desk.opened.title))
+
+    def _on_transfer_ended(self, has_changed: bool) -> None:
+        self.window.status.set_work("")
+        if has_changed:
+            self._with_desk(lambda desk: desk.refresh())
+            self._read_search_state()
+
+    def _on_notice_accepted(self, name: str) -> None:
+        self.window.notice.hide()
+        if name == "index":
+            self.start_indexing()
+        elif name == "in use":
+            self.open_path(self._wanted, read_only=True)
+        elif name == "unsaved":
+            self._with_desk(lambda desk: desk.editing.retry())
+
+    def _on_cancel_wanted(self) -> None:
+        if self._transfers is not None and self._transfers.is_running:
+            self._transfers.cancel()
+        elif self._indexing is not None:
+            self._indexing.stop()
+
+    def _on_theme_chosen(self, choice: str) -> None:
+        self.preferences.theme = choice
+        theme.apply(self._app, choice)
+        self.preferences.save()
+
+    def _on_dropped(self, paths: list[str]) -> None:
+        path = Path(paths[0])
+        if path.is_dir():
+            self.open_path(path)
+        elif path.suffix.lower() == ".json" and self._transfers is not None:
+            self._transfers.import_file(path, path.parent)
+        else:
+            self.window.status.say("Drop a project, a folder of images, or (into a project) a COCO file.")
+
+    # dialogs ----------------------------------------------------------------------------------------------------
+
+    def _ask_project(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self.window, "Open a project")
+        if folder:
+            self.open_path(Path(folder))
+
+    def _ask_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self.window, "Open a folder of images")
+        if folder:
+            self.open_path(Path(folder))
+
+    def _open_demo(self) -> None:
+        self.window.status.set_work("Opening the demo", can_cancel=False)
+        self._worker.ask(
+            open_demo, on_result=lambda project: self.open_path(project.path), on_error=self._on_not_opened
+        )
+
+    def _show_about(self) -> None:
+        text = (
+            f"LocStudio {__version__}\n\nApache License 2.0. The interface font is Inter (SIL Open Font License 1.1)."
+        )
+        show_report(self.window, text)
+
+
+def _show_panel(panel: Panel, desk: Desk) -> None:
+    desk.workspace.show_panel(panel)
+
+
+def _call(act: Callable[[], object], _is_checked: bool) -> None:
+    act()
+
+
+def make_application() -> QApplication:
+    """The Qt application with its name, icon and font."""
+    app = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(app, QApplication)
+    app.setApplicationName("locstudio")
+    app.setApplicationDisplayName("LocStudio")
+    app.setDesktopFileName("locstudio")
+    app.setWindowIcon(QIcon(str(assets_folder() / "icons" / "locstudio.svg")))
+    theme.use_interface_font(app, Path(theme.__file__).parent / "fonts")
+    return app
+
+
+def run(path: Path | None) -> int:
+    """Open the window on a project, a folder of images, or the welcome page; returns the exit status."""
+    app = make_application()
+    studio = Studio(app)
+    sys.excepthook = deliver
+    studio.window.show()
+    end = on_signals(studio.window.close, studio)
+    if path is not None:
+        studio.open_path(path)
+    status = app.exec()
+    end()
+    return status

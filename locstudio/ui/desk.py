@@ -1,0 +1,276 @@
+"""One open project in the window: its widgets and flows, built together and closed together.
+
+This is where the signals of a project's panels meet; nothing here decides more than whom to tell.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtGui import QPixmap
+
+from locstudio.domain.edits import Edit
+from locstudio.domain.geometry import UnitBox
+from locstudio.domain.regions import Image, Problem, Region
+from locstudio.ui.background import DatasetWorker
+from locstudio.ui.browsing import Browsing
+from locstudio.ui.canvas.canvas_view import CanvasView
+from locstudio.ui.canvas.history_panel import HistoryPanel
+from locstudio.ui.canvas.region_table import RegionTable
+from locstudio.ui.editing import Editing, images_of
+from locstudio.ui.engine_client import EngineClient
+from locstudio.ui.following import Following
+from locstudio.ui.gallery.filter_bar import FilterBar
+from locstudio.ui.gallery.gallery_model import GalleryModel
+from locstudio.ui.gallery.gallery_view import GalleryView
+from locstudio.ui.gallery.picture_loader import PictureLoader
+from locstudio.ui.opening import Opening, Place
+from locstudio.ui.pictures import Pictures
+from locstudio.ui.project_loading import OpenedProject
+from locstudio.ui.search.hits_model import HIT_ROLE, HitItem
+from locstudio.ui.search.search_panel import SearchPanel
+from locstudio.ui.searching import Searching
+from locstudio.ui.workspace import Panel, Workspace
+
+_FACETS_PAUSE_MS = 1500
+_PHRASES = 5000
+
+
+class Desk(QObject):
+    """Everything of an open project.
+
+    Signals:
+        said: a sentence for the status line.
+        title_changed: name of the open image, its number among those shown, and how many are shown.
+        not_saved: a sentence; edits wait until ``editing.retry``.
+        box_measured: width and height in pixels of the box in hand, or None.
+    """
+
+    said = Signal(str)
+    title_changed = Signal(str, int, int)
+    not_saved = Signal(str)
+    box_measured = Signal(object)
+
+    def __init__(self, opened: OpenedProject, engine: EngineClient, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.opened = opened
+        self.engine = engine
+        dataset = opened.dataset
+        self.reads, self.edits, self.work = (DatasetWorker(self) for _ in range(3))
+        self.pictures = Pictures(dataset, opened.thumbnails)
+        self.thumbnails = PictureLoader(self.pictures.thumbnail, parent=self)
+        self.crops = PictureLoader(self.pictures.crop, max_bytes=96 * 2**20, parent=self)
+        self._build_widgets()
+        self.browsing = Browsing(dataset, self.reads, self._model, self.gallery, self.filter_bar, self)
+        self.opening = Opening(dataset, self.reads, self.pictures, self.canvas, self)
+        self.editing = Editing(dataset, self.edits, self)
+        self.following = Following(dataset, engine, self.work, self)
+        self.searching = Searching(dataset, engine, opened.files.file_of, self.search, self.opening.crop, self)
+        self._facets = QTimer(self, interval=_FACETS_PAUSE_MS, singleShot=True)
+        self._facets.timeout.connect(self.browsing.forget_facets)
+        self._connect_browsing()
+        self._connect_editing()
+        self._connect_searching()
+
+    def _build_widgets(self) -> None:
+        self._model = GalleryModel(self)
+        self.gallery = GalleryView(self._model, self.thumbnails)
+        self.filter_bar = FilterBar()
+        self.canvas = CanvasView(self.opened.dataset.next_region_id)
+        self.regions = RegionTable()
+        self.history = HistoryPanel()
+        self.search = SearchPanel(self.crops, self._thumbnail_of)
+        self.workspace = Workspace(
+            filter_bar=self.filter_bar,
+            gallery=self.gallery,
+            canvas=self.canvas,
+            search=self.search,
+            regions=self.regions,
+            history=self.history,
+        )
+
+    def _thumbnail_of(self, image_id: int) -> QPixmap | None:
+        return self.thumbnails.picture(image_id)
+
+    def _connect_browsing(self) -> None:
+        self.browsing.image_opened.connect(self._on_image_opened)
+        self.browsing.listed.connect(lambda *_: self._tell_title())
+        self.browsing.failed.connect(self.said)
+        for take in (self.canvas.set_classes, self.regions.set_classes):
+            self.browsing.classes_known.connect(take)
+        self.opening.regions_shown.connect(self._on_regions_shown)
+        self.opening.problem_found.connect(self._on_problem_found)
+        self.opening.failed.connect(self.said)
+
+    def _connect_editing(self) -> None:
+        canvas, editing = self.canvas, self.editing
+        canvas.edit_requested.connect(editing.apply)
+        canvas.verified_requested.connect(self.verify_and_next)
+        canvas.notice.connect(self.said)
+        canvas.selection_changed.connect(self.regions.select)
+        canvas.selection_changed.connect(self._measure_selection)
+        self.regions.selection_changed.connect(canvas.select)
+        self.regions.command_requested.connect(canvas.run)
+        self.regions.class_requested.connect(canvas.editor.choose_class)
+        self.history.go_to_requested.connect(editing.go_to)
+        editing.history_read.connect(self.history.set_steps)
+        editing.regions_read.connect(self.opening.show_regions)
+        editing.image_wanted.connect(self.browsing.open_image)
+        editing.applied.connect(self._on_applied)
+        editing.said.connect(self.said)
+        editing.not_saved.connect(self.not_saved)
+        self.following.failed.connect(self.said)
+
+    def _connect_searching(self) -> None:
+        canvas, searching = self.canvas, self.searching
+        canvas.box_dragging.connect(self._on_box_dragging)
+        canvas.box_released.connect(self._on_box_released)
+        canvas.query_box_cleared.connect(searching.clear)
+        self.search.clear_wanted.connect(lambda: canvas.set_query_box(None))
+        self.search.hit_chosen.connect(self._on_hit_chosen)
+        searching.grounded.connect(self._on_grounded)
+        searching.said.connect(self.said)
+
+    # wishes -----------------------------------------------------------------------------------------------------
+
+    def start(self, image_id: int = 0) -> None:
+        """Read the collection and open an image."""
+        self.browsing.start(image_id)
+        self.editing.read_history()
+        self.reads.ask(self.opened.dataset.phrases, _PHRASES, on_result=self.canvas.set_phrases)
+
+    def refresh(self) -> None:
+        """Read the collection again, after files came in."""
+
+        def read() -> None:
+            self.opened.files.read()
+
+        self.reads.ask(read, on_result=lambda _: self.browsing.refresh())
+        self.opening.read_regions()
+        self.editing.read_history()
+        self.reads.ask(self.opened.dataset.phrases, _PHRASES, on_result=self.canvas.set_phrases)
+
+    def verify_and_next(self) -> None:
+        """Say that the open image has been checked, and go on."""
+        self.canvas.flush()
+        if self.browsing.image is not None:
+            self.editing.verify(self.browsing.image)
+            self.browsing.step(1)
+
+    def undo(self) -> None:
+        """Take the newest edit back."""
+        self.canvas.flush()
+        self.editing.undo()
+
+    def redo(self) -> None:
+        """Do the newest undone edit again."""
+        self.canvas.flush()
+        self.editing.redo()
+
+    def more(self) -> None:
+        """Search for what resembles the hit that has the focus, the selected region, or the search box."""
+        hits = self.search.hits_view
+        hit = hits.currentIndex().data(HIT_ROLE)
+        selected = self.canvas.editor.selected_regions
+        self.workspace.show_panel(Panel.SEARCH)
+        if hits.hasFocus() and hit is not None:
+            self.searching.more_like_hit(hit)
+        elif selected:
+            self.searching.more_like_region(selected[-1])
+        elif self.canvas.query_box is not None:
+            self.searching.search_box(self.canvas.query_box)
+        else:
+            self.said.emit("Select a region or a hit first, then press M.")
+
+    def search_words(self, text: str) -> None:
+        """Search for words."""
+        if text:
+            self.workspace.show_panel(Panel.SEARCH)
+        self.searching.search_words(text)
+
+    def close(self) -> None:
+        """Put every edit on disk and let go of everything; the engine is ended."""
+        self.canvas.flush()
+        self._facets.stop()
+        self.edits.close()
+        self.engine.stop()
+        closers: tuple[Callable[[], None], ...] = (
+            self.searching.close,
+            self.opening.close,
+            self.thumbnails.close,
+            self.crops.close,
+            self.reads.close,
+            self.work.close,
+            self.opened.close,
+        )
+        for close in closers:
+            close()
+
+    # facts ------------------------------------------------------------------------------------------------------
+
+    def _on_image_opened(self, image: Image) -> None:
+        self.opening.open(image)
+        self.editing.set_image(image)
+        self.searching.set_image(image)
+        self._tell_title()
+
+    def _tell_title(self) -> None:
+        image = self.browsing.image
+        self.title_changed.emit(image.name if image else "", *self.browsing.place)
+
+    def _on_regions_shown(self, regions: list[Region]) -> None:
+        self.regions.set_regions(regions, self.canvas.image_size)
+        self.regions.select(self.canvas.selection)
+        self.workspace.set_num_regions(len(regions))
+        self._measure_selection(self.canvas.selection)
+
+    def _on_problem_found(self, image: Image, problem: Problem, sentence: str) -> None:
+        self.thumbnails.forget(image.id)
+        self.said.emit(sentence)
+        dataset = self.opened.dataset
+        if image.problem != problem and not dataset.is_read_only:
+            self.edits.ask(
+                dataset.add_images,
+                [replace(image, problem=problem, note=sentence)],
+                on_result=lambda _: self.browsing.refresh_images([image.id]),
+            )
+
+    def _on_applied(self, edit: Edit) -> None:
+        self.browsing.refresh_images(sorted(images_of(edit)))
+        self.following.follow(edit)
+        self._facets.start()
+
+    def _on_box_dragging(self, box: UnitBox, region_id: int) -> None:
+        self._measure(box)
+        if region_id == 0 or self.workspace.panel is Panel.SEARCH:
+            self.searching.drag_box(box, region_id)
+
+    def _on_box_released(self, box: UnitBox, region_id: int) -> None:
+        self._measure(box)
+        if region_id == 0:
+            self.workspace.show_panel(Panel.SEARCH)
+        if self.workspace.panel is Panel.SEARCH:
+            self.searching.search_box(box, region_id)
+
+    def _measure_selection(self, ids: list[int]) -> None:
+        regions = self.canvas.editor.selected_regions
+        self._measure(regions[-1].box if ids and regions else None)
+
+    def _measure(self, box: UnitBox | None) -> None:
+        if box is None:
+            self.box_measured.emit(None)
+            return
+        x0, y0, x1, y1 = box.to_pixels(*self.canvas.image_size)
+        self.box_measured.emit((x1 - x0, y1 - y0))
+
+    def _on_hit_chosen(self, hit: HitItem) -> None:
+        text = f"{hit.phrase} {hit.score:.2f}".strip()
+        self.opening.show_place(Place(hit.image.id, hit.box, text, hit.region_id))
+        if self.browsing.image is None or self.browsing.image.id != hit.image.id:
+            self.browsing.open_image(hit.image.id)
+
+    def _on_grounded(self, box: UnitBox, text: str, score: float) -> None:
+        image = self.browsing.image
+        if image is not None:
+            self.opening.show_place(Place(image.id, box, f"{text} {score:.2f}"))
+            self.said.emit(f"“{text}” is most likely here, score {score:.2f}.")
