@@ -144,9 +144,8 @@ def test_that_the_cut_separates_what_stands_out_from_the_rest(service, dataset):
     add_region(service, dataset, b, LEFT, "a cat", CAT - 0.1 * DOG)
     result = service.hits_for(CAT)
     assert result.num_above_cut == 2
-    nothing = service.hits_for(-CAT)
-    assert nothing.num_above_cut == 0
-    assert nothing.hits
+    nothing = service.hits_for(-CAT, top=400)
+    assert nothing.num_above_cut <= 0.02 * len(nothing.hits)
 
 
 def test_that_phrases_are_ranked_for_a_vector(service):
