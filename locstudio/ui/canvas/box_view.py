@@ -36,7 +36,8 @@ class BoxView(PictureView):
         self.mouse: QPointF | None = None
         self.is_hidden = False
         self._overlay = Overlay(self.font(), theme.current())
-        self._marks = Marks()
+        self._mark_boxes: tuple[UnitBox, ...] = ()
+        self._mark_texts: tuple[str, ...] = ()
         self._revision = 0
         self.editor.changed.connect(self.on_boxes_changed)
         self.editor.stirred.connect(self.update)
@@ -47,7 +48,8 @@ class BoxView(PictureView):
         """Show another image, at first without picture and regions; pending nudges of the old one are asked for."""
         self.box_tool.cancel()
         size = (image.width, image.height) if image else (0, 0)
-        self.query, self.hover_id, self._marks = None, None, Marks()
+        self.query, self.hover_id = None, None
+        self._mark_boxes = self._mark_texts = ()
         self.editor.set_image(image, size)
         self.begin(showing_for(image) if image else Showing.NOTHING, size, image.note if image else "")
         self.describe()
@@ -74,8 +76,7 @@ class BoxView(PictureView):
         """
         if texts and len(texts) != len(boxes):
             raise ValueError(f"{len(boxes)} boxes, but {len(texts)} texts")
-        unit = np.array([box.as_tuple() for box in boxes], np.float64).reshape(-1, 4)
-        self._marks = Marks(unit, tuple(texts) or ("",) * len(boxes))
+        self._mark_boxes, self._mark_texts = tuple(boxes), tuple(texts) or ("",) * len(boxes)
         self.on_boxes_changed()
 
     def set_query_box(self, box: UnitBox | None) -> None:
@@ -161,10 +162,9 @@ class BoxView(PictureView):
         if self.is_hidden:
             return
         width, height = float(self.width()), float(self.height())
-        self._overlay.paint_boxes(painter, self.editor.boxes, self._displaced, self.view, width, height)
-        if self._marks.texts:
-            marks = Marks(self._marks.boxes_px * np.tile(np.array(self.image_size, np.float64), 2), self._marks.texts)
-            self._overlay.paint_marks(painter, marks, self.view, width, height)
+        px = np.array([box.to_pixels(*self.image_size) for box in self._mark_boxes], np.float64).reshape(-1, 4)
+        marks = Marks(px, self._mark_texts)
+        self._overlay.paint_layer(painter, self.editor.boxes, self._displaced, marks, self.view, width, height)
 
     def paint_over(self, painter: QPainter) -> None:
         """Paint the selection, what is under the mouse, the search box and the gesture."""

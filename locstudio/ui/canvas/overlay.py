@@ -27,7 +27,7 @@ NO_CLASS = "#ffd166"
 EDGE = QColor("#1b1d21")  # opaque, like everything that is drawn a thousand times: blending strokes costs 10-50x
 MIN_CHIP_BOX = 14  # a smaller box (screen pixels) shows its label only under the mouse
 
-_DASHES = {Review.PENDING: (4.0, 3.0), Review.REJECTED: (1.0, 3.0)}
+_DASHES = {Review.PENDING: (7.0, 5.0), Review.REJECTED: (2.0, 4.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +73,30 @@ class Overlay:
         label = self._classes.get(region.class_id or 0)
         return region.phrase or (label.name if label else "")
 
-    def paint_boxes(
-        self, painter: QPainter, boxes: BoxArrays, skip: frozenset[int], view: View, width: float, height: float
+    def paint_layer(
+        self,
+        painter: QPainter,
+        boxes: BoxArrays,
+        skip: frozenset[int],
+        marks: Marks,
+        view: View,
+        width: float,
+        height: float,
     ) -> None:
-        """Paint every visible box except those to ``skip``, with their chips: the layer that is cached."""
+        """Paint every visible box except those to ``skip``, and the marks: what is cached with the picture."""
+        chips = self._paint_boxes(painter, boxes, skip, view, width, height)
+        # What was asked for just now is named first, and takes the best place.
+        self._plates = self._chips.paint(painter, self._paint_marks(painter, marks, view) + chips, width, height)
+
+    def _paint_boxes(
+        self, painter: QPainter, boxes: BoxArrays, skip: frozenset[int], view: View, width: float, height: float
+    ) -> list[Chip]:
         rows = boxes.visible_rows(view, width, height)
         if skip:
             away = [boxes.rows[i] for i in skip if i in boxes.rows]
             rows = rows[~np.isin(rows, away)]
         if rows.size == 0:
-            self._plates = {}
-            return
+            return []
         rows = rows[np.argsort(boxes.looks[rows], kind="stable")]
         screen = view.boxes_to_screen(boxes.boxes_px[rows])
         rects = _rects(screen)
@@ -97,21 +110,23 @@ class Overlay:
         areas = sides[labelled].prod(axis=1)
         is_crowd = len(rects) > FEW_BOXES
         labelled = labelled[np.argsort(-areas if is_crowd else areas)][: MAX_CROWD_CHIPS if is_crowd else 2 * MAX_CHIPS]
-        chips = [self._chip(boxes.regions[rows[place]], rects[place]) for place in labelled]
-        self._plates = self._chips.paint(painter, chips, width, height)
+        return [self._chip(boxes.regions[rows[place]], rects[place]) for place in labelled]
 
-    def paint_marks(self, painter: QPainter, marks: Marks, view: View, width: float, height: float) -> None:
-        """Paint found boxes: accent-coloured brackets at the corners, so that they differ from regions by shape."""
+    def _paint_marks(self, painter: QPainter, marks: Marks, view: View) -> list[Chip]:
+        """Found boxes wear accent-coloured brackets at the corners, so that they differ from regions by shape."""
         rects = _rects(view.boxes_to_screen(marks.boxes_px))
         lines = [line for rect in rects for line in _brackets(rect)]
         accent = QColor(self._theme.accent)
-        for pen in (QPen(QColor(0, 0, 0, 170), 6), QPen(accent, 3)):
+        for pen in (QPen(EDGE, 7), QPen(accent, 4)):
             pen.setCapStyle(Qt.PenCapStyle.FlatCap)
             painter.setPen(pen)
             painter.drawLines(lines)
         ink = QColor(self._theme.accent_text)
-        chips = [Chip(text, rect, accent, accent, ink) for text, rect in zip(marks.texts, rects, strict=True) if text]
-        self._chips.paint(painter, chips, width, height)
+        return [
+            Chip(text, rect, accent, accent, ink, region_id=-1 - number)
+            for number, (text, rect) in enumerate(zip(marks.texts, rects, strict=True))
+            if text
+        ]
 
     def paint_selected(
         self, painter: QPainter, places: Sequence[tuple[Region, BoxPx]], view: View, width: float, height: float
@@ -189,7 +204,11 @@ class Overlay:
             self._paint_size(painter, sized, view, width, height)
 
     def paint_handles(self, painter: QPainter, rect: QRect, edge: QColor | None = None) -> None:
-        """Paint eight handles; a side too short for three shows only those at its ends."""
+        """Paint eight handles: around a small box outside it; a side too short for three has only those at its ends."""
+        if min(rect.width(), rect.height()) < 3 * HANDLE_SIZE:
+            rect = rect.adjusted(
+                -HANDLE_SIZE // 2 - 1, -HANDLE_SIZE // 2 - 1, HANDLE_SIZE // 2 + 1, HANDLE_SIZE // 2 + 1
+            )
         box = (rect.left(), rect.top(), rect.left() + rect.width(), rect.top() + rect.height())
         painter.setPen(QPen(edge or QColor("#14161a"), 1))
         painter.setBrush(QColor(self._theme.handle))
@@ -227,8 +246,8 @@ class Overlay:
         painter.setBrush(Qt.BrushStyle.NoBrush)
         inner = [r.adjusted(1, 1, -1, -1) if r.width() > 3 and r.height() > 3 else r for r in rects] if is_few else []
         if not is_chosen:
-            painter.setPen(_pen(EDGE, 4))
-            painter.drawRects(inner)
+            painter.setPen(_pen(EDGE, 1 if review is Review.REJECTED else 4))
+            painter.drawRects(rects if review is Review.REJECTED else inner)
         is_thin = not is_few or (review is Review.REJECTED and not is_chosen)
         key = (class_id, review)
         if key not in self._pens:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import QCoreApplication, QEvent, QModelIndex, QObject, QPoint, QRect, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QIcon, QKeyEvent, QMouseEvent, QPixmap
+from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QFrame, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 from rapidfuzz import fuzz, process
 
 from locstudio.domain.regions import LabelClass
 from locstudio.ui.canvas.chips import one_line
+from locstudio.ui.canvas.signs import class_icon
 from locstudio.ui.plain_text import label
 
 MAX_PHRASES = 20_000
@@ -170,9 +171,7 @@ class PhraseEditor(QFrame):
     def _fill_classes(self) -> None:
         self.classes.clear()
         for digit, known in enumerate(self._labels, start=1):
-            swatch = QPixmap(12, 12)
-            swatch.fill(QColor(known.color))
-            item = QListWidgetItem(QIcon(swatch), f"{digit}  {one_line(known.name)}")
+            item = QListWidgetItem(class_icon(known.color), f"{digit}  {one_line(known.name)}")
             self.classes.addItem(item)
             if known.id == self._class_id:
                 self.classes.setCurrentItem(item)

@@ -13,13 +13,13 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QKeyEvent
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from locstudio.domain.regions import LabelClass, Origin, Region, Review
 from locstudio.ui.canvas.chips import one_line
 from locstudio.ui.canvas.commands import CanvasCommand, KeyMap, digit_of
-from locstudio.ui.canvas.review_icons import ICON_SIZE, review_icon
+from locstudio.ui.canvas.signs import ICON_SIZE, class_icon, review_icon
 from locstudio.ui.plain_text import tip
 
 translate = QCoreApplication.translate
@@ -117,7 +117,7 @@ class RegionTableModel(QAbstractTableModel):
             return region
         if role == Qt.ItemDataRole.DecorationRole and column is Column.CLASS:
             label = self._classes.get(region.class_id or 0)
-            return QColor(label.color) if label else None
+            return class_icon(label.color) if label else None
         if role == Qt.ItemDataRole.TextAlignmentRole and column in (Column.SCORE, Column.SIZE):
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         if role == Qt.ItemDataRole.DecorationRole and column is Column.REVIEW:

@@ -1,4 +1,4 @@
-"""Small signs for a verdict, in the strokes that the boxes on the canvas wear."""
+"""Small signs: a verdict in the strokes that the boxes on the canvas wear, and the colour of a class."""
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
@@ -33,4 +33,12 @@ def review_icon(review: Review, is_locked: bool) -> QIcon:
             painter.setPen(QPen(ink, 1.3))
             painter.drawArc(QRectF(18.5, 2, 6, 7), 0, 180 * 16)
             painter.fillRect(QRectF(17.5, 6, 8, 6), ink)
+    return QIcon(pixmap)
+
+
+def class_icon(color: str) -> QIcon:
+    """A small square in the colour of a class."""
+    pixmap = QPixmap(12 * _SHARPNESS, 12 * _SHARPNESS)
+    pixmap.setDevicePixelRatio(_SHARPNESS)
+    pixmap.fill(QColor(color))
     return QIcon(pixmap)
