@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from locstudio.domain.errors import BadInput, StorageFailed
-from locstudio.store.connections import connect, make_engine, refuse_foreign_file, refuse_unknown_schema
+from locstudio.store.connections import connect, failures_named, make_engine, refuse_foreign_file, refuse_unknown_schema
 from locstudio.store.files import copy_database, quick_check, sync_folder
 from locstudio.store.ownership import Ownership
 from locstudio.store.project import Project
@@ -97,7 +97,8 @@ def restore(project: Project, backup: Path) -> Path | None:
     """
     ownership = Ownership(project)
     try:
-        _refuse_unsound(backup)
+        with failures_named("Not restored"):
+            _refuse_unsound(backup)
         kept = _keep_replaced(project)
         # The log of the replaced file must never meet the restored one.
         for suffix in ("-wal", "-shm", "-journal"):

@@ -134,6 +134,8 @@ def failures_named(what: str = "Not saved") -> Iterator[None]:
         raise StorageFailed(f"{what}: {_reason(str(error.orig))}") from error
     except sqlite_module().Error as error:
         raise StorageFailed(f"{what}: {_reason(str(error))}") from error
+    except UnicodeDecodeError as error:  # SQLite's own words about a damaged schema are damaged too
+        raise StorageFailed(f"{what}: {_reason('malformed')}") from error
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise StorageFailed(f"{what}: {_reason('full') if full else error.strerror or error}.") from error

@@ -146,8 +146,10 @@ class Dataset(DatasetView):
         if self._daily:
             self._daily.stop()
         if self._writer:
-            self._writer.close()
+            self._writer.drain()
         self._readers.dispose()
+        if self._writer:
+            self._writer.close()
         if self._ownership:
             self._ownership.release()
 
@@ -289,7 +291,7 @@ class Dataset(DatasetView):
         ``with_replay`` also applies the whole log of edits to nothing and compares the outcome.
         """
         self._drain()
-        with self._readers.begin() as connection:
+        with self._read() as connection:
             found = problems_of(connection, with_replay=with_replay and self.project is not None)
         if self._writer and not found:
             found = self._writer.run_outside(word_index_problems)
@@ -343,8 +345,10 @@ def open_snapshot(path: Path, roots: Mapping[int, str] | None = None) -> Dataset
 
 
 def _reading_access(path: Path, *, is_snapshot: bool) -> Access:
-    # A write-ahead log needs a side file even to read: in a read-only folder only a frozen look is possible.
-    return "frozen" if is_snapshot or not os.access(path.parent, os.W_OK) else "read"
+    # A write-ahead log needs its two side files even to read; where they cannot be made only a frozen look is possible.
+    has_side_files = all(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-shm"))
+    can_read = has_side_files or os.access(path.parent, os.W_OK)
+    return "read" if can_read and not is_snapshot else "frozen"
 
 
 def _refuse_unfit(path: Path, *, may_be_older: bool, is_snapshot: bool = False) -> None:

@@ -33,7 +33,7 @@ def problems_of(connection: Connection, *, with_replay: bool) -> list[str]:
     for check in checks:
         try:
             found += check(connection)
-        except (DatabaseError, StorageFailed) as error:
+        except (DatabaseError, StorageFailed, UnicodeDecodeError) as error:
             found.append(f"The dataset cannot be read to its end: {getattr(error, 'orig', error)}")
             break
     return found

@@ -16,6 +16,7 @@ from locstudio.domain.errors import StorageFailed
 from locstudio.store import schema
 from locstudio.store.connections import Access, connect, failures_named
 from locstudio.store.files import removed_afterwards, replaced_when_whole
+from locstudio.store.words import WORD_TABLES
 
 # In the order in which they refer to each other.
 TABLES: tuple[Table, ...] = (
@@ -73,6 +74,8 @@ def write_snapshot(source: Path, target: Path, access: Access = "read") -> Snaps
             for table in _LEFT_OUT:
                 connection.execute(f"DELETE FROM {table.name}")
             connection.execute("DELETE FROM setting WHERE key NOT IN ('revision', 'written_by')")
+            for words in WORD_TABLES:  # an index remembers words of texts that are gone
+                connection.execute(f"INSERT INTO {words}({words}) VALUES ('rebuild')")
             sha256 = content_hash(connection)
             connection.execute("INSERT INTO setting VALUES (?, ?)", (HASH_SETTING, sha256))
             connection.execute("COMMIT")

@@ -69,7 +69,7 @@ class ThumbnailStore:
     def _guarded(self, work: Callable[[], T]) -> T | None:
         try:
             return work()
-        except (sqlite_module().Error, OSError) as error:
+        except (sqlite_module().Error, OSError, UnicodeDecodeError) as error:
             self._after(error)
             return None
 
@@ -78,7 +78,12 @@ class ThumbnailStore:
         if "locked" in said or "busy" in said:
             return
         self._close()
-        if "malformed" in said or "not a database" in said or "corrupt" in said:
+        if (
+            isinstance(error, UnicodeDecodeError)
+            or "malformed" in said
+            or "not a database" in said
+            or "corrupt" in said
+        ):
             try:
                 self._remove_files()
                 self._open()

@@ -50,12 +50,6 @@ def create_word_indexes(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-def rebuild_word_indexes(connection: Connection) -> None:
-    """Read every text again; needed after rows came in without the triggers."""
-    for words in WORD_TABLES:
-        connection.exec_driver_sql(f"INSERT INTO {words}({words}) VALUES ('rebuild')")
-
-
 def word_index_problems(connection: Connection) -> list[str]:
     """Sentences about indexes that do not agree with their texts.  Writes nothing, but needs the writer."""
     problems = []

@@ -41,9 +41,13 @@ class Writer:
         """Run a function on the writer's thread that manages its transactions itself, or needs none."""
         return self._thread.submit(self._outside, work).result()
 
-    def close(self) -> None:
-        """Finish what is queued, fold the log into the file, close."""
+    def drain(self) -> None:
+        """Finish what is queued; nothing can be queued after this."""
         self._thread.shutdown(wait=True)
+
+    def close(self) -> None:
+        """Fold the log into the file and close; all readers must be closed by now, or the log stays beside it."""
+        self.drain()
         self._engine.dispose()
 
     def _write(self, work: Callable[[Connection], T]) -> T:

@@ -47,7 +47,9 @@ def boxes(draw: st.DrawFn) -> UnitBox:
     return UnitBox(x0, y0, draw(st.floats(x0 + 0.01, 1)), draw(st.floats(y0 + 0.01, 1)))
 
 
-texts = st.sampled_from(["", "a dog", "two dogs", "ein Café", "🐕 <b>dog</b>", 'say "dog"', "dog\nhouse", "'; DROP TABLE"])
+texts = st.sampled_from(
+    ["", "a dog", "two dogs", "ein Café", "🐕 <b>dog</b>", 'say "dog"', "dog\nhouse", "'; DROP TABLE"]
+)
 
 
 def random_edit(data: st.DataObject, dataset: Dataset) -> Edit:
@@ -72,7 +74,9 @@ def random_edit(data: st.DataObject, dataset: Dataset) -> Edit:
             changes.append(RegionChange(None, region))
         elif kind == "change":
             old = regions[data.draw(st.sampled_from(sorted(regions)))]
-            new = replace(old, box=data.draw(boxes()), phrase=data.draw(texts), review=data.draw(st.sampled_from(Review)))
+            new = replace(
+                old, box=data.draw(boxes()), phrase=data.draw(texts), review=data.draw(st.sampled_from(Review))
+            )
             regions[old.id] = new
             changes.append(RegionChange(old, new))
         elif kind == "delete":

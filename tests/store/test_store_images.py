@@ -43,7 +43,9 @@ def test_that_one_path_twice_in_one_call_is_one_image(dataset: Dataset):
     assert dataset.image(11).width == 2
 
 
-@pytest.mark.parametrize("name", ["caf\udce9.jpg", "new\nline.jpg", "emoji 🐕.png", "\x1a.jpg", "e\u0301.jpg", "a" * 255])
+@pytest.mark.parametrize(
+    "name", ["caf\udce9.jpg", "new\nline.jpg", "emoji 🐕.png", "\x1a.jpg", "e\u0301.jpg", "a" * 255]
+)
 def test_that_any_name_a_file_system_gives_comes_back_as_it_was(dataset: Dataset, name: str):
     (key,) = dataset.add_images([Image(0, 1, f"dir/{name}", 3, 4)])
     image = dataset.image(key)
