@@ -80,7 +80,8 @@ def bokeh(rng: np.random.Generator, name: str, width: int, height: int, radius: 
 def tinted(rgb: Array, colour: Colour, saturation: float = 1.0) -> Array:
     """Multiply by a colour, after changing the saturation."""
     grey = rgb.mean(axis=2, keepdims=True)
-    return np.clip((grey + (rgb - grey) * saturation) * np.asarray(colour, np.float32), 0, 1).astype(np.float32)
+    out: Array = np.clip((grey + (rgb - grey) * saturation) * np.asarray(colour, np.float32), 0, 1).astype(np.float32)
+    return out
 
 
 SKIES: dict[str, tuple[Colour, Colour, float]] = {
@@ -171,7 +172,8 @@ def halved(rgb: Array, factor: int) -> Array:
     """The picture at a fraction of its size, every pixel the mean of those it replaces."""
     rows, columns = rgb.shape[0] // factor, rgb.shape[1] // factor
     cut = rgb[: rows * factor, : columns * factor]
-    return cut.reshape(rows, factor, columns, factor, 3).mean(axis=(1, 3)).astype(np.float32)
+    out: Array = cut.reshape(rows, factor, columns, factor, 3).mean(axis=(1, 3)).astype(np.float32)
+    return out
 
 
 def blades(rng: np.random.Generator, width: int, pitch: float) -> Array:

@@ -95,6 +95,10 @@ stamps under the GNU Free Documentation License or a Creative Commons licence al
 photo site; none of those is used. The pictures of `mate-backgrounds` under CC BY-SA 4.0 cannot be joined with the
 GPL-2 and are not used either.
 
+For part of the fruit, vegetables, tools, flowers and cars upstream names no person per stamp; it lists Bill Kendrick,
+the GOVIA project (Justin Zeigler), Coco Ranch, MarketplaceFood.com, Jen and Ed Collins and others for such pictures
+together.
+
 """
 
 

@@ -1,10 +1,12 @@
 """Textures from nothing: fractal noise, and its projection onto a ground plane.  Arrays are float32, rows first."""
 
+from typing import Any, TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-Array = NDArray[np.float32]
+Array: TypeAlias = NDArray[np.floating[Any]]
 
 
 def resize(array: Array, width: int, height: int) -> Array:
@@ -52,12 +54,14 @@ def fractal(
         total += weight * resize(rng.random((rows, columns), np.float32), width, height)
         weight *= decay
     low, high = np.percentile(total, [1, 99])
-    return np.clip((total - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
+    out: Array = np.clip((total - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
+    return out
 
 
 def ridge(rng: np.random.Generator, width: int, cells: float, octaves: int = 5) -> Array:
     """A line of heights in [0, 1] over ``width`` columns: hills, waves of sand, tops of trees."""
-    return fractal(rng, width, 2, (cells, 2), octaves)[0]
+    out: Array = fractal(rng, width, 2, (cells, 2), octaves)[0]
+    return out
 
 
 def plane(tile: Array, width: int, height: int, rise: float, zoom: float, stretch: float = 1.0) -> Array:
@@ -80,7 +84,8 @@ def plane(tile: Array, width: int, height: int, rise: float, zoom: float, stretc
     column = mirrored(u.astype(np.int64), size)
     row = mirrored(v.astype(np.int64), size)
     level = np.clip(np.log2(np.maximum(depth * zoom, 1)) + 0.5, 0, 5).astype(np.int64)
-    return np.stack(levels)[level[:, None], row, column]
+    out: Array = np.stack(levels)[level[:, None], row, column]
+    return out
 
 
 def mirrored(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
@@ -95,13 +100,15 @@ def grain_tile(seed: int, size: int = 1024, coarse: float = 0.5) -> Array:
     fine = blur(rng.random((size, size), np.float32), 0.8)
     fine = (fine - fine.mean()) / fine.std()
     patches = fractal(rng, size, size, (6, 6), 6) - 0.5
-    return ((1 - coarse) * fine * 0.25 + coarse * patches * 2).astype(np.float32)
+    out: Array = ((1 - coarse) * fine * 0.25 + coarse * patches * 2).astype(np.float32)
+    return out
 
 
 def smoothstep(value: Array, low: float, high: float) -> Array:
     """0 below ``low``, 1 above ``high``, smooth between."""
     t = np.clip((value - low) / (high - low), 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
+    out: Array = (t * t * (3 - 2 * t)).astype(np.float32)
+    return out
 
 
 def mix(first: Array, second: Array, share: Array | float) -> Array:

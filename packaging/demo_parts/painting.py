@@ -142,7 +142,7 @@ class Painter:
         at_line = sprite.alpha[max(0, line - max(3, height // 40)) : line].max(axis=0)[None, :]
         place(foam, np.repeat(at_line, max(2, height // 70), 0), left, foot - 1)
         self.rgb = mix(self.rgb, np.ones_like(self.rgb) * 0.9, np.clip(blur(foam, 1.2) * 0.5, 0, 0.6))
-        return height - line
+        return int(height - line)
 
     def finished(self, strength: float = 0.0075) -> Array:
         """The picture under one grain, one vignette and a trace of blur, so that all parts look alike."""
@@ -153,7 +153,8 @@ class Painter:
         grain = self._rng.normal(0, strength, (height, width, 1)) + self._rng.normal(
             0, strength * 0.4, (height, width, 3)
         )
-        return np.clip(rgb + grain, 0, 1).astype(np.float32)
+        out: Array = np.clip(rgb + grain, 0, 1).astype(np.float32)
+        return out
 
 
 def blur_slightly(rgb: Array) -> Array:

@@ -84,7 +84,7 @@ class Placer:
         return chosen
 
     def _try(self, name: str, role: str) -> None:
-        candidates = []
+        candidates: list[tuple[float, int, Placed]] = []
         stamp = self._stamps[name]
         for _ in range(40):
             thing = self._propose(stamp, role)
@@ -160,7 +160,7 @@ class Placer:
         x0, y0, x1, y1 = thing.box
         if y0 < 0.01 * rows or min(thing.width, thing.height) < 14:
             return None
-        cost = float(self._rng.uniform(0, 0.12)) - 0.25 * min(thing.length / (0.3 * columns), 1.0)
+        cost: float = float(self._rng.uniform(0, 0.12)) - 0.25 * min(thing.length / (0.3 * columns), 1.0)
         if x0 < 0 or x1 > columns:
             cost += 0.45
         for other in self.placed:
@@ -170,7 +170,7 @@ class Placer:
             is_tree = other.stamp.name in TREES.split() or other.stamp.label == "tree"
             if share > (0.5 if is_tree else 0.16 if thing.mode != "flat" else 0.08):
                 return None
-            cost += share * 2
+            cost += float(share) * 2
             gap = np.hypot((x0 + x1 - a0 - a1) / 2 / columns, (y0 + y1 - b0 - b1) / 2 / rows)
             cost += max(0.0, 0.22 - float(gap)) * 2
             if thing.mode == "stand" and abs(thing.foot - other.foot) < 0.012 * rows:

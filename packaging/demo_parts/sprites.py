@@ -43,7 +43,7 @@ def cleaned(stamp: Stamp) -> Image.Image:
         eroded = picture.getchannel("A").filter(ImageFilter.MinFilter(3))
         alpha = 0.35 * alpha + 0.65 * np.asarray(eroded, np.float32) / 255
     alpha = np.clip((alpha - 0.10) / 0.85, 0, 1)
-    rgb = np.asarray(picture.convert("RGB"), np.float32) / 255
+    rgb: Array = np.asarray(picture.convert("RGB"), np.float32) / 255
     inside = smoothstep(alpha, 0.75, 0.99)
     if inside.mean() > 0.02:
         spread, weight = rgb * inside[..., None], inside
@@ -83,7 +83,7 @@ def cut(
     """Resize (``length`` is that of the longest side, in pixels), mirror, turn and paint a stamp."""
     picture = cleaned(stamp)
     scale = length / max(picture.size)
-    rgb = np.asarray(picture.convert("RGB"), np.float32) / 255
+    rgb: Array = np.asarray(picture.convert("RGB"), np.float32) / 255
     alpha = np.asarray(picture.getchannel("A"), np.float32) / 255
     if stamp.name == "whale":  # its own blue is stronger than any sea
         rgb = mix(rgb.mean(axis=2, keepdims=True), rgb, 0.4)
@@ -99,7 +99,7 @@ def cut(
             plane = plane.rotate(degrees, Image.Resampling.BICUBIC, expand=True)
         planes.append(np.asarray(plane, np.float32))
     opacity = np.clip(planes[3], 0, 1)
-    colours = np.clip(np.dstack(planes[:3]) / np.maximum(opacity, 0.02)[..., None], 0, 1)
+    colours: Array = np.clip(np.dstack(planes[:3]) / np.maximum(opacity, 0.02)[..., None], 0, 1)
     if is_flipped:
         opacity, colours = opacity[:, ::-1], colours[:, ::-1]
     if scale > 1.1:
