@@ -11,7 +11,6 @@ from locstudio.domain.errors import BadInput
 from trainer.data import Draw, TrainingImage, draws_of_step
 from trainer.images import Unreadable, load_pixels, loaded_ahead
 from trainer.recipes.cloc_batch import ClocBatch
-from trainer.tokens import TokenCache, token_key
 
 NUM_BATCHES_AHEAD = 3
 
@@ -23,7 +22,7 @@ def batches_of(
     batch_size: int,
     num_regions: int,
     seed: int,
-    tokens: TokenCache | None,
+    tokens: Callable[[TrainingImage], NDArray[np.float16]] | None,
     preprocess: Callable[[TrainingImage], Tensor] | None,
 ) -> Iterator[ClocBatch]:
     """The batch of every step, in order.
@@ -34,7 +33,7 @@ def batches_of(
         batch_size: Images of a batch at most.
         num_regions: Regions of an image at most.
         seed: Of the run.
-        tokens: Where the tokens of all images lie, when they are what the step sees.
+        tokens: Tokens (N, D) of an image, when they are what the step sees.
         preprocess: Pixels (3, H, W) of an image, when they are.
     """
 
@@ -44,7 +43,7 @@ def batches_of(
         return assemble(
             images,
             draws,
-            tokens_BND=None if tokens is None else torch.from_numpy(np.stack([_tokens(tokens, i) for i in chosen])),
+            tokens_BND=None if tokens is None else torch.from_numpy(np.stack([tokens(image) for image in chosen])),
             pixels_B3HW=None if preprocess is None else torch.stack([preprocess(image) for image in chosen]),
         )
 
@@ -92,10 +91,3 @@ def pixels_of(image: TrainingImage, side: int) -> NDArray[np.uint8]:
     if isinstance(square, Unreadable):
         raise BadInput(f"{square.sentence} The run needs it; put the file back and resume the run.")
     return square
-
-
-def _tokens(cache: TokenCache, image: TrainingImage) -> NDArray[np.float16]:
-    tokens = cache.get(token_key(image.image, image.path))
-    if tokens is None:
-        raise BadInput(f"The cached tokens of {image.path.name} are gone while the run goes on; resume the run.")
-    return tokens

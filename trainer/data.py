@@ -76,6 +76,14 @@ def read_training_images(dataset: Dataset, *, include_pending: bool = False) -> 
     return found
 
 
+def at_most(images: Sequence[TrainingImage], limit: int, seed: int) -> list[TrainingImage]:
+    """The images themselves, or ``limit`` of them drawn by the seed, in their order: no more than steps can show."""
+    if len(images) <= limit:
+        return list(images)
+    chosen = np.random.default_rng(seed).permutation(len(images))[:limit]
+    return [images[position] for position in np.sort(chosen)]
+
+
 def images_with_regions(dataset: Dataset, split: str = "") -> Iterator[ImageRegions]:
     """The images of a split, or all, in the order of ids, read in pages."""
     roots = {root.id: Path(root.path) for root in dataset.roots()}

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from locstudio.domain.errors import BadInput
 from locstudio.domain.regions import Image
 from locstudio.models.cloc import Cloc
 from trainer.images import Unreadable, batched, load_pixels, loaded_ahead
@@ -81,6 +82,21 @@ class TokenSource:
                 encoded.append((file, Encoded(torch.from_numpy(got).to(self._model.device).float())))
         return encoded
 
+    def tokens_of(self, file: ImageFile) -> NDArray[np.float16]:
+        """The tokens of one image, as they lie in the cache; made again if someone has emptied it.
+
+        Raises:
+            BadInput: the image can no longer be read.
+        """
+        loaded = self._load(file)
+        if isinstance(loaded, Unreadable):
+            raise BadInput(f"{loaded.sentence} The run needs it; put the file back and resume the run.")
+        if not isinstance(loaded, Tensor):
+            return loaded
+        tokens_ND = self._through_tower([loaded])[0]
+        self._keep(file, tokens_ND)
+        return tokens_ND.cpu().numpy()
+
     @torch.inference_mode()
     def _through_tower(self, pixels_3HW: list[Tensor]) -> Tensor:
         tokens_BND = self._model.encode_image(torch.stack(pixels_3HW).to(self._model.device))
@@ -99,6 +115,11 @@ class TokenSource:
             return known
         square = load_pixels(file.path, self._model.input_px)
         return square if isinstance(square, Unreadable) else self._model.preprocess(square)
+
+
+def bytes_of_tokens(model: Cloc) -> int:
+    """How much of the disk the tokens of one image take."""
+    return 2 * model.config.tower.num_tokens * model.config.token_width
 
 
 def cache_of(model: Cloc, cache: Path, *, checkpoint_id: str = "", remembers: bool = True) -> TokenCache:

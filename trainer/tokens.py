@@ -38,14 +38,12 @@ def token_key(image: Image, path: Path) -> str:
 class TokenCache:
     """Tokens of one model by key, on disk and, up to a limit, in memory."""
 
-    def __init__(
-        self, folder: Path, shape: tuple[int, int], *, max_remembered_bytes: int = MAX_REMEMBERED_BYTES
-    ) -> None:
+    def __init__(self, folder: Path, shape: tuple[int, int], *, max_remembered_bytes: int | None = None) -> None:
         self._folder = folder
         self._shape = shape
         self._folder.mkdir(parents=True, exist_ok=True)
         self._remembered: dict[str, NDArray[np.float16]] = {}
-        self._bytes_left = max_remembered_bytes
+        self._bytes_left = MAX_REMEMBERED_BYTES if max_remembered_bytes is None else max_remembered_bytes
 
     def has(self, key: str) -> bool:
         """True if the tokens are there."""

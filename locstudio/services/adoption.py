@@ -93,6 +93,7 @@ def _adopt(project: Project, dataset: Dataset, folder: RunFolder, checkpoint: Pa
             _swap(partial, project)
         dataset.activate_checkpoint(info.id)
         dataset.set_setting("adopting", "")
+        _forget_tokens(project, info)
     except OSError as error:
         raise StorageFailed(f"The run {folder.id} was not adopted: {error.strerror or error}.") from error
     adopted = {"checkpoint": info.id, "rows": num_rows, "phrases": num_phrases}
@@ -168,6 +169,13 @@ def _swap(partial: Path, project: Project) -> None:
     os.replace(partial, project.index)
     sync_folder(project.path)
     shutil.rmtree(older, ignore_errors=True)
+
+
+def _forget_tokens(project: Project, info: CheckpointInfo) -> None:
+    """Tokens of other checkpoints are not asked for again soon; they are large, and a cache."""
+    for tokens in (project.cache / "tokens").glob("*"):
+        if tokens.name != info.id:
+            shutil.rmtree(tokens, ignore_errors=True)
 
 
 def _older(project: Project) -> Path:

@@ -17,7 +17,7 @@ from locstudio.jobs.run_folder import RunFolder
 from trainer.__main__ import work
 from trainer.batches import assemble
 from trainer.checkpoint import step_folders
-from trainer.data import draws_of_step, read_training_images, steps_per_epoch
+from trainer.data import at_most, draws_of_step, read_training_images, steps_per_epoch
 from trainer.training_step import TrainingStep
 
 TRAINING = ClocTraining(num_steps=6, batch_size=4, regions_per_image=2, num_warmup_steps=2, evaluate_every=3)
@@ -122,6 +122,29 @@ def test_that_a_project_without_words_cannot_be_trained_on(paint, tiny_checkpoin
     assert work(folder, None, lambda: False) == 4
     assert isinstance(folder.last_event(), Failed)
     assert "describe some regions" in folder.last_event().sentence
+
+
+def test_that_tokens_which_someone_deletes_in_the_middle_are_made_again(paint, tiny_checkpoint, monkeypatch):
+    monkeypatch.setattr("trainer.tokens.MAX_REMEMBERED_BYTES", 0)
+    painted = paint(6)
+    folder = new_run(painted, tiny_checkpoint)
+
+    def delete_tokens():
+        for file in (painted.project.cache / "tokens").rglob("*.npy"):
+            file.unlink()
+        return False
+
+    assert work(folder, None, delete_tokens) == 0
+    assert isinstance(folder.last_event(), Finished)
+
+
+def test_that_no_more_images_are_read_than_the_steps_can_show(paint):
+    images = read_training_images(paint(8).dataset)
+    assert at_most(images, 100, seed=1) == images
+    few = at_most(images, 3, seed=1)
+    assert [image.image.id for image in few] == sorted(image.image.id for image in few)
+    assert len(few) == 3
+    assert few == at_most(images, 3, seed=1) != at_most(images, 3, seed=2)
 
 
 def test_that_training_is_refused_where_too_little_space_is_left(paint, tiny_checkpoint, monkeypatch):

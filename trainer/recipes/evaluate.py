@@ -26,7 +26,7 @@ from locstudio.store.dataset import Dataset, open_snapshot
 from trainer.context import RunContext
 from trainer.data import images_with_regions, is_ground_truth, phrase_of
 from trainer.device import describe_device
-from trainer.encoding import Encoded, TokenSource, cache_of
+from trainer.encoding import Encoded, TokenSource, bytes_of_tokens, cache_of
 from trainer.hooks import ReportProgress
 from trainer.images import Unreadable
 from trainer.loop import Hook, StepMetrics, run_loop
@@ -34,6 +34,7 @@ from trainer.metrics import Floats, grounding_metrics, naming_metrics, retrieval
 
 Task = Literal["regions", "retrieval", "grounding"]
 TEXT_BATCH = 64
+MAX_KEPT_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +82,8 @@ def evaluate(context: RunContext) -> bool:
         num_regions=truth.num_regions,
         num_steps=num_images,
     )
-    source = TokenSource(model, cache_of(model, context.cache), keeps=True)
+    keeps = num_images * bytes_of_tokens(model) <= MAX_KEPT_BYTES
+    source = TokenSource(model, cache_of(model, context.cache), keeps=keeps)
     measured = measure(
         model,
         truth,

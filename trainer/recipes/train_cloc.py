@@ -24,9 +24,9 @@ from locstudio.store.dataset import Dataset, open_snapshot
 from trainer.batches import batches_of, pixels_of
 from trainer.checkpoint import restore_step, save_step, step_folders
 from trainer.context import RunContext
-from trainer.data import HELD_OUT_SPLITS, TrainingImage, read_training_images
+from trainer.data import HELD_OUT_SPLITS, TrainingImage, at_most, read_training_images
 from trainer.device import autocast, describe_device
-from trainer.encoding import TokenSource, cache_of
+from trainer.encoding import TokenSource, bytes_of_tokens, cache_of
 from trainer.hooks import EvaluateEvery, ReportProgress, SaveCheckpoints
 from trainer.images import Unreadable
 from trainer.loop import run_loop
@@ -50,7 +50,6 @@ def train_cloc(context: RunContext) -> bool:
         StorageFailed: too little space is left for checkpoints.
     """
     training = context.config.cloc or ClocTraining()
-    _require_space(context.folder.path)
     torch.manual_seed(context.config.seed)
     parent = checkpoint_info(Path(context.config.checkpoint))
     model = _model_to_train(Path(context.config.checkpoint), training, str(context.device))
@@ -61,6 +60,8 @@ def train_cloc(context: RunContext) -> bool:
         images = read_training_images(dataset, include_pending=training.include_pending)
         if not any(image.phrases for image in images):
             raise BadInput("No region has a phrase or a class yet; describe some regions, then train.")
+        images = at_most(images, training.num_steps * training.batch_size, context.config.seed)
+        _require_space(context.cache.parent, len(images) * bytes_of_tokens(model) if training.is_tower_frozen else 0)
         context.reporter.started(
             device=describe_device(context.device),
             num_images=len(images),
@@ -68,14 +69,14 @@ def train_cloc(context: RunContext) -> bool:
             num_steps=training.num_steps,
             first_step=first_step,
         )
-        readable = _read_ahead(context, TokenSource(model, cache, keeps=training.is_tower_frozen), images, first_step)
+        source = TokenSource(model, cache if training.is_tower_frozen else None, keeps=True)
+        readable = _read_ahead(context, source, images, first_step)
         if readable is None:
             return True
         metrics: dict[str, float] = {}
-        source = TokenSource(model, cache if training.is_tower_frozen else None, keeps=True)
         evaluate = _evaluation(model, dataset, source, metrics)
         write_model = _writer(model, parent, context, training, readable, metrics)
-        was_stopped = _loop(context, training, model, optimizer, readable, cache, first_step, evaluate, write_model)
+        was_stopped = _loop(context, training, model, optimizer, readable, source, first_step, evaluate, write_model)
         return was_stopped or _embed_with_result(context, dataset, cache, training)
 
 
@@ -85,7 +86,7 @@ def _loop(
     model: Cloc,
     optimizer: torch.optim.Optimizer,
     images: Sequence[TrainingImage],
-    cache: TokenCache,
+    source: TokenSource,
     first_step: int,
     evaluate: Callable[[], dict[str, float]],
     write_model: Callable[[Path], object],
@@ -98,7 +99,7 @@ def _loop(
         batch_size=training.batch_size,
         num_regions=training.regions_per_image,
         seed=context.config.seed,
-        tokens=cache if training.is_tower_frozen else None,
+        tokens=source.tokens_of if training.is_tower_frozen else None,
         preprocess=(lambda image: model.preprocess(pixels_of(image, model.input_px))) if needs_pixels else None,
     )
     step = TrainingStep(
@@ -267,9 +268,9 @@ def _embed_with_result(context: RunContext, dataset: Dataset, cache: TokenCache,
     return fill_index(context, dataset, model, Embedding(), lambda _step, _metrics: context.reporter.alive())
 
 
-def _require_space(folder: Path) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < MIN_FREE_BYTES:
+def _require_space(folder: Path, num_token_bytes: int) -> None:
+    free, needed = shutil.disk_usage(folder).free, MIN_FREE_BYTES + num_token_bytes
+    if free < needed:
         raise StorageFailed(
-            f"Training needs {MIN_FREE_BYTES >> 30} GB of free space at {folder}; there are {free / 2**30:.1f} GB."
+            f"Training needs {needed / 2**30:.1f} GB of free space at {folder}; there are {free / 2**30:.1f} GB."
         )
