@@ -517,6 +517,16 @@ class TestChanging:
         QTest.keyClick(canvas.phrase_editor.line, Qt.Key.Key_Return)
         assert shell.regions[12].phrase == "<i>new</i>"
 
+    def test_that_a_typed_phrase_reaches_its_box_when_she_turns_elsewhere(self, canvas, shell, qtbot):
+        shell.show(SMALL, FAR)
+        canvas.select([12])
+        key(canvas, Qt.Key.Key_Return)
+        QTest.keyClicks(canvas.phrase_editor.line, "typed")
+        canvas.editor.select([13])
+        canvas.phrase_editor.line.clearFocus()
+        assert canvas.phrase_editor.isHidden()
+        assert (shell.regions[12].phrase, shell.regions[13].phrase) == ("typed", "")
+
     def test_that_a_refused_edit_disappears(self, canvas):
         canvas.set_regions([FAR])
         canvas.edit_requested.connect(lambda _edit: canvas.set_regions([FAR]))

@@ -143,15 +143,16 @@ class BoxEditor(QObject):
         self._ask(region_edits.delete(regions))
         self._say_locked(regions)
 
-    def relabel(self, phrase: str | None, class_id: int | None) -> None:
-        """Ask to give the selected regions a phrase and a class; None leaves what is there."""
+    def relabel(self, phrase: str | None, class_id: int | None, ids: Iterable[int] | None = None) -> None:
+        """Ask to give regions (the selected ones, where none are named) a phrase and a class; None leaves what is."""
         self.flush()
         label = next((c for c in self.classes if c.id == class_id), None)
         if phrase is not None:
             self.last_phrase = phrase
         if label is not None:
             self.last_class_id = label.id
-        regions = self.selected_regions
+        named = self.selected if ids is None else ids
+        regions = [self.boxes.regions[self.boxes.rows[i]] for i in named if i in self.boxes.rows]
         self._ask(region_edits.relabel(regions, phrase, label))
         self._say_locked(regions)
 

@@ -56,7 +56,8 @@ class CanvasView(BoxView):
         super().__init__(allocate_id, parent)
         self.keys = KeyMap()
         self.phrase_editor = PhraseEditor(self)
-        self.phrase_editor.accepted.connect(self.editor.relabel)
+        self.phrase_editor.accepted.connect(self._on_phrase_accepted)
+        self._phrase_ids: tuple[int, ...] = ()
         self._query_rest = QTimer(self, singleShot=True, interval=NUDGE_IDLE_MS)
         self._query_rest.timeout.connect(self._release_query)
         self._hide_pressed_at: float | None = None
@@ -139,8 +140,13 @@ class CanvasView(BoxView):
         if not regions or self.is_hidden:
             return
         self.select(self.selection)  # into sight
+        self._phrase_ids = self.editor.selected
         last = regions[-1]
         self.phrase_editor.open_at(self.screen_rect(last.id), last.phrase, last.class_id, self.editor.last_phrase)
+
+    def _on_phrase_accepted(self, phrase: str, class_id: int | None) -> None:
+        # Meant for the boxes that it was opened for, whatever has been selected since.
+        self.editor.relabel(phrase, class_id, self._phrase_ids)
 
     def _repeat(self) -> None:
         """Draw again, with the label of the box before, and ask for no phrase."""

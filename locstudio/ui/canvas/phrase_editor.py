@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import QCoreApplication, QEvent, QModelIndex, QObject, QPoint, QRect, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QFrame, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 from rapidfuzz import fuzz, process
 
@@ -77,6 +77,9 @@ class PhraseEditor(QFrame):
         self.classes = _plain_list(self, translate("Canvas", "Classes"))
         self.classes.setFlow(QListWidget.Flow.LeftToRight)
         self.classes.setWrapping(True)
+        # A click beside the line would else give the focus to the canvas behind, and so close the editor.
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setFocusProxy(self.line)
         self._hint = label(translate("Canvas", "Alt + digit chooses the class"), "muted", self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 8, 8, 8)
@@ -144,9 +147,10 @@ class PhraseEditor(QFrame):
 
     def _close(self) -> None:
         self._delay.stop()
+        has_focus = self.line.hasFocus()
         self.hide()
         parent = self.parentWidget()
-        if parent is not None:
+        if parent is not None and has_focus:
             parent.setFocus(Qt.FocusReason.PopupFocusReason)
 
     def _place_beside(self, box: QRect) -> QPoint:
@@ -214,8 +218,11 @@ class PhraseEditor(QFrame):
         self.accept()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Read the keys of the line before the line does."""
-        if watched is self.line and isinstance(event, QKeyEvent):
+        """Read the keys of the line before the line does, and close when the person turns elsewhere."""
+        if watched is self.line and isinstance(event, QFocusEvent) and event.lostFocus():
+            if event.reason() not in (Qt.FocusReason.ActiveWindowFocusReason, Qt.FocusReason.PopupFocusReason):
+                self.leave()
+        elif watched is self.line and isinstance(event, QKeyEvent):
             if event.type() == QEvent.Type.ShortcutOverride:
                 event.accept()  # while she types, no key is a shortcut of the window
                 return True
