@@ -12,6 +12,11 @@ def shown(text: str, limit: int = 200) -> str:
     return "".join(_shown_character(character) for character in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 image", "3 images"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _shown_character(character: str) -> str:
     if character.isprintable():
         return character

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from locstudio.domain.text import shown
+from locstudio.domain.text import counted, shown
 
 MAX_NOTES = 1000
 """Rows that are listed one by one; all of them are counted."""
@@ -155,7 +155,7 @@ class ExportReport:
         ]
         lines += [f"  left out: {count} {reason}" for reason, count in self.left_out.items()]
         if self.missing:
-            lines.append(f"  {len(self.missing)} images have no file at the moment; they are in the export:")
+            lines.append(f"  no file at the moment, but in the export: {counted(len(self.missing), 'image')}")
             lines += _listed([shown(path) for path in self.missing])
         return "\n".join(lines)
 

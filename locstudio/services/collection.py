@@ -17,7 +17,7 @@ import platformdirs
 from locstudio.domain.edits import Edit, ImageChange
 from locstudio.domain.errors import BadInput
 from locstudio.domain.regions import Image, Problem
-from locstudio.domain.text import shown
+from locstudio.domain.text import counted, shown
 from locstudio.media.scan import ScannedFile, Skipped, describe, scan_folder
 from locstudio.services.image_roots import FilePlace, ImageRoots
 from locstudio.store.dataset import Dataset
@@ -48,7 +48,8 @@ class AddReport:
 
     def to_text(self) -> str:
         """The report for a person."""
-        words = [f"{self.added} images added", f"{self.known} known", f"{len(self.skipped)} files skipped"]
+        words = [f"{counted(self.added, 'image')} added", f"{self.known} known"]
+        words += [f"{counted(len(self.skipped), 'file')} skipped"]
         words += [f"{self.relinked} found again under another name"] if self.relinked else []
         words += [f"{self.duplicates} with the same content as another"] if self.duplicates else []
         words += [f"{count} {problem}" for problem, count in self.problems.items()]
@@ -145,8 +146,9 @@ def add_folder(
     if folder.is_dir():
         roots.add(folder)
     found = _pictures(folder, roots, report, is_cancelled)
+    contents = _Contents(dataset)
     while batch := list(islice(found, _BATCH)):
-        _add_batch(dataset, batch, report, is_cancelled)
+        _add_batch(dataset, batch, contents, report, is_cancelled)
         if progress:
             progress(report.added + report.known + report.relinked, 0)
     report.is_cancelled = is_cancelled()
@@ -166,7 +168,9 @@ def _pictures(folder: Path, roots: ImageRoots, report: AddReport, is_cancelled: 
             yield place, replace(item, path_relative=place.path)
 
 
-def _add_batch(dataset: Dataset, batch: list[_Found], report: AddReport, is_cancelled: Cancel) -> None:
+def _add_batch(
+    dataset: Dataset, batch: list[_Found], contents: "_Contents", report: AddReport, is_cancelled: Cancel
+) -> None:
     by_root: dict[int, list[_Found]] = {}
     for found in batch:
         by_root.setdefault(found[0].root_id, []).append(found)
@@ -174,18 +178,16 @@ def _add_batch(dataset: Dataset, batch: list[_Found], report: AddReport, is_canc
         known = dataset.images_at(root_id, [place.path for place, _ in rows])
         report.known += len(known)
         new: list[Image] = []
-        contents: set[str] = set()
         for place, scanned in rows:
             if place.path in known:
                 continue
             if is_cancelled():
                 break
             image = describe(Path(place.root_path), scanned, root_id)
-            if image.sha256 and relink(dataset, image):
+            if contents.relink(image):
                 report.relinked += 1
                 continue
-            report.duplicates += image.sha256 in contents or bool(dataset.images_with_content(image.sha256))
-            contents.add(image.sha256)
+            report.duplicates += contents.is_known(image)
             new.append(image)
             if image.problem:
                 report.problems[str(image.problem)] += 1
@@ -194,26 +196,52 @@ def _add_batch(dataset: Dataset, batch: list[_Found], report: AddReport, is_canc
         report.added += len(new)
 
 
-def relink(dataset: Dataset, found: Image) -> bool:
-    """Give a file that is new to the dataset to the image whose content it is and whose own file is gone, if any.
+class _Contents:
+    """Which contents the dataset has, asked once each: a thousand blank frames are one content."""
 
-    The image keeps its regions and everything a person said of it; the change is an undo step.
-    """
-    for old in dataset.images_with_content(found.sha256):
-        if not os.path.lexists(dataset.image_file(old)):
-            new = replace(
-                old,
-                root_id=found.root_id,
-                path=found.path,
-                size_bytes=found.size_bytes,
-                mtime_ns=found.mtime_ns,
-                problem=found.problem,
-                note=found.note,
-            )
-            edit = Edit("Find renamed image", (ImageChange(old, new),))
-            dataset.apply(edit, actor="refresh")
-            return True
-    return False
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._lost: dict[str, list[Image]] = {}
+        self._known: set[str] = set()
+
+    def _ask(self, sha256: str) -> None:
+        if sha256 not in self._lost:
+            same = self._dataset.images_with_content(sha256)
+            self._lost[sha256] = [image for image in same if not os.path.lexists(self._dataset.image_file(image))]
+            if same:
+                self._known.add(sha256)
+
+    def is_known(self, image: Image) -> bool:
+        """Whether another image has this content; this one is remembered."""
+        if not image.sha256:
+            return False
+        self._ask(image.sha256)
+        was_known = image.sha256 in self._known
+        self._known.add(image.sha256)
+        return was_known
+
+    def relink(self, found: Image) -> bool:
+        """Give a file that is new to the dataset to an image whose content it is and whose own file is gone, if any.
+
+        The image keeps its regions and everything a person said of it; the change is an undo step.
+        """
+        if not found.sha256:
+            return False
+        self._ask(found.sha256)
+        if not self._lost[found.sha256]:
+            return False
+        old = self._lost[found.sha256].pop(0)
+        new = replace(
+            old,
+            root_id=found.root_id,
+            path=found.path,
+            size_bytes=found.size_bytes,
+            mtime_ns=found.mtime_ns,
+            problem=found.problem,
+            note=found.note,
+        )
+        self._dataset.apply(Edit("Find renamed image", (ImageChange(old, new),)), actor="refresh")
+        return True
 
 
 @dataclass(slots=True)
@@ -240,10 +268,12 @@ class RefreshReport:
             "brought up to date": self.updated,
             "back again": self.returned,
             "found again under another name": self.relinked,
-            "new files in the folders": self.new_files,
+            "new in the folders": self.new_files,
         }
         words = [f"{count} {what}" for what, count in counts.items() if count]
-        return f"{self.checked} images checked: " + (", ".join(words) if words else "nothing has changed") + "."
+        return (
+            f"{counted(self.checked, 'image')} checked: " + (", ".join(words) if words else "nothing has changed") + "."
+        )
 
 
 def refresh(dataset: Dataset, *, progress: Progress | None = None, cancel: Cancel | None = None) -> RefreshReport:
@@ -309,12 +339,14 @@ def _as_it_is_now(dataset: Dataset, image: Image, report: RefreshReport) -> Imag
 def _described(dataset: Dataset, image: Image) -> Image:
     file = dataset.image_file(image)
     status = os.stat(file)
-    now = describe(file.parents[image.path.count("/")], ScannedFile(image.path, status.st_size, status.st_mtime_ns), image.root_id)
+    now = describe(
+        file.parents[image.path.count("/")], ScannedFile(image.path, status.st_size, status.st_mtime_ns), image.root_id
+    )
     return replace(now, id=image.id, is_verified=image.is_verified, split=image.split)
 
 
 def _look_for_new_files(dataset: Dataset, report: RefreshReport, is_cancelled: Cancel, *, may_relink: bool) -> None:
-    roots = ImageRoots(dataset)
+    roots, contents = ImageRoots(dataset), _Contents(dataset)
     for root in dataset.roots():
         if not os.path.isdir(root.path):
             continue
@@ -324,7 +356,7 @@ def _look_for_new_files(dataset: Dataset, report: RefreshReport, is_cancelled: C
             for place, scanned in batch:
                 if place.root_id != root.id or place.path in known:
                     continue
-                if may_relink and relink(dataset, describe(Path(place.root_path), scanned, place.root_id)):
+                if may_relink and contents.relink(describe(Path(place.root_path), scanned, place.root_id)):
                     report.relinked += 1
                 else:
                     report.new_files += 1

@@ -125,7 +125,7 @@ class _CocoImport:
         self._memory.save()
         if self._places.num_other_size:
             self._report.offers.append(
-                f"{self._places.num_other_size} images have another size than the file says; import again with "
+                f"Images with another size than the file says: {self._places.num_other_size}; import again with "
                 "rescaling if the annotations were made on smaller or larger copies."
             )
         self._progress(1000, 1000)

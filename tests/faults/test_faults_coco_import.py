@@ -333,7 +333,7 @@ def test_row_56_another_size_than_the_file_is_rejected_and_rescaling_is_offered(
     report = imported(dataset, images, document)
     assert report.num_regions_added == 0
     assert report.notes[0].detail == "a.png is 100 x 80, the file says 200 x 40"
-    assert report.offers[0].startswith("1 images have another size than the file says; import again with rescaling")
+    assert report.offers[0].startswith("Images with another size than the file says: 1; import again with rescaling")
     report = imported(dataset, images, document, rescale=True)
     assert boxes(dataset) == [(10, 20, 40, 60)] * 2
     first, second = dataset.region_page(0, 10)
