@@ -2,9 +2,11 @@
 
 import logging
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QByteArray, QObject, Signal
 from PySide6.QtGui import QIcon
@@ -20,17 +22,18 @@ from locstudio.ui.canvas.box_tool import Tool
 from locstudio.ui.canvas.commands import CanvasCommand, title
 from locstudio.ui.desk import Desk
 from locstudio.ui.engine_client import EngineClient, EngineState
-from locstudio.ui.indexing import Indexing
+from locstudio.ui.index_keeping import IndexKeeping
 from locstudio.ui.main_window import MainWindow
 from locstudio.ui.preferences import Preferences
 from locstudio.ui.process_end import deliver, on_signals
-from locstudio.ui.project_loading import OpenedProject, SearchState, open_project, open_search
+from locstudio.ui.project_loading import OpenedProject, SearchState, open_project
+from locstudio.ui.tour import Tour
 from locstudio.ui.transfers import Transfers, show_report
 from locstudio.ui.workspace import Panel
 
 _log = logging.getLogger(__name__)
-_SECONDS_PER_IMAGE = 0.3  # of indexing on one core, until a run says better
 _TILE_STEP = 20
+_TOUR_SIZE = (1440, 900)
 _TOOL_WORDS = {Tool.SELECT: CanvasCommand.SELECT, Tool.BOX: CanvasCommand.DRAW, Tool.SEARCH: CanvasCommand.SEARCH}
 _PANELS = {"show_search": Panel.SEARCH, "show_regions": Panel.REGIONS, "show_history": Panel.HISTORY}
 
@@ -40,21 +43,24 @@ class Studio(QObject):
 
     Signals:
         ready: a project is shown and its index, if any, is open.
+        not_opened: the exception of a project that could not be opened.
     """
 
     ready = Signal()
+    not_opened = Signal(object)
     _scanned = Signal(int)
 
     def __init__(self, app: QApplication, preferences: Preferences | None = None) -> None:
+        """Make the window.  With ``preferences`` it looks as they say and remembers nothing."""
         super().__init__()
         self._app = app
+        self._remembers = preferences is None
         self.preferences = preferences or Preferences.load()
         theme.apply(app, self.preferences.theme)
         self.window = MainWindow()
         self.desk: Desk | None = None
-        self.search_state: SearchState | None = None
         self._worker = DatasetWorker(self)
-        self._indexing: Indexing | None = None
+        self._index: IndexKeeping | None = None
         self._transfers: Transfers | None = None
         self._wanted = Path()
         self._scanned.connect(lambda n: self.window.status.set_work(f"Looking at images: {n:,}", can_cancel=False))
@@ -92,7 +98,7 @@ class Studio(QObject):
             "add_folder": lambda: self._with_transfers(lambda transfers: transfers.ask_folder()),
             "import_coco": lambda: self._with_transfers(lambda transfers: transfers.ask_import()),
             "export_coco": lambda: self._with_transfers(lambda transfers: transfers.ask_export()),
-            "index": self.start_indexing,
+            "index": lambda: self._with_index(lambda index: index.start()),
         }
         on_desk: dict[str, Callable[[Desk], object]] = {
             "undo": lambda desk: desk.undo(),
@@ -123,6 +129,15 @@ class Studio(QObject):
         if self._transfers is not None:
             wish(self._transfers)
 
+    def _with_index(self, wish: Callable[[IndexKeeping], object]) -> None:
+        if self._index is not None:
+            wish(self._index)
+
+    @property
+    def search_state(self) -> SearchState | None:
+        """The index of the open project, once it has been looked for."""
+        return self._index.state if self._index is not None else None
+
     def _clear_search(self, desk: Desk) -> None:
         self.window.top.set_words("")
         desk.canvas.set_query_box(None)
@@ -150,9 +165,13 @@ class Studio(QObject):
         desk = self.desk = Desk(opened, engine, self)
         engine.setParent(desk)
         engine.state_changed.connect(self._on_engine_state)
-        self._indexing = Indexing(opened, desk.work, desk)
+        index = self._index = IndexKeeping(opened, desk.work, self.window.notice, self.window.status, desk)
+        index.service_changed.connect(desk.searching.set_service)
+        index.service_changed.connect(desk.following.set_service)
+        index.settled.connect(self.ready)
+        desk.following.too_much.connect(index.offer)
         self._transfers = Transfers(opened.dataset, desk.work, self.window, desk)
-        self._connect_desk(desk, self._transfers, self._indexing)
+        self._connect_desk(desk, self._transfers)
         self.window.show_workspace(desk.workspace)
         if len(self.preferences.panes) == 3:
             desk.workspace.set_sizes(self.preferences.panes)
@@ -160,7 +179,7 @@ class Studio(QObject):
             desk.gallery.set_side(self.preferences.tile_side)
         self.preferences.add_recent(str(opened.project.path))
         self.window.set_recent(self.preferences.existing_recent())
-        self.preferences.save()
+        self._save_preferences()
         desk.start()
         if opened.checkpoint is not None:
             engine.start()
@@ -168,30 +187,23 @@ class Studio(QObject):
             self.window.notice.say(
                 "read-only", "This project is open read-only: look and search, but edits are refused."
             )
-        self._read_search_state()
+        index.read()
 
-    def _connect_desk(self, desk: Desk, transfers: Transfers, indexing: Indexing) -> None:
+    def _connect_desk(self, desk: Desk, transfers: Transfers) -> None:
         status, canvas = self.window.status, desk.canvas
         desk.said.connect(status.say)
         desk.box_measured.connect(status.set_box_size)
         desk.not_saved.connect(lambda text: self.window.notice.say("unsaved", text, "Try again", is_problem=True))
         desk.title_changed.connect(self._on_title_changed)
-        desk.following.too_much.connect(self._offer_index)
         desk.searching.searched.connect(lambda query: self.window.top.set_words(query.text))
         canvas.pointer_moved.connect(status.set_position)
         canvas.zoom_changed.connect(status.set_zoom)
         canvas.tool_changed.connect(lambda tool: status.set_tool(title(_TOOL_WORDS[tool])))
         status.set_tool(title(_TOOL_WORDS[canvas.tool]))
-        transfers.progressed.connect(self._show_work)
-        indexing.progressed.connect(self._show_work)
-        indexing.indexed.connect(self._on_indexed)
-        indexing.failed.connect(self._on_index_failed)
+        transfers.progressed.connect(status.show_share)
         transfers.ended.connect(self._on_transfer_ended)
         transfers.said.connect(status.say)
         desk.search.phrase_chosen.connect(self.search_for)
-
-    def _show_work(self, text: str, share: float) -> None:
-        self.window.status.set_work(text, share if share >= 0 else None)
 
     def search_for(self, text: str) -> None:
         """Search for words as if they had been typed."""
@@ -200,6 +212,7 @@ class Studio(QObject):
 
     def _on_not_opened(self, error: Exception) -> None:
         self.window.status.set_work("")
+        self.not_opened.emit(error)
         if isinstance(error, DatasetInUse):
             self.window.notice.say("in use", str(error), "Open read-only", is_problem=True)
         else:
@@ -214,15 +227,14 @@ class Studio(QObject):
             return
         self.preferences.panes = desk.workspace.sizes()
         self.preferences.tile_side = desk.gallery.side
-        if self._indexing is not None:
-            self._indexing.leave()
         if self._transfers is not None:
             self._transfers.cancel()
-        self._indexing = self._transfers = None
+        index, self._index, self._transfers = self._index, None, None
+        if index is not None:
+            index.leave()
         desk.close()
-        if self.search_state is not None and self.search_state.service is not None:
-            self.search_state.service.index.close()
-        self.search_state = None
+        if index is not None:
+            index.close()
         self.window.notice.hide()
         self.window.status.set_work("")
         self.window.show_welcome()
@@ -234,58 +246,7 @@ class Studio(QObject):
         self.close_project()
         self._worker.close()
         self.preferences.set_geometry(self.window.saveGeometry().data())
-        self.preferences.save()
-
-    # the index --------------------------------------------------------------------------------------------------
-
-    def _read_search_state(self) -> None:
-        self._with_desk(
-            lambda desk: desk.work.ask(
-                open_search,
-                desk.opened,
-                on_result=self._on_search_state,
-                on_error=lambda error: self.window.notice.say("index", str(error), is_problem=True),
-            )
-        )
-
-    def _on_search_state(self, state: SearchState) -> None:
-        desk = self.desk
-        if desk is None:
-            return
-        old, self.search_state = self.search_state, state
-        desk.searching.set_service(state.service)
-        desk.following.set_service(None if desk.opened.dataset.is_read_only else state.service)
-        if old is not None and old.service is not None:
-            old.service.index.close()
-        if state.running is not None and self._indexing is not None:
-            self._indexing.watch(state.running)
-        elif state.num_missing and desk.opened.checkpoint is not None:
-            self._offer_index(state.num_missing, what="images")
-        elif desk.opened.checkpoint is None:
-            self.window.notice.say("index", "This installation has no model, so search is off.", is_problem=True)
-        self.ready.emit()
-
-    def _offer_index(self, count: int, what: str = "regions") -> None:
-        minutes = max(1, round(count * _SECONDS_PER_IMAGE / 60))
-        text = f"{count:,} {what} are not indexed yet. Search finds only what is indexed."
-        self.window.notice.say("index", text, f"Index now (about {minutes} min)")
-
-    def start_indexing(self) -> None:
-        """Embed the collection in the background."""
-        if self._indexing is not None:
-            if self._indexing.is_busy:
-                self.window.status.say("The collection is being indexed already.")
-            self.window.notice.withdraw("index")
-            self._indexing.start()
-
-    def _on_indexed(self, num_rows: int) -> None:
-        self.window.status.set_work("")
-        self.window.status.say(f"Indexed: {num_rows:,} regions and proposals can be found now.")
-        self._read_search_state()
-
-    def _on_index_failed(self, sentence: str) -> None:
-        self.window.status.set_work("")
-        self.window.notice.say("index", sentence, "Index again", is_problem=True)
+        self._save_preferences()
 
     # facts ------------------------------------------------------------------------------------------------------
 
@@ -300,12 +261,12 @@ class Studio(QObject):
         self.window.status.set_work("")
         if has_changed:
             self._with_desk(lambda desk: desk.refresh())
-            self._read_search_state()
+            self._with_index(lambda index: index.read())
 
     def _on_notice_accepted(self, name: str) -> None:
         self.window.notice.hide()
         if name == "index":
-            self.start_indexing()
+            self._with_index(lambda index: index.start())
         elif name == "in use":
             self.open_path(self._wanted, read_only=True)
         elif name == "unsaved":
@@ -314,13 +275,17 @@ class Studio(QObject):
     def _on_cancel_wanted(self) -> None:
         if self._transfers is not None and self._transfers.is_running:
             self._transfers.cancel()
-        elif self._indexing is not None:
-            self._indexing.stop()
+        else:
+            self._with_index(lambda index: index.stop())
 
     def _on_theme_chosen(self, choice: str) -> None:
         self.preferences.theme = choice
         theme.apply(self._app, choice)
-        self.preferences.save()
+        self._save_preferences()
+
+    def _save_preferences(self) -> None:
+        if self._remembers:
+            self.preferences.save()
 
     def _on_dropped(self, paths: list[str]) -> None:
         path = Path(paths[0])
@@ -388,3 +353,27 @@ def run(path: Path | None) -> int:
     status = app.exec()
     end()
     return status
+
+
+def run_tour(project: Path, folder: Path) -> dict[str, Any]:
+    """Walk through a project without hands, leaving pictures of the window and a report in a folder.
+
+    Raises:
+        UserError: the project, its index or the model is not there.
+    """
+    started = time.perf_counter()
+    folder.mkdir(parents=True, exist_ok=True)
+    studio = Studio(make_application(), Preferences())
+    studio.window.resize(*_TOUR_SIZE)
+    studio.window.show()
+    problems: list[Exception] = []
+    studio.not_opened.connect(problems.append)
+    studio.open_path(project)
+    try:
+        Tour.wait_for(lambda: studio.search_state is not None or bool(problems), 60, "the project")
+        if problems:
+            raise problems[0]
+        assert studio.desk is not None
+        return Tour(studio.window, studio.desk, folder, started).walk()
+    finally:
+        studio.window.close()

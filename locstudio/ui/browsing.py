@@ -81,6 +81,7 @@ class Browsing(QObject):
 
     def refresh(self) -> None:
         """Read the list again, as after an import; the open image stays open."""
+        self._model.forget_items()
         self._list(self._filter_bar.filter)
         if self._image is not None:
             self.refresh_images([self._image.id])

@@ -1,6 +1,6 @@
 """Keeping the index in step with edits: what moved is embedded at once, what was deleted is found no more."""
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from PySide6.QtCore import QObject, Signal
 from locstudio.domain.edits import Edit
 from locstudio.domain.regions import Region
 from locstudio.services.search import Follow, SearchService
-from locstudio.store.view import DatasetView
+from locstudio.store.dataset import Dataset
 from locstudio.ui.background import DatasetWorker
 from locstudio.ui.engine_client import EngineClient
 
-MAX_AT_ONCE = 500  # regions; more than this is the work of a run
+MAX_AT_ONCE = 5000  # regions; more than this is the work of a run
 _TEXTS_AT_ONCE = 256
 
 
@@ -33,21 +33,23 @@ class Following(QObject):
     failed = Signal(str)
 
     def __init__(
-        self, dataset: DatasetView, engine: EngineClient, work: DatasetWorker, parent: QObject | None = None
+        self, dataset: Dataset, engine: EngineClient, work: DatasetWorker, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
         self._dataset = dataset
         self._engine = engine
         self._work = work
         self._service: SearchService | None = None
+        self._waiting: deque[tuple[int, Path, str, list[Region]]] = deque()
         self._regions: dict[int, list[Region]] = {}
         self._phrases: dict[int, list[str]] = {}
         engine.embedded.connect(self._on_embedded)
         engine.refused.connect(self._on_refused)
 
     def set_service(self, service: SearchService | None) -> None:
-        """Follow with this index; what it has missed is caught up with."""
-        self._service = service
+        """Follow with this index; what it has missed is caught up with.  A read-only project is not followed."""
+        self._service = service = None if self._dataset.is_read_only else service
+        self._waiting.clear()
         self._regions.clear()
         self._phrases.clear()
         if service is not None:
@@ -85,8 +87,13 @@ class Following(QObject):
         }
 
     def _embed(self, by_image: dict[int, list[Region]], files: dict[int, tuple[Path, str]]) -> None:
-        for image_id, (file, sha256) in files.items():
-            regions = by_image[image_id]
+        self._waiting += [(image_id, file, sha256, by_image[image_id]) for image_id, (file, sha256) in files.items()]
+        self._send_next()
+
+    def _send_next(self) -> None:
+        """One image at a time, so that what a person asks meanwhile is answered in between."""
+        if self._waiting and not self._regions:
+            image_id, file, sha256, regions = self._waiting.popleft()
             self._engine.set_image(str(image_id), file, sha256)
             number = self._engine.encode_boxes(str(image_id), [region.box for region in regions])
             self._regions[number] = regions
@@ -101,8 +108,10 @@ class Following(QObject):
             if regions
             else (lambda: service.vocabulary.add(phrases or [], vectors))
         )
+        self._send_next()
         self._work.ask(put, on_result=lambda _: self.followed.emit(), on_error=lambda e: self.failed.emit(str(e)))
 
     def _on_refused(self, number: int, sentence: str) -> None:
         if self._regions.pop(number, None) or self._phrases.pop(number, None):
             self.failed.emit(sentence)
+            self._send_next()

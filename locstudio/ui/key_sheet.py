@@ -1,7 +1,16 @@
 """The sheet of all keys (F1 or ?), built from the table of actions."""
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QGridLayout,
+    QHBoxLayout,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from locstudio.ui.actions import key_table
 from locstudio.ui.plain_text import label
@@ -25,9 +34,7 @@ class KeySheet(QDialog):
         for group, rows in sorted(key_table(), key=lambda entry: -len(entry[1])):
             shortest = lengths.index(min(lengths))
             lengths[shortest] += len(rows) + 2
-            stacks[shortest].addWidget(label(group, "section"))
-            stacks[shortest].addLayout(_table(rows))
-            stacks[shortest].addSpacing(16)
+            stacks[shortest].addWidget(_group(group, rows))
         for stack in stacks:
             stack.addStretch()
             columns.addLayout(stack, 1)
@@ -48,11 +55,15 @@ class KeySheet(QDialog):
         self.resize(880, 680)
 
 
-def _table(rows: list[tuple[str, str]]) -> QGridLayout:
-    grid = QGridLayout()
+def _group(title: str, rows: list[tuple[str, str]]) -> QWidget:
+    group = QWidget()
+    group.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+    grid = QGridLayout(group)
+    grid.setContentsMargins(0, 0, 0, 20)
     grid.setHorizontalSpacing(16)
     grid.setVerticalSpacing(5)
-    for number, (keys, words) in enumerate(rows):
+    grid.addWidget(label(title, "section"), 0, 0, 1, 2)
+    for number, (keys, words) in enumerate(rows, 1):
         key = label(keys, "heading")
         grid.addWidget(key, number, 0, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         text = label(words, "muted")
@@ -60,4 +71,4 @@ def _table(rows: list[tuple[str, str]]) -> QGridLayout:
         grid.addWidget(text, number, 1)
     grid.setColumnMinimumWidth(0, 150)
     grid.setColumnStretch(1, 1)
-    return grid
+    return group

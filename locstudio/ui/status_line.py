@@ -75,3 +75,7 @@ class StatusLine(QStatusBar):
         else:
             self._bar.setRange(0, 1000)
             self._bar.setValue(round(1000 * share))
+
+    def show_share(self, text: str, share: float) -> None:
+        """``set_work`` for signals: a negative share means that nobody knows."""
+        self.set_work(text, share if share >= 0 else None)

@@ -58,6 +58,7 @@ class GalleryModel(QAbstractListModel):
         self._is_ascending = True
         self._items: OrderedDict[int, GalleryItem] = OrderedDict()
         self._asked: set[int] = set()
+        self._stale: set[int] = set()
 
     @property
     def ids(self) -> NDArray[np.int64]:
@@ -100,6 +101,7 @@ class GalleryModel(QAbstractListModel):
         rows = []
         for item in items:
             self._items[item.image.id] = item
+            self._stale.discard(item.image.id)
             self._items.move_to_end(item.image.id)
             row = self.row_of(item.image.id)
             if row >= 0:
@@ -110,12 +112,17 @@ class GalleryModel(QAbstractListModel):
         if rows:
             self.dataChanged.emit(self.index(min(rows)), self.index(max(rows)))
 
+    def forget_items(self) -> None:
+        """Ask again for what is shown: everything may have changed, as after an import.  Old values stay meanwhile."""
+        self._asked.clear()
+        self._stale = set(self._items)
+
     def want_rows(self, first: int, last: int) -> None:
         """Ask for the pages of these rows that are not known yet."""
         for page in range(max(0, first) // PAGE, max(0, last) // PAGE + 1):
             ids = self._ids[page * PAGE : (page + 1) * PAGE]
             shown_ids = self._ids[max(first, page * PAGE) : min(last + 1, (page + 1) * PAGE)]
-            if page in self._asked or all(int(i) in self._items for i in shown_ids):
+            if page in self._asked or all(int(i) in self._items and int(i) not in self._stale for i in shown_ids):
                 continue
             self._asked.add(page)
             self.items_wanted.emit(ids)

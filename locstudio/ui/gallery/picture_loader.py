@@ -69,6 +69,11 @@ class PictureLoader(QObject):
         """Why the picture cannot be shown; None while nothing went wrong."""
         return self._failures.get(key)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether pictures are on their way."""
+        return bool(self._waiting or self._loading)
+
     def keep_only(self, keys: Iterable[Hashable]) -> None:
         """Forget wishes for pictures that are no longer on the screen."""
         wanted = set(keys)

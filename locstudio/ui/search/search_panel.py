@@ -32,7 +32,9 @@ _HINT = (
     "Draw a search box on the image (Q), choose a region and press M, or type words above.\n\n"
     "Regions of the whole collection that look alike appear here while you drag."
 )
-_NONE_ABOVE = "Nothing stands out. Move the cut to the left to see the nearest regions."
+_NOTHING_CLOSE = "Nothing stands out for this query; these are the nearest regions."
+_NOTHING = "The index holds nothing to compare with."
+_NUM_NEAREST = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class SearchPanel(QFrame):
         self._histogram = ScoreHistogram(self)
         self._histogram.cut_changed.connect(self._show_above_cut)
         self._count = label("", "section")
-        self._none = label(_NONE_ABOVE, "muted")
+        self._none = label("", "muted")
         self._none.setWordWrap(True)
         self._hint = label(_HINT, "muted")
         self._hint.setWordWrap(True)
@@ -221,10 +223,16 @@ class SearchPanel(QFrame):
         self._phrases_title.setVisible(bool(phrases))
 
     def show_result(self, result: ShownResult) -> None:
-        """Show the hits of a search above its own cut."""
+        """Show the hits of a search above its own cut; where nothing reaches it, the nearest, and say so."""
         self._result = result
-        self._histogram.set_scores(result.counts, result.low, result.high, result.cut)
-        self._show_above_cut(result.cut)
+        cut, best = result.cut, result.hits[:_NUM_NEAREST]
+        is_any_above = bool(best) and best[0].score >= cut
+        if best and not is_any_above:
+            cut = best[-1].score
+        self._histogram.set_scores(result.counts, result.low, result.high, cut)
+        self._show_above_cut(cut)
+        self._none.setText(_NOTHING_CLOSE if best else _NOTHING)
+        self._none.setVisible(not is_any_above)
         self._pages.setCurrentIndex(1)
 
     def set_history(self, titles: Sequence[str]) -> None:
@@ -254,7 +262,7 @@ class SearchPanel(QFrame):
         self._model.set_hits(above)
         word = "region" if len(above) == 1 else "regions"
         self._count.setText(f"{len(above)} {word} of the {len(self._result.hits)} nearest, score {cut:.2f} and up")
-        self._none.setVisible(not above)
+        self._none.hide()
 
     def _sign(self, name: str) -> QPixmap:
         return drawn.pixmap(name, 28, theme.current().muted)

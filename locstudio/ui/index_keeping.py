@@ -1,0 +1,105 @@
+"""The index of the open project: looked for, offered to be made, made, and handed to whoever searches."""
+
+from PySide6.QtCore import QObject, Signal
+
+from locstudio.ui.background import DatasetWorker
+from locstudio.ui.indexing import Indexing, in_words
+from locstudio.ui.notice_bar import NoticeBar
+from locstudio.ui.project_loading import OpenedProject, SearchState, open_search
+from locstudio.ui.status_line import StatusLine
+
+_SECONDS_PER_IMAGE = 0.3  # of indexing on one core, until a run says better
+_NOTICE = "index"
+_NO_MODEL = "This installation has no model, so search is off."
+
+
+class IndexKeeping(QObject):
+    """Keeps a project searchable.
+
+    Signals:
+        service_changed: the ``SearchService`` to use from now on, or None.
+        settled: it is known whether the project can be searched.
+    """
+
+    service_changed = Signal(object)
+    settled = Signal()
+
+    def __init__(
+        self,
+        opened: OpenedProject,
+        work: DatasetWorker,
+        notice: NoticeBar,
+        status: StatusLine,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._opened = opened
+        self._work = work
+        self._notice = notice
+        self._status = status
+        self._indexing = Indexing(opened, work, self)
+        self._indexing.progressed.connect(status.show_share)
+        self._indexing.indexed.connect(self._on_indexed)
+        self._indexing.failed.connect(self._on_failed)
+        self.state: SearchState | None = None
+
+    def read(self) -> None:
+        """Look at the index, and at what it lacks."""
+        self._work.ask(
+            open_search,
+            self._opened,
+            on_result=self._on_state,
+            on_error=lambda error: self._notice.say(_NOTICE, str(error), is_problem=True),
+        )
+
+    def start(self) -> None:
+        """Embed the collection in the background."""
+        if self._indexing.is_busy:
+            self._status.say("The collection is being indexed already.")
+        self._notice.withdraw(_NOTICE)
+        self._indexing.start()
+
+    def stop(self) -> None:
+        """Ask the run to stop."""
+        self._indexing.stop()
+
+    def leave(self) -> None:
+        """Let a run go on by itself; the next start of the window finds it again."""
+        self._indexing.leave()
+
+    def close(self) -> None:
+        """Let go of the index, when nobody searches any more."""
+        if self.state is not None and self.state.service is not None:
+            self.state.service.index.close()
+        self.state = None
+
+    def offer(self, count: int, what: str = "regions") -> None:
+        """Offer to index what is not."""
+        word = what.removesuffix("s") + " is" if count == 1 else f"{what} are"
+        text = f"{count:,} {word} not indexed yet. Search finds only what is indexed."
+        images = min(count, self.state.num_images) if self.state else count
+        self._notice.say(_NOTICE, text, f"Index now (about {in_words(images * _SECONDS_PER_IMAGE)})")
+
+    def _on_state(self, state: SearchState) -> None:
+        old, self.state = self.state, state
+        self.service_changed.emit(state.service)
+        if old is not None and old.service is not None:
+            old.service.index.close()
+        if state.running is not None:
+            self._indexing.watch(state.running)
+        elif self._opened.checkpoint is None:
+            self._notice.say(_NOTICE, _NO_MODEL, is_problem=True)
+        elif state.num_missing:
+            self.offer(state.num_missing, "images")
+        else:
+            self._notice.withdraw(_NOTICE)
+        self.settled.emit()
+
+    def _on_indexed(self, num_rows: int) -> None:
+        self._status.set_work("")
+        self._status.say(f"Indexed: {num_rows:,} regions and proposals can be found now.")
+        self.read()
+
+    def _on_failed(self, sentence: str) -> None:
+        self._status.set_work("")
+        self._notice.say(_NOTICE, sentence, "Index again", is_problem=True)

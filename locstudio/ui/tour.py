@@ -1,0 +1,160 @@
+"""A guided tour without hands: search by box and by words on a project, with pictures of the window and a report.
+
+Meant for machines without a display, where it shows that everything is there and how fast it answers.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtWidgets import QWidget
+
+from locstudio.domain.errors import UserError
+from locstudio.domain.regions import Region
+from locstudio.ui.desk import Desk
+from locstudio.ui.search.hits_model import HitItem
+
+_LOOK_MS = 20
+_SETTLE_MS = 400
+_NUM_LISTED = 10
+
+
+@dataclass(slots=True)
+class Tour:
+    """Walks through an open project.  ``window`` is what the pictures show; ``started`` is a ``time.perf_counter``."""
+
+    window: QWidget
+    desk: Desk
+    folder: Path
+    started: float
+    report: dict[str, Any] = field(default_factory=dict)
+    _pictures: list[str] = field(default_factory=list)
+
+    def walk(self) -> dict[str, Any]:
+        """Go through every station; returns the report, which is also left in the folder.
+
+        Raises:
+            UserError: the model or the index is not there, or an answer does not come.
+        """
+        dataset = self.desk.opened.dataset
+        self.report = {
+            "project": str(self.desk.opened.project.path),
+            "images": dataset.count_images(),
+            "regions": dataset.count_regions(),
+        }
+        self.wait_for(lambda: self.desk.engine.state.phase in ("ready", "failed"), 180, "the model")
+        if self.desk.engine.state.phase == "failed":
+            raise UserError(self.desk.engine.state.text)
+        self.report["device"] = self.desk.engine.state.text
+        region = self._typical_region()
+        self.desk.browsing.open_image(region.image_id)
+        self.wait_for(lambda: not self.desk.opening.crop(region.box).isNull(), 30, "the picture")
+        self._shoot("1-collection")
+        self._search_by_box(region)
+        words = region.phrase or "person"
+        self._search_by_words(words)
+        self._find_in_image(words)
+        self.report["pictures"] = self._pictures
+        (self.folder / "report.json").write_text(json.dumps(self.report, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        return self.report
+
+    def _typical_region(self) -> Region:
+        """A large region with a phrase that the collection has often, so that there is something to find."""
+        dataset = self.desk.opened.dataset
+        page = dataset.region_page(0, 5000)
+        if not page:
+            raise UserError("The tour needs a project with regions; import some, or take the demo.")
+        counts = dict(dataset.phrases(500))
+        return max(
+            page, key=lambda region: (counts.get(region.phrase, 0), 0.03 < region.box.area < 0.4, region.box.area)
+        )
+
+    def _search_by_box(self, region: Region) -> None:
+        self.desk.canvas.set_query_box(region.box)
+        seconds = self._asked(lambda: self.desk.searching.search_box(region.box))
+        self.report["seconds_to_first_hits"] = round(time.perf_counter() - self.started, 2)
+        image = self.desk.browsing.image
+        self.report["search_by_box"] = {
+            "image": image.path if image else "",
+            "box": [round(corner, 5) for corner in region.box.as_tuple()],
+            "phrase_of_the_box": region.phrase,
+            "seconds": seconds,
+            "hits": _listed(self.desk.search.hits),
+        }
+        self._shoot("2-search-by-box")
+
+    def _search_by_words(self, words: str) -> None:
+        seconds = self._asked(lambda: self.desk.search_words(words))
+        self.report["search_by_words"] = {
+            "words": words,
+            "seconds": seconds,
+            "hits": _listed(self.desk.search.hits),
+        }
+        self._shoot("3-search-by-words")
+
+    def _find_in_image(self, words: str) -> None:
+        found: list[tuple[Any, str, float]] = []
+        self.desk.searching.grounded.connect(lambda *args: found.append(args))
+        self.desk.canvas.set_query_box(None)
+        self.desk.searching.ground()
+        self.wait_for(lambda: bool(found), 30, "the place of the words")
+        box, _, score = found[0]
+        self.report["find_in_image"] = {
+            "words": words,
+            "box": [round(corner, 5) for corner in box.as_tuple()],
+            "score": round(score, 5),
+        }
+        self._shoot("4-find-in-image")
+
+    def _asked(self, ask: Callable[[], None]) -> float:
+        answered: list[object] = []
+        self.desk.searching.searched.connect(answered.append)
+        start = time.perf_counter()
+        ask()
+        self.wait_for(lambda: bool(answered), 60, "the hits")
+        return round(time.perf_counter() - start, 4)
+
+    def _shoot(self, name: str) -> None:
+        pause(_SETTLE_MS)
+        self.wait_for(lambda: not self.desk.crops.is_busy and not self.desk.thumbnails.is_busy, 30, "the tiles")
+        pause(_SETTLE_MS)
+        file = self.folder / f"{name}.png"
+        self.window.grab().save(str(file))
+        self._pictures.append(str(file))
+
+    @staticmethod
+    def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
+        """Let the window live until something is so.
+
+        Raises:
+            UserError: it does not become so in time.
+        """
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                raise UserError(f"The tour waited {seconds:.0f} s for {what}, and it did not come.")
+            pause(_LOOK_MS)
+
+
+def pause(milliseconds: int) -> None:
+    """Let the window live for a while."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
+def _listed(hits: tuple[HitItem, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "image": hit.image.path,
+            "box": [round(corner, 5) for corner in hit.box.as_tuple()],
+            "score": round(hit.score, 5),
+            "phrase": hit.phrase,
+            "region": hit.region_id,
+        }
+        for hit in hits[:_NUM_LISTED]
+    ]
