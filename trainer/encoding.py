@@ -1,10 +1,10 @@
 """Images to tokens: from the cache where they lie, else through the tower.
 
 Tokens pass through float16 in both cases, so that no result depends on what a cache happens to hold.
-Axes: B = images of a batch, N = tokens, D = token width.
+Axes: B = images of a batch, N = tokens, D = width, T = texts.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -22,6 +22,7 @@ from trainer.tokens import TokenCache, token_key
 
 BATCH_ON_CPU = 4
 BATCH_ON_GPU = 32
+TEXT_BATCH = 64
 
 
 class ImageFile(Protocol):
@@ -115,6 +116,16 @@ class TokenSource:
             return known
         square = load_pixels(file.path, self._model.input_px)
         return square if isinstance(square, Unreadable) else self._model.preprocess(square)
+
+
+@torch.inference_mode()
+def embed_texts(model: Cloc, texts: Sequence[str], alive: Callable[[], object] = lambda: None) -> Tensor:
+    """Embeddings (T, D) of texts, float32 on the model's device; ``alive`` is called between batches."""
+    parts = [torch.zeros(0, model.dim, device=model.device)]
+    for start in range(0, len(texts), TEXT_BATCH):
+        parts.append(model.embed_texts(list(texts[start : start + TEXT_BATCH])).float())
+        alive()
+    return torch.cat(parts)
 
 
 def bytes_of_tokens(model: Cloc) -> int:

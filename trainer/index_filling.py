@@ -41,8 +41,10 @@ class KnownRows:
     def __init__(self, folder: Path, checkpoint_id: str) -> None:
         """Open the index, or stand for an empty one if there is none that can be used."""
         self._index: RegionIndex | None = None
+        self._vocabulary: Vocabulary | None = None
         with contextlib.suppress(StaleIndex, CheckpointMismatch):
             self._index = RegionIndex.open(folder, checkpoint_id)
+            self._vocabulary = Vocabulary.open(folder, checkpoint_id)
         self._keys = _read_keys(folder) if self._index else {}
 
     def rows_of(self, image_id: int, key: str, regions: Sequence[Region]) -> tuple[Vectors, BoxArray, Vectors] | None:
@@ -63,6 +65,13 @@ class KnownRows:
             found.boxes[proposals],
             self._index.vectors(found.rows[proposals]),
         )
+
+    def vectors_of(self, texts: Sequence[str]) -> dict[str, Vectors]:
+        """The vectors of those texts that are known."""
+        if self._vocabulary is None:
+            return {}
+        found = {text: self._vocabulary.vector_of(text) for text in texts}
+        return {text: vector for text, vector in found.items() if vector is not None}
 
     def close(self) -> None:
         """Let go of the files."""

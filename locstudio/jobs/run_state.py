@@ -38,9 +38,13 @@ class ProcessMark(msgspec.Struct, frozen=True, kw_only=True):
     host: str
 
     @classmethod
-    def own(cls) -> "ProcessMark":
-        """The mark of the process that asks."""
-        process = psutil.Process()
+    def of(cls, pid: int) -> "ProcessMark":
+        """The mark of a living process.
+
+        Raises:
+            psutil.NoSuchProcess: there is none.
+        """
+        process = psutil.Process(pid)
         return cls(pid=process.pid, created=process.create_time(), boot=_boot(), host=os.uname().nodename)
 
     def is_alive(self) -> bool:
@@ -65,7 +69,17 @@ def claim_run(folder: RunFolder) -> None:
     if mark is not None and mark.pid != os.getpid() and mark.is_alive():
         raise UserError(f"The run {folder.id} is already going on (process {mark.pid}).")
     stop_file(folder).unlink(missing_ok=True)
-    write_whole(_state_file(folder), msgspec.json.encode(ProcessMark.own()) + b"\n")
+    write_whole(_state_file(folder), msgspec.json.encode(ProcessMark.of(os.getpid())) + b"\n")
+
+
+def hand_over(folder: RunFolder, pid: int) -> None:
+    """Say that this new process works on the run, before it can say so itself.
+
+    Without it a run that is resumed would look, for as long as Python takes to start, as its last word left it.
+    """
+    with contextlib.suppress(psutil.Error):
+        stop_file(folder).unlink(missing_ok=True)
+        write_whole(_state_file(folder), msgspec.json.encode(ProcessMark.of(pid)) + b"\n")
 
 
 def read_mark(folder: RunFolder) -> ProcessMark | None:

@@ -26,7 +26,7 @@ from locstudio.jobs.messages import (
     from_line,
 )
 from locstudio.jobs.run_folder import RunFolder
-from locstudio.jobs.run_state import RunState, state_of, stop_file
+from locstudio.jobs.run_state import RunState, hand_over, state_of, stop_file
 from locstudio.services.adoption import adopt_checkpoint, adopt_index, settle_adoption
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
@@ -160,7 +160,7 @@ def launch(folder: RunFolder) -> subprocess.Popen[bytes]:
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(paths)}
     with open(folder.log, "ab") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, *TRAINER, str(folder.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -168,6 +168,8 @@ def launch(folder: RunFolder) -> subprocess.Popen[bytes]:
             env=environment,
             start_new_session=True,
         )
+    hand_over(folder, process.pid)
+    return process
 
 
 def run_and_wait(folder: RunFolder, on_message: Callable[[AnyMessage], object] = lambda _: None) -> Finished | Failed:

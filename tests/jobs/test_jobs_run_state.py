@@ -11,7 +11,7 @@ from locstudio.domain.errors import UserError
 from locstudio.jobs.configs import Evaluation, RunConfig
 from locstudio.jobs.messages import Failed, Finished, Note
 from locstudio.jobs.run_folder import RunFolder, write_whole
-from locstudio.jobs.run_state import ProcessMark, RunState, claim_run, read_mark, state_of, stop_file
+from locstudio.jobs.run_state import ProcessMark, RunState, claim_run, hand_over, read_mark, state_of, stop_file
 
 NOTE = Note(sequence=0, text="half way")
 
@@ -32,10 +32,7 @@ def sleeper():
 
 
 def mark_of(process):
-    import psutil
-
-    own = ProcessMark.own()
-    return ProcessMark(pid=process.pid, created=psutil.Process(process.pid).create_time(), boot=own.boot, host=own.host)
+    return ProcessMark.of(process.pid)
 
 
 def put_mark(folder, mark):
@@ -66,7 +63,7 @@ def test_that_a_dead_process_without_a_last_word_was_interrupted(folder, sleeper
 
 @pytest.mark.parametrize("change", [{"created": 1.0}, {"boot": "another boot"}, {"host": "another machine"}])
 def test_that_another_process_with_the_same_number_is_not_the_run(folder, change):
-    put_mark(folder, msgspec.structs.replace(ProcessMark.own(), **change))
+    put_mark(folder, msgspec.structs.replace(ProcessMark.of(os.getpid()), **change))
     assert state_of(folder, NOTE) is RunState.INTERRUPTED
 
 
@@ -79,7 +76,7 @@ def test_that_another_process_with_the_same_number_is_not_the_run(folder, change
     ],
 )
 def test_that_the_last_word_decides_once_the_process_is_gone(folder, last, state):
-    put_mark(folder, msgspec.structs.replace(ProcessMark.own(), boot="another boot"))
+    put_mark(folder, msgspec.structs.replace(ProcessMark.of(os.getpid()), boot="another boot"))
     assert state_of(folder, last) is state
 
 
@@ -100,3 +97,19 @@ def test_that_an_unreadable_state_counts_as_none(folder):
     (folder.path / "state.json").write_bytes(b"{")
     assert read_mark(folder) is None
     assert state_of(folder, NOTE) is RunState.INTERRUPTED
+
+
+def test_that_a_resumed_run_is_running_as_soon_as_its_process_exists(folder, sleeper):
+    put_mark(folder, msgspec.structs.replace(ProcessMark.of(os.getpid()), boot="another boot"))
+    stop_file(folder).touch()
+    stopped = Finished(sequence=1, was_stopped=True)
+    assert state_of(folder, stopped) is RunState.STOPPED
+    hand_over(folder, sleeper.pid)
+    assert state_of(folder, stopped) is RunState.RUNNING
+
+
+def test_that_a_process_which_has_ended_already_is_handed_nothing(folder, sleeper):
+    sleeper.kill()
+    sleeper.wait()
+    hand_over(folder, sleeper.pid)
+    assert read_mark(folder) is None

@@ -72,6 +72,33 @@ def test_that_a_resumed_run_ends_bitwise_where_an_unbroken_run_ends(paint, tiny_
     assert [m.sequence for m in broken.read_events()] == list(range(len(list(broken.read_events()))))
 
 
+class Killed(BaseException):
+    """Stands for kill -9: nothing of ours handles it."""
+
+
+def test_that_a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_end(paint, tiny_checkpoint, monkeypatch):
+    monkeypatch.setattr("trainer.recipes.train_cloc.SAVE_EVERY", 2)
+    painted = paint(9)
+    whole, killed = new_run(painted, tiny_checkpoint), new_run(painted, tiny_checkpoint)
+    assert work(whole, None, lambda: False) == 0
+    reached = StopAfterStep(killed, 5)
+
+    def kill():
+        if reached():
+            raise Killed
+        return False
+
+    with pytest.raises(Killed):
+        work(killed, None, kill)
+    with open(killed.events, "ab") as events:
+        events.write(b'{"kind":"progress","seq')
+    assert work(killed, None, lambda: False) == 0
+    starts = [message.first_step for message in killed.read_events() if isinstance(message, Started)]
+    assert starts == [0, 4]
+    left, right = state_of(step_folders(whole.checkpoints)[0]), state_of(step_folders(killed.checkpoints)[0])
+    assert all(torch.equal(left[name], right[name]) for name in left)
+
+
 def test_that_a_run_reports_saves_and_ends_with_an_index_of_its_own_checkpoint(paint, tiny_checkpoint):
     painted = paint(8, splits=("train", "train", "val", "train"))
     folder = new_run(painted, tiny_checkpoint)

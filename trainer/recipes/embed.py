@@ -18,7 +18,7 @@ from locstudio.store.dataset import Dataset, ImageFilter, open_snapshot
 from trainer.context import RunContext
 from trainer.data import ImageRegions, images_with_regions
 from trainer.device import describe_device
-from trainer.encoding import Encoded, TokenSource, cache_of
+from trainer.encoding import Encoded, TokenSource, cache_of, embed_texts
 from trainer.hooks import ReportProgress
 from trainer.images import Unreadable
 from trainer.index_filling import IndexFilling, KnownRows, Vectors
@@ -58,7 +58,10 @@ def fill_index(context: RunContext, dataset: Dataset, model: Cloc, embedding: Em
             filling.commit()
             return True
         texts = _vocabulary(dataset)
-        filling.finish(texts, _embed_texts(model, texts))
+        vectors = known.vectors_of(texts) if known else {}
+        new = [text for text in texts if text not in vectors]
+        vectors |= dict(zip(new, embed_texts(model, new, context.reporter.alive).cpu().numpy(), strict=True))
+        filling.finish(texts, np.array([vectors[text] for text in texts], np.float32).reshape(-1, model.dim))
     finally:
         filling.close()
         if known is not None:
@@ -150,9 +153,3 @@ def _vocabulary(dataset: Dataset) -> list[str]:
     phrases = [phrase for phrase, _ in dataset.phrases(MAX_PHRASES)]
     names = [label.name for label in dataset.classes() if not label.is_retired]
     return [text for text in dict.fromkeys(phrases + names) if text.strip()]
-
-
-@torch.inference_mode()
-def _embed_texts(model: Cloc, texts: list[str], size: int = 64) -> Vectors:
-    parts = [model.embed_texts(texts[at : at + size]).float().cpu().numpy() for at in range(0, len(texts), size)]
-    return np.concatenate(parts) if parts else np.zeros((0, model.dim), np.float32)

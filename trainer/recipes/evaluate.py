@@ -5,7 +5,7 @@ other; ``grounding``: a phrase finds its box.  Crowd and rejected regions, and p
 ground truth.  Axes: R = regions of an image, T = texts, D = embedding width.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,14 +26,13 @@ from locstudio.store.dataset import Dataset, open_snapshot
 from trainer.context import RunContext
 from trainer.data import images_with_regions, is_ground_truth, phrase_of
 from trainer.device import describe_device
-from trainer.encoding import Encoded, TokenSource, bytes_of_tokens, cache_of
+from trainer.encoding import Encoded, TokenSource, bytes_of_tokens, cache_of, embed_texts
 from trainer.hooks import ReportProgress
 from trainer.images import Unreadable
 from trainer.loop import Hook, StepMetrics, run_loop
 from trainer.metrics import Floats, grounding_metrics, naming_metrics, retrieval_metrics
 
 Task = Literal["regions", "retrieval", "grounding"]
-TEXT_BATCH = 64
 MAX_KEPT_BYTES = 4 << 30
 
 
@@ -91,6 +90,7 @@ def evaluate(context: RunContext) -> bool:
         hooks=[ReportProgress(context.reporter, num_images)],
         should_stop=context.should_stop,
         on_unreadable=context.reporter.note,
+        alive=context.reporter.alive,
     )
     if measured is None:
         return True
@@ -138,9 +138,10 @@ def measure(
     hooks: Sequence[Hook] = (),
     should_stop: Callable[[], bool] = lambda: False,
     on_unreadable: Callable[[str], None] = lambda _: None,
+    alive: Callable[[], object] = lambda: None,
 ) -> dict[str, float] | None:
     """Metrics of the task, with ``n`` for how many queries they are over; empty if none, None if it was stopped."""
-    text_TD = embed_texts(model, truth.texts)
+    text_TD = embed_texts(model, truth.texts, alive)
     seen: list[tuple[EvaluationImage, Floats]] = []
 
     def step(batch: list[tuple[EvaluationImage, Encoded | Unreadable]]) -> StepMetrics:
@@ -164,14 +165,6 @@ def measure(
     if end.was_stopped:
         return None
     return _metrics(truth, seen, text_TD) if seen else {}
-
-
-@torch.inference_mode()
-def embed_texts(model: Cloc, texts: Iterable[str]) -> Tensor:
-    """Embeddings (T, D) of texts, float32 on the model's device, computed a batch at a time."""
-    wanted = list(texts)
-    parts = [model.embed_texts(wanted[at : at + TEXT_BATCH]).float() for at in range(0, len(wanted), TEXT_BATCH)]
-    return torch.cat(parts) if parts else torch.zeros(0, model.dim)
 
 
 @torch.inference_mode()

@@ -26,7 +26,7 @@ from trainer.checkpoint import restore_step, save_step, step_folders
 from trainer.context import RunContext
 from trainer.data import HELD_OUT_SPLITS, TrainingImage, at_most, read_training_images
 from trainer.device import autocast, describe_device
-from trainer.encoding import TokenSource, bytes_of_tokens, cache_of
+from trainer.encoding import TEXT_BATCH, TokenSource, bytes_of_tokens, cache_of
 from trainer.hooks import EvaluateEvery, ReportProgress, SaveCheckpoints
 from trainer.images import Unreadable
 from trainer.loop import run_loop
@@ -74,7 +74,7 @@ def train_cloc(context: RunContext) -> bool:
         if readable is None:
             return True
         metrics: dict[str, float] = {}
-        evaluate = _evaluation(model, dataset, source, metrics)
+        evaluate = _evaluation(model, dataset, source, metrics, context.reporter.alive)
         write_model = _writer(model, parent, context, training, readable, metrics)
         was_stopped = _loop(context, training, model, optimizer, readable, source, first_step, evaluate, write_model)
         return was_stopped or _embed_with_result(context, dataset, cache, training)
@@ -103,7 +103,7 @@ def _loop(
         preprocess=(lambda image: model.preprocess(pixels_of(image, model.input_px))) if needs_pixels else None,
     )
     step = TrainingStep(
-        _loss(model, training, images),
+        _loss(model, training, images, context.reporter.alive),
         lambda batch: len(batch.captions),
         optimizer,
         lambda number: learning_rate_at(
@@ -135,13 +135,16 @@ def _loop(
 
 
 def _loss(
-    model: Cloc, training: ClocTraining, images: Sequence[TrainingImage]
+    model: Cloc, training: ClocTraining, images: Sequence[TrainingImage], alive: Callable[[], object]
 ) -> Callable[[ClocBatch], dict[str, Tensor]]:
     """The loss of a batch.  A tower that learns computes in bfloat16 where the device has it, the losses never do."""
     loss_of = ClocStep(model, ClocStepConfig(text_filter=training.text_filter, has_grounding=training.has_grounding))
     if training.is_tower_frozen:
         # In one order and size whatever step the run begins with: padding changes a text's last bits.
-        loss_of.remember(sorted({text for image in images for text in (*image.phrases, *image.captions)}))
+        texts = sorted({text for image in images for text in (*image.phrases, *image.captions)})
+        for start in range(0, len(texts), TEXT_BATCH):
+            loss_of.remember(texts[start : start + TEXT_BATCH], size=TEXT_BATCH)
+            alive()
         return loss_of
 
     def through_tower(batch: ClocBatch) -> dict[str, Tensor]:
@@ -218,7 +221,7 @@ def _read_ahead(
 
 
 def _evaluation(
-    model: Cloc, dataset: Dataset, source: TokenSource, metrics: dict[str, float]
+    model: Cloc, dataset: Dataset, source: TokenSource, metrics: dict[str, float], alive: Callable[[], object]
 ) -> Callable[[], dict[str, float]]:
     """Naming and grounding on the first held-out split that has ground truth; nothing where none is held out.
 
@@ -233,7 +236,7 @@ def _evaluation(
 
     def evaluate() -> dict[str, float]:
         for truth in truths:
-            measured = measure(model, truth, source) or {}
+            measured = measure(model, truth, source, alive=alive) or {}
             metrics.update((name, value) for name, value in measured.items() if name != "n")
         return metrics
 
