@@ -141,6 +141,21 @@ def failures_named(what: str = "Not saved") -> Iterator[None]:
         raise StorageFailed(f"{what}: {_reason('full') if full else error.strerror or error}.") from error
 
 
+@contextmanager
+def damage_named() -> Iterator[None]:
+    """Around the reading of values that only LocStudio writes: what they cannot be tells of a damaged file.
+
+    Raises:
+        StorageFailed: a value has the wrong type, or is none of those that there are.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, OverflowError) as error:
+        raise StorageFailed(
+            f"The dataset is damaged: a value cannot be read ({error}). Restore one of the project's backups."
+        ) from error
+
+
 def _reason(said: str) -> str:
     lowered = said.lower()
     if "full" in lowered:

@@ -20,6 +20,7 @@ from locstudio.store import schema
 from locstudio.store.backup import make_backup
 from locstudio.store.connections import (
     Access,
+    damage_named,
     failures_named,
     make_engine,
     refuse_foreign_file,
@@ -87,7 +88,7 @@ class Dataset(DatasetView):
         self._writer = Writer(path) if ownership else None
         self._daily: DailyBackup | None = None
         super().__init__(make_engine(path, self._access, num_connections=4), dict(roots or {}))
-        with self._read() as connection:
+        with self._read() as connection, damage_named():
             revision = read_revision(connection)
             self._next_ids = {name: itertools.count(last + 1) for name, last in _last_ids(connection).items()}
         if self._writer:

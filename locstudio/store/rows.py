@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Column
 
-from locstudio.domain.errors import StorageFailed
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Problem, Region, Review
+from locstudio.store.connections import damage_named
 from locstudio.store.schema import caption, image, label_class, region
 
 Row = tuple[Any, ...]
@@ -167,9 +167,5 @@ def values_of(make: Callable[[Sequence[Any]], T], rows: Sequence[Sequence[Any]])
     Raises:
         StorageFailed: a row holds what no version of LocStudio writes, so the file is damaged.
     """
-    try:
+    with damage_named():
         return [make(row) for row in rows]
-    except (ValueError, TypeError) as error:
-        raise StorageFailed(
-            f"The dataset is damaged: a row cannot be read ({error}). Restore one of the project's backups."
-        ) from error

@@ -2,6 +2,8 @@
 
 from sqlalchemy import Connection, text
 
+from locstudio.store.connections import damage_named
+
 REVISION = "revision"
 
 _BUMP = text(
@@ -21,7 +23,8 @@ def bump_revision(connection: Connection) -> int:
 
 def read_revision(connection: Connection) -> int:
     """How many writes the dataset has seen."""
-    return int(read_setting(connection, REVISION, "0"))
+    with damage_named():
+        return int(read_setting(connection, REVISION, "0"))
 
 
 def read_setting(connection: Connection, key: str, default: str) -> str:

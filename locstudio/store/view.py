@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, bindparam, func, select
 from locstudio.domain.regions import Caption, Image, LabelClass, Region
 from locstudio.store import schema
 from locstudio.store.changing import chunks
-from locstudio.store.connections import failures_named
+from locstudio.store.connections import damage_named, failures_named
 from locstudio.store.edit_log import HistoryEntry, read_history
 from locstudio.store.filters import Facets, ImageFilter
 from locstudio.store.image_lists import count_of, facets_of, ids_of, page_of
@@ -169,7 +169,7 @@ class DatasetView:
         known = self._facets.get(wanted)
         if known and known[0] == revision:
             return known[1]
-        with self._read() as connection:
+        with self._read() as connection, damage_named():
             found = facets_of(connection, wanted)
         self._facets = {key: entry for key, entry in self._facets.items() if entry[0] == revision}
         self._facets[wanted] = revision, found
