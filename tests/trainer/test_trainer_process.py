@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import msgspec
@@ -13,7 +15,7 @@ from locstudio.index.region_index import RegionIndex
 from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.jobs.configs import ClocTraining
 from locstudio.jobs.messages import Finished, Progress, Saved, Started
-from locstudio.jobs.run_state import RunState, read_mark
+from locstudio.jobs.run_state import RunState, claim_run, read_mark
 from locstudio.services import runs
 
 pytestmark = pytest.mark.slow
@@ -85,6 +87,29 @@ def test_that_a_killed_training_is_interrupted_and_leaves_no_process(paint, tiny
     assert row.state is RunState.INTERRUPTED
     assert row.num_steps == LONG.num_steps
     assert not psutil.pid_exists(read_mark(folder).pid)
+
+
+def trainer(*arguments):
+    return subprocess.run([sys.executable, *runs.TRAINER, *arguments], capture_output=True, text=True, timeout=30)
+
+
+def test_that_a_folder_which_is_no_run_is_refused_with_a_sentence(tmp_path):
+    done = trainer(str(tmp_path))
+    assert done.returncode == 4
+    assert "is not a run folder" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert trainer().returncode == 2
+
+
+def test_that_a_run_which_goes_on_is_not_started_twice(paint, tiny_checkpoint):
+    painted = paint(1)
+    folder = runs.start_train(painted.project, painted.dataset, tiny_checkpoint, training=LONG, device="cpu")
+    claim_run(folder)  # this process stands for the trainer that is at work
+    done = trainer(str(folder.path))
+    assert done.returncode == 2
+    assert f"already going on (process {os.getpid()})" in done.stderr
+    assert folder.last_event() is None
 
 
 def test_that_only_messages_reach_stdout_whatever_a_library_prints(paint, tiny_checkpoint, monkeypatch):
