@@ -71,25 +71,22 @@ class SaveCheckpoints:
 
 
 class EvaluateEvery:
-    """Evaluates every ``every`` steps and says what it found; nothing found, nothing said."""
+    """Evaluates every ``every`` steps and after the last, and says what it found; nothing found, nothing said."""
 
-    def __init__(self, reporter: Reporter, evaluate: Callable[[], Mapping[str, float]], every: int) -> None:
+    def __init__(
+        self, reporter: Reporter, evaluate: Callable[[], Mapping[str, float]], every: int, num_steps: int
+    ) -> None:
         self._reporter = reporter
         self._evaluate = evaluate
         self._every = every
-        self._evaluated_step = -1
+        self._num_steps = num_steps
 
     def __call__(self, step: int, _metrics: StepMetrics) -> None:
-        if step % self._every == 0:
-            self.evaluate_now(step)
-
-    def evaluate_now(self, step: int) -> None:
-        """Evaluate after this step, unless that has been done."""
-        if step != self._evaluated_step:
-            self._evaluated_step = step
-            found = dict(self._evaluate())
-            if found:
-                self._reporter.evaluated(step, found)
+        if step % self._every and step != self._num_steps:
+            return
+        found = dict(self._evaluate())
+        if found:
+            self._reporter.evaluated(step, found)
 
 
 def _smooth(average: float | None, value: float) -> float:

@@ -77,13 +77,13 @@ def test_that_the_end_is_saved_once_even_when_it_falls_on_a_saving_step(folder, 
     ]
 
 
-def test_that_an_evaluation_which_found_nothing_is_not_reported(folder, reporter):
-    found = [{}, {"top1": 0.5}]
-    hook = EvaluateEvery(reporter, lambda: found.pop(0), 2)
-    for step in range(1, 5):
+def test_that_an_evaluation_comes_every_so_often_and_at_the_end_and_is_silent_about_nothing(folder, reporter):
+    found = [{}, {"top1": 0.5}, {"top1": 0.6}]
+    hook = EvaluateEvery(reporter, lambda: found.pop(0), 2, num_steps=5)
+    for step in range(1, 6):
         hook(step, StepMetrics(1))
-    hook.evaluate_now(4)
-    assert [(m.step, m.metrics) for m in folder.read_events() if isinstance(m, Evaluated)] == [(4, {"top1": 0.5})]
+    said = [(message.step, message.metrics) for message in folder.read_events() if isinstance(message, Evaluated)]
+    assert said == [(4, {"top1": 0.5}), (5, {"top1": 0.6})]
 
 
 def test_that_every_message_is_in_the_file_and_on_the_pipe(folder):

@@ -114,7 +114,6 @@ def _loop(
         ),
         first_step=first_step,
     )
-    evaluating = EvaluateEvery(context.reporter, evaluate, training.evaluate_every)
     saving = SaveCheckpoints(
         context.reporter,
         context.folder.path,
@@ -124,12 +123,14 @@ def _loop(
     end = run_loop(
         batches,
         step,
-        [ReportProgress(context.reporter, training.num_steps), evaluating, saving],
+        [
+            ReportProgress(context.reporter, training.num_steps),
+            EvaluateEvery(context.reporter, evaluate, training.evaluate_every, training.num_steps),
+            saving,
+        ],
         should_stop=context.should_stop,
         first_step=first_step,
     )
-    if not end.was_stopped:
-        evaluating.evaluate_now(end.step)
     saving.save_now(end.step)
     return end.was_stopped
 
