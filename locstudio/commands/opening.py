@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from locstudio.domain.errors import BadInput, UserError
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Image
-from locstudio.jobs.assets import bundled_checkpoint
+from locstudio.services.checkpoints import active_folder
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project, find_project
 
@@ -60,14 +60,13 @@ def unit_box(corners: tuple[float, float, float, float], width: int, height: int
         raise UserError(f"This box has no area inside the image of {width} x {height} pixels: {corners}.") from error
 
 
-def checkpoint_folder(dataset: Dataset, chosen: Path | None) -> Path:
+def checkpoint_folder(project: Project, dataset: Dataset, chosen: Path | None) -> Path:
     """The checkpoint to use: the one named, else the project's active one, else the bundled one.
 
     Raises:
         BadInput: it is not there.
     """
-    active = dataset.active_checkpoint()
-    folder = chosen or (Path(active.path) if active else bundled_checkpoint())
+    folder = chosen or active_folder(project, dataset)
     if not folder.is_dir():
         raise BadInput(f"There is no checkpoint at {folder}.")
     return folder

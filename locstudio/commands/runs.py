@@ -44,7 +44,7 @@ def _wait(folder: RunFolder, what: str) -> None:
 def embed(options: argparse.Namespace) -> int:
     """Embed every region and proposal, and take the index into the project."""
     with opened(options.project) as (project, dataset):
-        checkpoint = checkpoint_folder(dataset, options.checkpoint)
+        checkpoint = checkpoint_folder(project, dataset, options.checkpoint)
         folder = service.start_embed(
             project, dataset, checkpoint, num_proposals=options.proposals, device=options.device
         )
@@ -60,7 +60,7 @@ def train(options: argparse.Namespace) -> int:
         if options.resume:
             folder = service.find_run(project, options.resume)
         else:
-            checkpoint = checkpoint_folder(dataset, options.checkpoint)
+            checkpoint = checkpoint_folder(project, dataset, options.checkpoint)
             folder = service.start_train(
                 project, dataset, checkpoint, preset=options.preset, seed=options.seed, device=options.device
             )
@@ -73,7 +73,7 @@ def train(options: argparse.Namespace) -> int:
 def evaluate(options: argparse.Namespace) -> int:
     """Measure a checkpoint on the project's own ground truth."""
     with opened(options.project) as (project, dataset):
-        checkpoint = checkpoint_folder(dataset, options.checkpoint)
+        checkpoint = checkpoint_folder(project, dataset, options.checkpoint)
         folder = service.start_evaluate(
             project, dataset, checkpoint, task=options.task, split=options.split, device=options.device
         )

@@ -20,7 +20,7 @@ def search(options: argparse.Namespace) -> int:
     if not options.text and not (options.image and options.box):
         raise UserError("Say what to search: --text WORDS, or --image IMAGE with --box x0,y0,x1,y1.")
     with opened(options.project, read_only=True) as (project, dataset):
-        folder = checkpoint_folder(dataset, None)
+        folder = checkpoint_folder(project, dataset, None)
         service = SearchService.open(project, dataset, folder)
         engine = session(project, folder)
         vectors: list[NDArray[np.float32]] = []
@@ -89,7 +89,7 @@ def _corners(box: Any) -> str:
 def ground(options: argparse.Namespace) -> int:
     """Find the box of a phrase in one image."""
     with opened(options.project, read_only=True) as (project, dataset):
-        engine = session(project, checkpoint_folder(dataset, None))
+        engine = session(project, checkpoint_folder(project, dataset, None))
         engine.set_image(_picture(dataset, options.image)[0])
         box, score = engine.ground_text(options.text)
     _print_box(options, box, score)
@@ -107,7 +107,7 @@ def _print_box(options: argparse.Namespace, box: UnitBox, score: float) -> None:
 def phrases(options: argparse.Namespace) -> int:
     """Rank the collection's own phrases for a box."""
     with opened(options.project, read_only=True) as (project, dataset):
-        folder = checkpoint_folder(dataset, None)
+        folder = checkpoint_folder(project, dataset, None)
         service = SearchService.open(project, dataset, folder)
         vector = _box_vector(session(project, folder), dataset, options.image, options.box)
         ranked = service.phrases_for(vector, top=options.top)

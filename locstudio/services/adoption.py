@@ -20,6 +20,7 @@ from locstudio.jobs.checkpoint_folder import CheckpointInfo, checkpoint_info
 from locstudio.jobs.messages import Evaluated, Failed, Finished, Saved
 from locstudio.jobs.run_folder import RunFolder, sync_folder
 from locstudio.jobs.run_state import state_of
+from locstudio.services.checkpoints import portable_path
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 from locstudio.store.records import CheckpointRow, RunRow
@@ -87,7 +88,7 @@ def _adopt(project: Project, dataset: Dataset, folder: RunFolder, checkpoint: Pa
         if is_embedded:
             shutil.copytree(index, partial)
             _sync_tree(partial)
-        _record(dataset, folder, kept, info)
+        _record(project, dataset, folder, kept, info)
         dataset.set_setting("adopting", info.id)
         if is_embedded:
             _swap(partial, project)
@@ -133,7 +134,7 @@ def _keep_checkpoint(project: Project, checkpoint: Path, info: CheckpointInfo) -
     return kept
 
 
-def _record(dataset: Dataset, folder: RunFolder, checkpoint: Path, info: CheckpointInfo) -> None:
+def _record(project: Project, dataset: Dataset, folder: RunFolder, checkpoint: Path, info: CheckpointInfo) -> None:
     last = folder.last_event()
     metrics = [message.metrics for message in folder.read_events() if isinstance(message, Evaluated)]
     is_over = isinstance(last, Finished | Failed)
@@ -152,7 +153,7 @@ def _record(dataset: Dataset, folder: RunFolder, checkpoint: Path, info: Checkpo
                 id=info.id,
                 model="cloc",
                 name=info.name,
-                path=str(checkpoint),
+                path=portable_path(project, checkpoint),
                 run_id=folder.id if folder.config().kind == "cloc" else None,
                 parent_id=info.parent,
                 metrics=msgspec.json.encode(info.metrics).decode(),

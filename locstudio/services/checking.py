@@ -1,13 +1,12 @@
 """Is everything of a project as it should be: dataset, index, checkpoint, runs."""
 
 import shutil
-from pathlib import Path
 
 from locstudio.domain.errors import CheckpointMismatch, LocStudioError, StaleIndex
 from locstudio.index.region_index import RegionIndex
-from locstudio.jobs.assets import bundled_checkpoint
 from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.jobs.run_state import RunState
+from locstudio.services.checkpoints import active_folder
 from locstudio.services.runs import list_runs
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
@@ -32,8 +31,7 @@ def check_project(project: Project, dataset: Dataset, *, repair: bool = False) -
 
 
 def _checkpoint_and_index(project: Project, dataset: Dataset, *, repair: bool) -> list[str]:
-    active = dataset.active_checkpoint()
-    folder = Path(active.path) if active else bundled_checkpoint()
+    folder = active_folder(project, dataset)
     try:
         checkpoint_info(folder)
     except LocStudioError as error:

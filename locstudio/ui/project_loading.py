@@ -9,10 +9,10 @@ import numpy as np
 
 from locstudio.domain.errors import BadInput, CheckpointMismatch, NotAProject, StaleIndex
 from locstudio.domain.regions import Image
-from locstudio.jobs.assets import bundled_checkpoint
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
 from locstudio.services.adoption import adopt_index, settle_adoption
+from locstudio.services.checkpoints import active_folder
 from locstudio.services.collection import open_images
 from locstudio.services.runs import list_runs
 from locstudio.services.search import SearchService
@@ -94,8 +94,7 @@ def open_project(path: Path, *, read_only: bool = False, progress: Progress | No
     try:
         if not read_only:
             settle_adoption(project, dataset)
-        active = dataset.active_checkpoint()
-        folder = Path(active.path) if active else bundled_checkpoint()
+        folder = active_folder(project, dataset)
         thumbnails = ThumbnailStore(project.cache / "thumbnails.sqlite")
         return OpenedProject(project, dataset, thumbnails, ImageFiles(dataset), folder if folder.is_dir() else None)
     except BaseException:

@@ -10,13 +10,15 @@ import pytest
 from locstudio.domain.errors import BadInput, CheckpointMismatch, StorageFailed
 from locstudio.index.region_index import RegionIndex
 from locstudio.index.vocabulary import Vocabulary
+from locstudio.jobs.assets import bundled_checkpoint
 from locstudio.jobs.checkpoint_folder import checkpoint_info, seal_checkpoint
 from locstudio.jobs.configs import ClocTraining, Embedding, RunConfig
 from locstudio.jobs.messages import Evaluated, Finished, Saved
 from locstudio.jobs.run_folder import EventLog, RunFolder
+from locstudio.services.checkpoints import active_folder, folder_of, portable_path
 from locstudio.services.runs import adopt_checkpoint, adopt_index, settle_adoption
 from locstudio.store.dataset import Dataset
-from locstudio.store.project import create_project
+from locstudio.store.project import Project, create_project
 
 TOWER = {"model": "stand-in", "input_px": 32, "num_tokens": 17}
 EMPTY_WEIGHTS = (2).to_bytes(8, "little") + b"{}"
@@ -104,7 +106,8 @@ def test_that_a_trained_checkpoint_comes_with_its_index_and_without_the_memory_o
     assert (adopted["rows"], adopted["is_embedded"]) == (7, True)
     active = dataset.active_checkpoint()
     kept = project.path / "checkpoints" / adopted["checkpoint"]
-    assert (active.path, active.run_id) == (str(kept), folder.id)
+    assert (active.path, active.run_id) == (f"checkpoints/{kept.name}", folder.id)
+    assert active_folder(project, dataset) == kept
     assert not (kept / "resume").exists()
     shutil.rmtree(folder.path)
     assert checkpoint_info(kept).id == active.id
@@ -209,3 +212,12 @@ def test_that_a_crash_at_any_rename_leaves_the_old_pair_or_the_new_pair(project,
     assert sorted(path.name for path in project.path.glob("index*")) == ["index"]
     settle_adoption(project, dataset)
     assert dataset.active_checkpoint().id == active
+
+
+def test_that_a_moved_project_finds_its_checkpoint_and_a_moved_installation_the_bundled_one(project, tmp_path):
+    inside = project.path / "checkpoints" / "cloc-1"
+    assert portable_path(project, inside) == "checkpoints/cloc-1"
+    assert folder_of(Project(tmp_path / "moved"), "checkpoints/cloc-1") == tmp_path / "moved" / "checkpoints" / "cloc-1"
+    assert portable_path(project, bundled_checkpoint()) == "bundled:cloc-lite"
+    assert folder_of(project, "bundled:cloc-lite") == bundled_checkpoint()
+    assert folder_of(project, portable_path(project, tmp_path / "elsewhere")) == (tmp_path / "elsewhere").resolve()

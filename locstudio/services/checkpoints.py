@@ -1,0 +1,31 @@
+"""Which checkpoint a project uses, written so that project and installation may both be moved."""
+
+from pathlib import Path
+
+from locstudio.jobs.assets import bundled_checkpoint
+from locstudio.store.view import DatasetView
+from locstudio.store.project import Project
+
+_BUNDLED = "bundled:"
+
+
+def portable_path(project: Project, folder: Path) -> str:
+    """How the dataset remembers a checkpoint's folder: by name if bundled, relative if inside the project."""
+    folder = folder.resolve()
+    if folder == bundled_checkpoint().resolve():
+        return f"{_BUNDLED}{folder.name}"
+    inside = project.path.resolve()
+    return str(folder.relative_to(inside)) if folder.is_relative_to(inside) else str(folder)
+
+
+def folder_of(project: Project, path: str) -> Path:
+    """The folder that ``portable_path`` described."""
+    if path.startswith(_BUNDLED):
+        return bundled_checkpoint().with_name(path.removeprefix(_BUNDLED))
+    return project.path / path
+
+
+def active_folder(project: Project, dataset: DatasetView) -> Path:
+    """The folder of the project's active checkpoint; the bundled one while no other was adopted."""
+    active = dataset.active_checkpoint()
+    return folder_of(project, active.path) if active else bundled_checkpoint()
