@@ -50,11 +50,20 @@ class Studio(QObject):
     not_opened = Signal(object)
     _scanned = Signal(int)
 
-    def __init__(self, app: QApplication, preferences: Preferences | None = None) -> None:
-        """Make the window.  With ``preferences`` it looks as they say and remembers nothing."""
+    def __init__(
+        self,
+        app: QApplication,
+        preferences: Preferences | None = None,
+        make_engine: Callable[[Path, Path], EngineClient] = EngineClient,
+    ) -> None:
+        """Make the window.  With ``preferences`` it looks as they say and remembers nothing.
+
+        ``make_engine`` is called with the checkpoint's folder and the project's cache.
+        """
         super().__init__()
         self._app = app
         self._remembers = preferences is None
+        self._make_engine = make_engine
         self.preferences = preferences or Preferences.load()
         theme.apply(app, self.preferences.theme)
         self.window = MainWindow()
@@ -161,7 +170,7 @@ class Studio(QObject):
         self.close_project()
         self.window.status.set_work("")
         checkpoint = opened.checkpoint or Path("no-model")
-        engine = EngineClient(checkpoint, opened.project.cache)
+        engine = self._make_engine(checkpoint, opened.project.cache)
         desk = self.desk = Desk(opened, engine, self)
         engine.setParent(desk)
         engine.state_changed.connect(self._on_engine_state)
@@ -325,7 +334,7 @@ def _show_panel(panel: Panel, desk: Desk) -> None:
     desk.workspace.show_panel(panel)
 
 
-def _call(act: Callable[[], object], _is_checked: bool) -> None:
+def _call(act: Callable[[], object], _is_checked: bool = False) -> None:
     act()
 
 

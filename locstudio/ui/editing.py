@@ -148,7 +148,7 @@ class Editing(QObject):
             self.image_wanted.emit(min(touched))
 
     def _on_failed(self, edit: Edit, error: Exception) -> None:
-        if isinstance(error, StorageFailed):
+        if isinstance(error, StorageFailed) and not self._dataset.is_read_only:
             self._unsaved.append(edit)
             self.not_saved.emit(str(error))
         elif isinstance(error, EditConflict):

@@ -147,6 +147,7 @@ class EngineClient(QObject):
         """Start again after a failure."""
         self._deaths.clear()
         self._is_wanted = False
+        self._end_process()  # it may not have gone yet after its last word
         self.start()
 
     def stop(self) -> None:
@@ -154,11 +155,7 @@ class EngineClient(QObject):
         self._is_wanted = False
         self._restart.stop()
         self._pending.clear()
-        if self._process.state() != QProcess.ProcessState.NotRunning:
-            self._process.terminate()
-            if not self._process.waitForFinished(_GRACE_MS):
-                self._process.kill()
-                self._process.waitForFinished(_GRACE_MS)
+        self._end_process()
         self._change(EngineState("off"))
 
     def set_image(self, key: str, path: Path, sha256: str = "") -> int:
@@ -200,6 +197,13 @@ class EngineClient(QObject):
         elif self._process.state() != QProcess.ProcessState.NotRunning:
             self._process.write(line)
         return request.id
+
+    def _end_process(self) -> None:
+        if self._process.state() != QProcess.ProcessState.NotRunning:
+            self._process.terminate()
+            if not self._process.waitForFinished(_GRACE_MS):
+                self._process.kill()
+                self._process.waitForFinished(_GRACE_MS)
 
     def _launch(self) -> None:
         self._rest = b""

@@ -1,0 +1,132 @@
+"""A small project with an index, and the whole window on it with an engine that has no model."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from locstudio.domain.edits import Edit, RegionChange
+from locstudio.domain.geometry import UnitBox
+from locstudio.domain.regions import Origin, Region, Review
+from locstudio.index.region_index import RegionIndex
+from locstudio.index.vocabulary import Vocabulary
+from locstudio.jobs.checkpoint_folder import checkpoint_info, seal_checkpoint
+from locstudio.services.collection import new_project
+from locstudio.store.dataset import Dataset
+from locstudio.store.project import Project
+from locstudio.store.records import CheckpointRow
+
+FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
+TOWER = {"model": "stand-in", "input_px": 32, "num_tokens": 17}
+NUM_IMAGES = 8
+SIZE = (96, 64)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A project of eight pictures with two regions each: a dog on the left, a car on the right."""
+
+    project: Project
+    images: Path
+    checkpoint: Path
+
+
+def boxes_of(number: int) -> tuple[UnitBox, UnitBox]:
+    shift = number / 100
+    return UnitBox(0.1 + shift, 0.2, 0.4 + shift, 0.7), UnitBox(0.55, 0.3 - shift, 0.9, 0.8 - shift)
+
+
+def write_pictures(folder: Path, count: int = NUM_IMAGES) -> None:
+    folder.mkdir(parents=True)
+    for number in range(count):
+        picture = PillowImage.new("RGB", SIZE, (30 * number, 120, 255 - 30 * number))
+        picture.paste((250, 250, 250), (10, 12, 38, 44))
+        picture.save(folder / f"picture_{number}.png")
+
+
+def write_checkpoint(folder: Path) -> Path:
+    partial = folder.with_name(folder.name + ".partial")
+    partial.mkdir(parents=True)
+    (partial / "config.json").write_text(json.dumps({"name": "fake", "dim": 4, "token_width": 4, "tower": TOWER}))
+    (partial / "weights.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    (partial / "card.md").write_text("# fake\n")
+    (partial / "metrics.json").write_text("{}")
+    seal_checkpoint(partial, folder)
+    return folder
+
+
+@pytest.fixture
+def make_pictures():
+    """Writes some pictures into a new folder."""
+    return write_pictures
+
+
+@pytest.fixture
+def make_checkpoint():
+    """Writes a checkpoint folder that only its name tells from others: the fake engine behaves as it says."""
+    return write_checkpoint
+
+
+@pytest.fixture
+def sample(tmp_path) -> Sample:
+    """The project with regions and an index whose vectors are the corners of the boxes, as the fake engine's are."""
+    images = tmp_path / "pictures"
+    write_pictures(images)
+    checkpoint = write_checkpoint(tmp_path / "models" / "well")
+    new_project(tmp_path / "farm", [images])
+    project = Project(tmp_path / "farm")
+    with Dataset.open(project) as dataset:
+        info = checkpoint_info(checkpoint)
+        dataset.record_checkpoint(CheckpointRow(id=info.id, model="cloc", name=info.name, path=str(checkpoint)))
+        dataset.activate_checkpoint(info.id)
+        regions = []
+        for number, image_id in enumerate(dataset.image_ids().tolist()):
+            for box, phrase in zip(boxes_of(number), ("a brown dog", "a red car"), strict=True):
+                region_id = dataset.next_region_id()
+                regions.append(Region(region_id, image_id, box, phrase, None, Review.PENDING, Origin.IMPORTED))
+        dataset.apply(Edit("Import", tuple(RegionChange(None, region) for region in regions)), actor="import")
+        index = RegionIndex.create(project.index, info.id, 4)
+        corners = np.array([region.box.as_tuple() for region in regions], np.float32)
+        index.put_regions([r.id for r in regions], [r.image_id for r in regions], corners, corners)
+        index.close()
+        vocabulary = Vocabulary.create(project.index, info.id, 4)
+        vocabulary.add(["a brown dog", "a red car"], np.array([[0.1, 0.2, 0.4, 0.7], [0.55, 0.3, 0.9, 0.8]]))
+    return Sample(project, images, checkpoint)
+
+
+@pytest.fixture
+def studio(qtbot, qapp, monkeypatch):
+    """The whole window, without a project yet; closed afterwards."""
+    from locstudio.app import Studio
+    from locstudio.ui.engine_client import EngineClient
+    from locstudio.ui.preferences import Preferences
+
+    monkeypatch.setenv("PYTHONPATH", str(FAKE_ENGINE.parents[2]))
+
+    def make_engine(checkpoint: Path, cache: Path) -> EngineClient:
+        return EngineClient(checkpoint, cache, command=(sys.executable, str(FAKE_ENGINE)), restart_delays_ms=(1, 1))
+
+    made = Studio(qapp, Preferences(), make_engine)
+    made.window.resize(1280, 800)
+    made.window.show()
+    qtbot.waitExposed(made.window)
+    yield made
+    made.window.close()
+    made.window.deleteLater()
+
+
+@pytest.fixture
+def desk(studio, sample, qtbot):
+    """The desk of the open sample project, its first image on the canvas and the model ready."""
+    with qtbot.waitSignal(studio.ready, timeout=10_000):
+        studio.open_path(sample.project.path)
+    desk = studio.desk
+    qtbot.waitUntil(lambda: desk.browsing.image is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: not desk.opening.crop(UnitBox(0, 0, 1, 1)).isNull(), timeout=10_000)
+    qtbot.waitUntil(lambda: len(desk.canvas.editor.boxes.regions) == 2, timeout=10_000)
+    qtbot.waitUntil(lambda: desk.engine.state.phase == "ready", timeout=15_000)
+    return desk
