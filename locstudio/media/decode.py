@@ -16,12 +16,21 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from locstudio.domain.geometry import Letterbox
 from locstudio.domain.regions import Problem
 from locstudio.domain.text import shown
-from locstudio.media.files import DECODER_ERRORS, MAX_PIXELS, ImageProblem, open_image, open_regular, with_end_of_image
+from locstudio.media.files import (
+    DECODER_ERRORS,
+    MAX_PIXELS,
+    ImageProblem,
+    open_image,
+    open_regular,
+    png_chunk,
+    with_end_of_image,
+)
 from locstudio.media.rgb import is_plain, to_rgb8
 
 __all__ = ["MAX_PIXELS", "ImageHeader", "ImageProblem", "decode_rgb", "examine", "read_header"]
@@ -112,7 +121,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, ImageFile.ImageFile]]:
 def _header_of(image: ImageFile.ImageFile) -> ImageHeader:
     notes = []
     try:
-        orientation = int(image.getexif().get(_ORIENTATION_TAG, 1))
+        orientation = int(_exif_of(image).get(_ORIENTATION_TAG, 1))
     except DECODER_ERRORS:
         orientation = 0
     if not 1 <= orientation <= 8 or not _has_whole_exif(image):
@@ -125,6 +134,17 @@ def _header_of(image: ImageFile.ImageFile) -> ImageHeader:
     if orientation >= 5 and not isinstance(image, TiffImageFile):  # that plugin has swapped them already
         width, height = height, width
     return ImageHeader(width, height, image.format or "", orientation, num_frames, " ".join(notes))
+
+
+def _exif_of(image: ImageFile.ImageFile) -> PillowImage.Exif:
+    if not isinstance(image, PngImageFile):
+        return image.getexif()
+    # WORKAROUND: the PNG plugin's own getexif() decodes the whole picture to look for EXIF data behind it.
+    if "exif" not in image.info and image.fp is not None:
+        late = png_chunk(image.fp, b"eXIf")
+        if late:
+            image.info["exif"] = late
+    return PillowImage.Image.getexif(image)
 
 
 def _has_whole_exif(image: ImageFile.ImageFile) -> bool:

@@ -9,7 +9,7 @@ import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from PIL import Image as PillowImage
 from PIL import ImageFile
@@ -201,3 +201,24 @@ def with_end_of_image(file: BinaryIO) -> BinaryIO:
     """The whole file followed by JPEG's end mark, so that a truncated one decodes as far as it goes."""
     file.seek(0)
     return io.BytesIO(file.read() + b"\xff\xd9")
+
+
+def png_chunk(file: IO[bytes], kind: bytes, *, max_chunks: int = 100_000) -> bytes:
+    """The content of a PNG's first chunk of this kind, without decoding any; b"" where there is none.
+
+    The file's position stays as it is.
+    """
+    before = file.tell()
+    try:
+        file.seek(8)
+        for _ in range(max_chunks):
+            head = file.read(8)
+            if len(head) < 8 or head[4:] == b"IEND":
+                break
+            length = int.from_bytes(head[:4], "big")
+            if head[4:] == kind:
+                return file.read(min(length, 1 << 20))
+            file.seek(length + 4, os.SEEK_CUR)
+        return b""
+    finally:
+        file.seek(before)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFile
 
 from locstudio.domain.geometry import UnitBox
-from locstudio.media.decode import decode_rgb, read_header
+from locstudio.media.decode import decode_rgb, examine, read_header
 from locstudio.media.files import ImageProblem
 from locstudio.media.pyramid import mip_pyramid
 from locstudio.media.square import PADDING, load_square
@@ -247,3 +247,22 @@ def test_that_a_missing_file_says_that_it_is_missing(tmp_path):
     with pytest.raises(ImageProblem, match=r"^nowhere\.jpg is missing\.$") as refused:
         decode_rgb(tmp_path / "nowhere.jpg")
     assert refused.value.problem == "missing"
+
+
+def test_that_describing_a_sound_picture_decodes_none_of_it(tmp_path, monkeypatch):
+    paths = [saved(gradient(64, 48), tmp_path / f"a.{suffix}") for suffix in ("jpg", "png", "gif", "webp")]
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("a picture was decoded"))
+    for path in paths:
+        header, damage = examine(path)
+        assert (header.width, header.height, damage) == (64, 48, "")
+
+
+def test_that_a_png_may_carry_its_orientation_behind_its_pixels(tmp_path):
+    path = tmp_path / "a.png"
+    oriented(gradient(20, 10), path, 6)
+    content = path.read_bytes()
+    at = content.index(b"eXIf") - 4
+    end = at + 12 + int.from_bytes(content[at : at + 4], "big")
+    path.write_bytes(content[:at] + content[end:-12] + content[at:end] + content[-12:])
+    assert (read_header(path).width, read_header(path).orientation) == (10, 6)
+    assert decode_rgb(path).shape == (20, 10, 3)
