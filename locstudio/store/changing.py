@@ -24,6 +24,7 @@ from locstudio.store.rows import (
     caption_row,
     class_row,
     image_row,
+    names_of,
     region_row,
 )
 
@@ -39,19 +40,16 @@ class _Kind:
     table: Table
     columns: tuple[Column[Any], ...]
     row: Callable[[Any], Row]
+    names: tuple[str, ...]
     compares_all: bool = True
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(column.name for column in self.columns)
 
 
 # A background scan may fill in hash and date of an image between two edits: only what an edit changes is compared.
 _KINDS: dict[type[Change], _Kind] = {
-    RegionChange: _Kind("box", schema.region, REGION_COLUMNS, region_row),
-    ImageChange: _Kind("image", schema.image, IMAGE_COLUMNS, image_row, compares_all=False),
-    ClassChange: _Kind("class", schema.label_class, CLASS_COLUMNS, class_row),
-    CaptionChange: _Kind("caption", schema.caption, CAPTION_COLUMNS, caption_row),
+    RegionChange: _Kind("box", schema.region, REGION_COLUMNS, region_row, names_of(REGION_COLUMNS)),
+    ImageChange: _Kind("image", schema.image, IMAGE_COLUMNS, image_row, names_of(IMAGE_COLUMNS), compares_all=False),
+    ClassChange: _Kind("class", schema.label_class, CLASS_COLUMNS, class_row, names_of(CLASS_COLUMNS)),
+    CaptionChange: _Kind("caption", schema.caption, CAPTION_COLUMNS, caption_row, names_of(CAPTION_COLUMNS)),
 }
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.pool import QueuePool
 from locstudio import __version__
 from locstudio.domain.errors import BadInput, EditConflict, NotAProject, StorageFailed, TooNew
 from locstudio.store.schema import APPLICATION_ID, SCHEMA_VERSION
-from locstudio.store.sqlite_library import sqlite_module
+from locstudio.store.sqlite_library import journal_mode, sqlite_module
 from locstudio.store.words import STATEMENTS, WORD_TABLES
 
 Access = Literal["write", "read", "frozen"]
@@ -43,6 +43,22 @@ def connect(path: Path, access: Access) -> Any:
     ):
         connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+def ensure_journal(path: Path) -> None:
+    """Put the file into the journal mode that this SQLite library can be trusted with.
+
+    A backup that was put back comes without a write-ahead log.  While others read the file it stays as it is.
+    """
+    connection = connect(path, "write")
+    try:
+        connection.execute("PRAGMA busy_timeout=0")
+        connection.execute(f"PRAGMA journal_mode={journal_mode()}")
+    except sqlite_module().OperationalError as error:
+        if "locked" not in str(error):
+            raise
+    finally:
+        connection.close()
 
 
 def make_engine(path: Path, access: Access, *, num_connections: int = 1) -> Engine:
@@ -103,7 +119,7 @@ def refuse_unknown_schema(connection: Connection, path: Path) -> None:
         )
     shadows = {f"{name}_{part}" for name in WORD_TABLES for part in ("data", "idx", "docsize", "config", "content")}
     for kind, name, statement in connection.exec_driver_sql("SELECT type, name, sql FROM sqlite_master"):
-        if name in shadows:
+        if name in shadows and kind == "table":
             continue
         is_virtual = str(statement or "").upper().lstrip().startswith("CREATE VIRTUAL")
         if (kind in ("trigger", "view") or is_virtual) and STATEMENTS.get(name) != statement:

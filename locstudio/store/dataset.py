@@ -21,6 +21,7 @@ from locstudio.store.backup import make_backup
 from locstudio.store.connections import (
     Access,
     damage_named,
+    ensure_journal,
     failures_named,
     make_engine,
     refuse_foreign_file,
@@ -134,6 +135,7 @@ class Dataset(DatasetView):
         try:
             _refuse_unfit(path, may_be_older=True)
             with failures_named("Not opened"):
+                ensure_journal(path)
                 migrate(path, lambda: make_backup(project, "migration"))
             dataset = cls(path, project=project, ownership=ownership)
         except BaseException:

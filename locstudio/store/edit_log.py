@@ -112,9 +112,6 @@ _c = edit_table.c
 _discard = update(edit_table).where(_c.state == "undone").values(state="discarded")
 _put = insert(edit_table)
 _mark = update(edit_table).where(_c.id == bindparam("entry")).values(state=bindparam("becomes"))
-_newest = (
-    select(_c.id, _c.step, _c.edit_group).where(_c.kind == "do", _c.state == "done").order_by(_c.id.desc()).limit(1)
-)
 _last_done = select(func.max(_c.step)).where(_c.state == "done")
 _next_undone = select(func.min(_c.step)).where(_c.state == "undone")
 _of_step = select(_c.id, _c.title, _c.changes).where(_c.step == bindparam("of"), _c.state == bindparam("state"))
@@ -135,12 +132,16 @@ def record_edit(connection: Connection, edit: Edit, actor: str, group: str) -> E
     Raises:
         EditConflict: a ``before`` is not what the dataset holds.
     """
+    if not edit.changes:
+        return edit.inverse()
     apply_changes(connection, edit.changes)
     connection.execute(_discard)
     step = None
     if group:
-        newest = connection.execute(_newest).first()
-        step = newest.step if newest and newest.edit_group == group else None
+        # A step has the number of its first line, which says the group.
+        newest = connection.execute(_last_done).scalar()
+        if newest and connection.execute(select(_c.edit_group).where(_c.id == newest)).scalar() == group:
+            step = newest
     values = {
         "kind": "do",
         "state": "done",
@@ -205,12 +206,13 @@ def go_to_step(connection: Connection, history_id: int) -> Edit | None:
 
 def read_history(connection: Connection, limit: int) -> list[HistoryEntry]:
     """The newest undo steps that are done or can be redone, newest first."""
-    steps = (
-        select(_c.step).where(_c.state.in_(("done", "undone"))).distinct().order_by(_c.step.desc()).limit(limit)
-    ).scalar_subquery()
+    steps: set[int] = set()
+    for state in ("done", "undone"):  # each in the order of the index, so that only the newest are touched
+        newest = select(_c.step).where(_c.state == state).distinct().order_by(_c.step.desc()).limit(limit)
+        steps.update(connection.execute(newest).scalars())
     query = (
         select(_c.step, _c.title, _c.at, _c.actor, _c.state, _c.num_changes)
-        .where(_c.kind == "do", _c.state.in_(("done", "undone")), _c.step.in_(steps))
+        .where(_c.state.in_(("done", "undone")), _c.step.in_(sorted(steps, reverse=True)[:limit]))
         .order_by(_c.step.desc(), _c.id)
     )
     history = []

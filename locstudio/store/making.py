@@ -6,11 +6,10 @@ from sqlalchemy import Connection, text
 
 from locstudio import __version__
 from locstudio.domain.errors import StorageFailed
-from locstudio.store.connections import make_engine
+from locstudio.store.connections import ensure_journal, make_engine
 from locstudio.store.files import replaced_when_whole
 from locstudio.store.schema import APPLICATION_ID, HEAD_REVISION, SCHEMA_VERSION, metadata
 from locstudio.store.settings import write_setting
-from locstudio.store.sqlite_library import journal_mode
 from locstudio.store.words import create_word_indexes
 
 
@@ -29,10 +28,9 @@ def make_dataset(path: Path) -> None:
             with engine.begin() as connection:
                 fill_schema(connection)
                 create_word_indexes(connection)
-            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql(f"PRAGMA journal_mode={journal_mode()}")
         finally:
             engine.dispose()
+        ensure_journal(partial)
 
 
 def fill_schema(connection: Connection) -> None:

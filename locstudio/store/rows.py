@@ -36,6 +36,11 @@ class ImageRoot:
     path: str
 
 
+def names_of(columns: Sequence[Column[Any]]) -> tuple[str, ...]:
+    """What the columns are called."""
+    return tuple(column.name for column in columns)
+
+
 def stored_path(path: str) -> str:
     """A path as the database can hold it.
 

@@ -133,3 +133,21 @@ def test_that_readers_never_wait_for_the_writer_and_never_see_half_an_edit(datas
         thread.join()
     assert failures == []
     assert seen == {0}
+
+
+def test_row_26_that_a_library_with_the_wal_reset_bug_gets_the_delete_journal(dataset: Dataset, monkeypatch):
+    from locstudio.store import connections
+
+    def journal_of(opened: Dataset) -> str:
+        return opened._writer.run_outside(lambda connection: connection.exec_driver_sql("PRAGMA journal_mode").scalar())
+
+    assert journal_of(dataset) == "wal"
+    dataset.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(connections, "journal_mode", lambda: "delete")
+        with Dataset.open(dataset.project) as careful:
+            assert journal_of(careful) == "delete"
+            careful.apply(add_regions([Region(careful.next_region_id(), 1, BOX)]))
+    with Dataset.open(dataset.project) as again:
+        assert journal_of(again) == "wal"
+        assert again.count_regions() == 1

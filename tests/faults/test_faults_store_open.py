@@ -220,3 +220,9 @@ def test_row_11_that_a_read_only_folder_is_read_and_refused_for_writing(project:
     assert lines[0] == "3"
     assert "open it read-only" in lines[1]
     assert sorted(name for name in os.listdir(project.path) if name.startswith("dataset")) == ["dataset.sqlite"]
+
+
+def test_row_25_that_a_trigger_with_the_name_of_a_table_that_sqlite_keeps_is_refused(project: Project):
+    changed_by(project, "CREATE TRIGGER region_words_data AFTER UPDATE ON region BEGIN DELETE FROM image; END")
+    with pytest.raises(BadInput, match="region_words_data"):
+        Dataset.open(project)

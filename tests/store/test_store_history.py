@@ -124,3 +124,9 @@ def test_that_edits_queued_without_waiting_are_applied_in_order(dataset: Dataset
         region = changed
     assert all(isinstance(future.result(), Edit) for future in waiting)
     assert dataset.region_page() == [region]
+
+
+def test_that_an_edit_that_changes_nothing_is_no_step(dataset: Dataset):
+    dataset.apply(Edit("Nothing", ()))
+    assert dataset.history() == []
+    assert dataset.undo() is None

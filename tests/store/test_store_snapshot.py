@@ -98,6 +98,8 @@ def test_that_a_backup_can_be_put_back_and_what_it_replaces_is_kept(dataset: Dat
     with Dataset.open(project) as again:
         assert again.region_page() == [first]
         assert again.integrity() == []
+        with again._readers.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         again.undo()
     restore(project, kept)
     with Dataset.open(project) as again:
