@@ -4,8 +4,10 @@ import base64
 import json
 import secrets
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from locstudio.domain.edits import CaptionChange, Change, ClassChange, Edit, RegionChange
@@ -101,6 +103,7 @@ class _CocoImport:
         self._classes = _Classes(dataset)
         self._memory = _Memory(dataset, self._report.source)
         self._stretch = (0, 100)
+        self._writing: Future[Edit] | None = None
 
     def run(self) -> ImportReport:
         """All of it."""
@@ -111,18 +114,11 @@ class _CocoImport:
         self._places.find(images, lambda done: self._progress(100 + 300 * done // num_images, 1000), self._cancel)
         self._add_classes()
         self._stretch = (400, 1000)
-        batch: list[CocoRegion | CocoCaption] = []
-        for row in file.rows():
-            batch.append(row)
-            if len(batch) >= BATCH:
-                if self._cancel():
-                    break
-                self._put(batch)
-                batch = []
-        self._report.is_cancelled = self._cancel()
-        if not self._report.is_cancelled:
-            self._put(batch)
-        self._memory.save()
+        try:
+            self._put_all(file.rows())
+        finally:
+            self._finish_writing()
+            self._memory.save()
         if self._places.num_other_size:
             self._report.offers.append(
                 f"Images with another size than the file says: {self._places.num_other_size}; import again with "
@@ -130,6 +126,13 @@ class _CocoImport:
             )
         self._progress(1000, 1000)
         return self._report
+
+    def _put_all(self, rows: Iterator[CocoRegion | CocoCaption]) -> None:
+        while batch := list(islice(rows, BATCH)):
+            self._report.is_cancelled = self._cancel()
+            if self._report.is_cancelled:
+                return
+            self._put(batch)
 
     def _file_progress(self, done: int, total: int) -> None:
         begin, end = self._stretch
@@ -147,8 +150,16 @@ class _CocoImport:
             self._report.num_classes_added += len(made)
 
     def _apply(self, changes: list[Change]) -> None:
+        """Write while the next rows are read; an error of the last write comes out here."""
+        self._finish_writing()
         if changes:
-            self._dataset.apply(Edit(self._title, tuple(changes)), actor="import", group=self._group)
+            edit = Edit(self._title, tuple(changes))
+            self._writing = self._dataset.apply_async(edit, actor="import", group=self._group)
+
+    def _finish_writing(self) -> None:
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
 
     def _put(self, batch: list[CocoRegion | CocoCaption]) -> None:
         regions: list[Region] = []
