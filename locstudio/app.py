@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QByteArray, QObject, Signal
-from PySide6.QtGui import QIcon
+from PySide6.QtGui import QCloseEvent, QIcon
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from locstudio import __version__
@@ -25,7 +25,7 @@ from locstudio.ui.engine_client import EngineClient, EngineState
 from locstudio.ui.index_keeping import IndexKeeping
 from locstudio.ui.main_window import MainWindow
 from locstudio.ui.preferences import Preferences
-from locstudio.ui.process_end import deliver, on_signals
+from locstudio.ui.process_end import deliver, on_signals, wants_to_lose
 from locstudio.ui.project_loading import OpenedProject, SearchState, open_project
 from locstudio.ui.tour import Tour
 from locstudio.ui.transfers import Transfers, show_report
@@ -85,7 +85,7 @@ class Studio(QObject):
         window.theme_chosen.connect(self._on_theme_chosen)
         window.recent_chosen.connect(lambda path: self.open_path(Path(path)))
         window.dropped.connect(self._on_dropped)
-        window.closing.connect(self.close)
+        window.closing.connect(self._on_closing)
         window.notice.accepted.connect(self._on_notice_accepted)
         window.status.cancel_wanted.connect(self._on_cancel_wanted)
         window.welcome.demo_wanted.connect(self._open_demo)
@@ -179,6 +179,7 @@ class Studio(QObject):
         index.service_changed.connect(desk.following.set_service)
         index.settled.connect(self.ready)
         desk.following.too_much.connect(index.offer)
+        desk.following.progressed.connect(index.show_following)
         self._transfers = Transfers(opened.dataset, desk.work, self.window, desk)
         self._connect_desk(desk, self._transfers)
         self.window.show_workspace(desk.workspace)
@@ -249,6 +250,13 @@ class Studio(QObject):
         self.window.show_welcome()
         self.window.top.set_engine(EngineState("off"))
         desk.deleteLater()
+
+    def _on_closing(self, event: QCloseEvent) -> None:
+        num_unsaved = self.desk.editing.num_unsaved if self.desk is not None else 0
+        if num_unsaved and not wants_to_lose(self.window, num_unsaved):
+            event.ignore()
+            return
+        self.close()
 
     def close(self) -> None:
         """Close the project and remember the window; called when the window closes."""

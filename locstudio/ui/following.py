@@ -23,11 +23,13 @@ class Following(QObject):
     """Sends what an edit has changed to the engine, and its vectors to the index.
 
     Signals:
+        progressed: how many images wait for their new vectors.
         followed: the index holds what it was asked to take.
         too_much: so many regions changed that the collection should be indexed anew.
         failed: a sentence.
     """
 
+    progressed = Signal(int)
     followed = Signal()
     too_much = Signal(int)
     failed = Signal(str)
@@ -92,6 +94,7 @@ class Following(QObject):
 
     def _send_next(self) -> None:
         """One image at a time, so that what a person asks meanwhile is answered in between."""
+        self.progressed.emit(len(self._waiting) + len(self._regions))
         if self._waiting and not self._regions:
             image_id, file, sha256, regions = self._waiting.popleft()
             self._engine.set_image(str(image_id), file, sha256)

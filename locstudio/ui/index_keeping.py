@@ -10,6 +10,7 @@ from locstudio.ui.status_line import StatusLine
 
 _SECONDS_PER_IMAGE = 0.3  # of indexing on one core, until a run says better
 _NOTICE = "index"
+_UNSAID = 4
 _NO_MODEL = "This installation has no model, so search is off."
 
 
@@ -42,6 +43,7 @@ class IndexKeeping(QObject):
         self._indexing.indexed.connect(self._on_indexed)
         self._indexing.failed.connect(self._on_failed)
         self.state: SearchState | None = None
+        self._was_following = False
 
     def read(self) -> None:
         """Look at the index, and at what it lacks."""
@@ -79,6 +81,14 @@ class IndexKeeping(QObject):
         text = f"{count:,} {word} not indexed yet. Search finds only what is indexed."
         images = min(count, self.state.num_images) if self.state else count
         self._notice.say(_NOTICE, text, f"Index now (about {in_words(images * _SECONDS_PER_IMAGE)})")
+
+    def show_following(self, num_images: int) -> None:
+        """Show how many images still wait for the vectors of their changed regions; a few pass unsaid."""
+        if num_images > _UNSAID:
+            self._status.set_work(f"Updating the index: {num_images:,} images left", can_cancel=False)
+        elif num_images == 0 and self._was_following:
+            self._status.set_work("")
+        self._was_following = num_images > _UNSAID or (self._was_following and num_images > 0)
 
     def _on_state(self, state: SearchState) -> None:
         old, self.state = self.state, state

@@ -72,13 +72,13 @@ class MainWindow(QMainWindow):
         theme_chosen: "dark", "light" or "system".
         recent_chosen: the path of a project from the list of recent ones.
         dropped: paths that were dropped on the window.
-        closing: the window is about to close; whoever hears it puts everything in order before it returns.
+        closing: the ``QCloseEvent``: whoever hears it puts everything in order before it returns, or refuses.
     """
 
     theme_chosen = Signal(str)
     recent_chosen = Signal(str)
     dropped = Signal(list)
-    closing = Signal()
+    closing = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -261,5 +261,5 @@ class MainWindow(QMainWindow):
             self.dropped.emit(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        self.closing.emit()
         event.accept()
+        self.closing.emit(event)

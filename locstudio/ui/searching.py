@@ -23,6 +23,11 @@ _TOP, _TOP_PREVIEW = 120, 24
 _NUM_PHRASES = 6
 _MAX_HISTORY = 20
 _NO_INDEX = "This collection is not indexed yet, so there is nothing to search in. Choose “Index now” above."
+_WAITING = {
+    "loading": "The model is still loading. The search begins by itself when it is ready.",
+    "failed": "The model could not be started; press Retry at the top right to try again.",
+    "off": "There is no model to search with.",
+}
 _ONLY_NEGATIVE = "Say what to look for, not only what to leave out."
 
 Vectors = NDArray[np.float32]
@@ -183,7 +188,9 @@ class Searching(QObject):
             return
         if not query.is_preview:
             self._remember(query, picture)
-        self._panel.set_busy(True)
+        if self._engine.state.phase != "ready":
+            self._panel.set_hint(_WAITING.get(self._engine.state.phase, ""))
+        self._panel.set_busy(self._engine.state.phase in ("ready", "loading"))
         number = self._send(query)
         if number:
             self._asked[number] = query

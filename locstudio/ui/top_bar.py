@@ -46,10 +46,9 @@ class TopBar(QWidget):
         row.setContentsMargins(6, 6, 12, 6)
         row.setSpacing(12)
         row.addWidget(menus)
-        row.addWidget(self.field, 1)
-        self._room = QWidget(self)
-        self._room.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        row.addWidget(self._room, 1)
+        row.addStretch(1)
+        row.addWidget(self.field, 6)
+        row.addStretch(1)
         row.addWidget(self._engine)
         self.set_engine(self._state)
 
@@ -57,7 +56,6 @@ class TopBar(QWidget):
         """Show the search field and the engine's state only where there is something to search in."""
         self.field.setVisible(is_active)
         self._engine.setVisible(is_active)
-        self._room.setVisible(not is_active)
 
     def set_engine(self, state: EngineState) -> None:
         """Show how the engine is: in a few words, and in its own sentence for the tip."""
@@ -110,6 +108,7 @@ class _SearchField(QLineEdit):
         self.setAccessibleName("Search regions by words")
         self.setClearButtonEnabled(True)
         self.setMinimumWidth(240)
+        self.setMaximumWidth(860)
         self.setMinimumHeight(28)
         lens = QAction(self)
         drawn.follow(lens, "search")

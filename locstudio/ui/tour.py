@@ -21,6 +21,7 @@ from locstudio.ui.search.hits_model import HitItem
 _LOOK_MS = 20
 _SETTLE_MS = 400
 _NUM_LISTED = 10
+_ANIMALS = {"dog", "puppy", "cat", "horse"}
 
 
 @dataclass(slots=True)
@@ -63,7 +64,7 @@ class Tour:
         return self.report
 
     def _typical_region(self) -> Region:
-        """A large region with a phrase that the collection has often, so that there is something to find."""
+        """A large region of an animal that the collection has often (of anything, where there is none)."""
         dataset = self.desk.opened.dataset
         page = dataset.region_page(0, 5000)
         if not page:
