@@ -51,10 +51,11 @@ __all__ = [
 TRAINER = ("-P", "-m", "trainer")
 """Arguments of Python that start the trainer; ``-P``, so that no package in a stranger's folder is taken for it."""
 
+# On 292 COCO images naming of held-out boxes is best after 200 of 300 steps and falls afterwards.
 PRESETS: dict[Preset, ClocTraining] = {
-    "quick": ClocTraining(preset="quick"),
+    "quick": ClocTraining(preset="quick", num_steps=240, num_warmup_steps=20, evaluate_every=80),
     "standard": ClocTraining(
-        preset="standard", num_steps=4000, batch_size=64, num_warmup_steps=200, evaluate_every=500
+        preset="standard", num_steps=2000, batch_size=64, num_warmup_steps=100, evaluate_every=200
     ),
 }
 
