@@ -2,13 +2,14 @@
 
 import os
 import re
-from pathlib import Path
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
-def inside(folder: Path, file_name: str) -> str | None:
-    """The path of ``file_name`` relative to ``folder``, links resolved, or None when it leads out of it.
+def inside(folder: str, file_name: str) -> str | None:
+    """The path of ``file_name`` relative to ``folder``, or None when it leads out of it, be it by a link.
+
+    ``folder`` is absolute, with its links resolved.
 
     Absolute paths, ``..`` that leaves, drive letters, UNC paths and addresses (``file:``, ``http:``) lead out, whatever
     lies there.  Nothing is opened, and nothing is fetched, ever.
@@ -16,12 +17,11 @@ def inside(folder: Path, file_name: str) -> str | None:
     name = file_name.replace("\\", "/")
     if not name or "\0" in name or name.startswith("/") or _SCHEME.match(name) or len(name) > 4096:
         return None
-    root = os.path.realpath(folder)
-    target = os.path.realpath(os.path.join(root, name))
-    if target == root or not target.startswith(root.rstrip(os.sep) + os.sep):
+    target = os.path.realpath(os.path.join(folder, name))
+    if target == folder or not target.startswith(folder.rstrip(os.sep) + os.sep):
         return None
     relative = os.path.normpath(name)
     # A ".." behind a link means something else to the system than to the eye: then the resolved path is taken.
     if ".." in name.split("/"):
-        relative = os.path.relpath(target, root)
+        relative = os.path.relpath(target, folder)
     return relative.replace(os.sep, "/")

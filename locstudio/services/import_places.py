@@ -39,7 +39,7 @@ class ImagePlaces:
 
     def __init__(self, dataset: Dataset, image_root: Path, report: ImportReport, *, rescale: bool) -> None:
         self._dataset = dataset
-        self._image_root = image_root
+        self._image_root = os.path.realpath(image_root)
         self._report = report
         self._rescale = rescale
         self._roots = ImageRoots(dataset)
@@ -78,8 +78,12 @@ class ImagePlaces:
         return self._refuse(coco, "its file is not in the image folder", coco.file_name)
 
     def _in_folder(self, coco: CocoImage, path: str) -> _Wanted:
-        self._roots.add(self._image_root)
-        return coco, self._roots.place(os.path.join(os.path.realpath(self._image_root), path))
+        file = os.path.join(self._image_root, path)
+        try:
+            return coco, self._roots.place(file)
+        except LookupError:
+            self._roots.add(Path(self._image_root))
+            return coco, self._roots.place(file)
 
     def _settle(self, batch: list[_Wanted]) -> None:
         by_root: dict[int, list[_Wanted]] = {}

@@ -194,7 +194,7 @@ class _CocoImport:
             reason = "its box was cut at the edge of the image"
             self._report.note(RowNote("annotations", row.row, row.external_id, Outcome.CLAMPED, reason))
         return Region(
-            0,
+            0 if self._memory.is_second_time else self._dataset.next_region_id(),
             place.image_id,
             box,
             class_name if row.phrase is None else row.phrase,
@@ -245,7 +245,8 @@ class _CocoImport:
             if old is None and self._memory.was_here(f"r{region.image_id}:{region.external_id}"):
                 self._report.conflict(Conflict(region.external_id, 0, "you have deleted this region"))
             elif old is None:
-                changes.append(RegionChange(None, replace(region, id=self._dataset.next_region_id())))
+                new = region if region.id else replace(region, id=self._dataset.next_region_id())
+                changes.append(RegionChange(None, new))
                 self._report.num_regions_added += 1
             else:
                 changes += self._update(old, region)
