@@ -202,6 +202,7 @@ class Studio(QObject):
     def _connect_desk(self, desk: Desk, transfers: Transfers) -> None:
         status, canvas = self.window.status, desk.canvas
         desk.said.connect(status.say)
+        desk.phrases_read.connect(self.window.top.set_phrases)
         desk.box_measured.connect(status.set_box_size)
         desk.not_saved.connect(lambda text: self.window.notice.say("unsaved", text, "Try again", is_problem=True))
         desk.title_changed.connect(self._on_title_changed)

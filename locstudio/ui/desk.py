@@ -44,12 +44,14 @@ class Desk(QObject):
         title_changed: name of the open image, its number among those shown, and how many are shown.
         not_saved: a sentence; edits wait until ``editing.retry``.
         box_measured: width and height in pixels of the box in hand, or None.
+        phrases_read: phrases of the collection with their counts, most used first.
     """
 
     said = Signal(str)
     title_changed = Signal(str, int, int)
     not_saved = Signal(str)
     box_measured = Signal(object)
+    phrases_read = Signal(list)
 
     def __init__(self, opened: OpenedProject, engine: EngineClient, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -68,6 +70,7 @@ class Desk(QObject):
         self.searching = Searching(dataset, engine, opened.files.file_of, self.search, self.opening.crop, self)
         self._facets = QTimer(self, interval=_FACETS_PAUSE_MS, singleShot=True)
         self._facets.timeout.connect(self.browsing.forget_facets)
+        self._facets.timeout.connect(self._read_phrases)
         self._connect_browsing()
         self._connect_editing()
         self._connect_searching()
@@ -137,7 +140,7 @@ class Desk(QObject):
         """Read the collection and open an image."""
         self.browsing.start(image_id)
         self.editing.read_history()
-        self.reads.ask(self.opened.dataset.phrases, _PHRASES, on_result=self.canvas.set_phrases)
+        self._read_phrases()
 
     def refresh(self) -> None:
         """Read the collection again, after files came in."""
@@ -148,7 +151,14 @@ class Desk(QObject):
         self.reads.ask(read, on_result=lambda _: self.browsing.refresh())
         self.opening.read_regions()
         self.editing.read_history()
-        self.reads.ask(self.opened.dataset.phrases, _PHRASES, on_result=self.canvas.set_phrases)
+        self._read_phrases()
+
+    def _read_phrases(self) -> None:
+        self.reads.ask(self.opened.dataset.phrases, _PHRASES, on_result=self._on_phrases)
+
+    def _on_phrases(self, phrases: list[tuple[str, int]]) -> None:
+        self.canvas.set_phrases(phrases)
+        self.phrases_read.emit(phrases)
 
     def verify_and_next(self) -> None:
         """Say that the open image has been checked, and go on."""

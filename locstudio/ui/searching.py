@@ -239,7 +239,10 @@ class Searching(QObject):
             return
         is_final = found.query == self._query
         num_above = sum(hit.score >= found.result.cut for hit in found.result.hits)
-        detail = f"{num_above} regions stand out, {found.seconds * 1000:.0f} ms"
+        what = (
+            f"{num_above} {'region stands' if num_above == 1 else 'regions stand'} out" if num_above else "The nearest"
+        )
+        detail = f"{what}, in {found.seconds * 1000:.0f} ms"
         self._panel.set_detail(detail)
         self._panel.set_phrases(found.phrases)
         self._panel.show_result(found.result)

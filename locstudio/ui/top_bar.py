@@ -1,8 +1,10 @@
 """The bar at the top: menus, the search field, and how the engine is."""
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from collections.abc import Sequence
+
+from PySide6.QtCore import QStringListModel, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenuBar, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QCompleter, QHBoxLayout, QLineEdit, QMenuBar, QSizePolicy, QToolButton, QWidget
 
 from locstudio.ui import theme
 from locstudio.ui.engine_client import EngineState
@@ -33,6 +35,7 @@ class TopBar(QWidget):
         self._last = ""
         self.field.textEdited.connect(lambda: self._pause.start())
         self.field.returnPressed.connect(lambda: self._announce(is_confirmed=True))
+        self.field.completer().activated.connect(lambda _: self._announce(is_confirmed=True))
         self.field.textChanged.connect(lambda text: None if text else self._announce())
         self._engine = QToolButton(self)
         self._engine.setProperty("role", "chip")
@@ -67,6 +70,10 @@ class TopBar(QWidget):
         self._engine.setToolTip(tip(state.text or text))
         self._engine.setAccessibleName(f"Model: {text}")
         self._show_engine()
+
+    def set_phrases(self, phrases: Sequence[tuple[str, int]]) -> None:
+        """Offer the phrases of the collection (with their counts) while a person types."""
+        self.field.phrases.setStringList([phrase for phrase, _ in phrases])
 
     @property
     def engine_text(self) -> str:
@@ -110,6 +117,15 @@ class _SearchField(QLineEdit):
         self.setMinimumWidth(240)
         self.setMaximumWidth(860)
         self.setMinimumHeight(28)
+        self.phrases = QStringListModel(self)
+        completer = QCompleter(self.phrases, self)
+        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        completer.setFilterMode(Qt.MatchFlag.MatchContains)
+        completer.setMaxVisibleItems(8)
+        popup = completer.popup()
+        assert popup is not None
+        popup.setAccessibleName("Phrases of the collection")
+        self.setCompleter(completer)
         lens = QAction(self)
         drawn.follow(lens, "search")
         self.addAction(lens, QLineEdit.ActionPosition.LeadingPosition)

@@ -74,7 +74,7 @@ class WelcomePage(QFrame):
         self._recent.setSpacing(0)
         column.addLayout(self._recent)
         column.addSpacing(4)
-        promise = label("Images stay where they are and are never changed. Everything is saved as you work.", "muted")
+        promise = label("Images stay where they are, unchanged. Everything is saved as you work.", "muted")
         promise.setWordWrap(True)
         column.addWidget(promise)
         page = QVBoxLayout(self)

@@ -290,3 +290,14 @@ def test_that_panels_are_reached_by_keys(studio, desk):
     ):
         studio.window.actions_by_name[name].trigger()
         assert desk.workspace.panel is panel
+
+
+def test_that_typing_offers_the_phrases_of_the_collection(studio, desk, qtbot):
+    field = studio.window.top.field
+    qtbot.waitUntil(lambda: field.phrases.stringList() == ["a brown dog", "a red car"])
+    field.completer().setCompletionPrefix("dog")
+    assert field.completer().completionCount() == 1
+    field.setText("a brown dog")
+    with qtbot.waitSignal(desk.searching.searched) as searched:
+        field.completer().activated[str].emit("a brown dog")
+    assert searched.args[0].text == "a brown dog"

@@ -13,7 +13,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from locstudio.domain.regions import LabelClass, Origin, Region, Review
@@ -190,6 +190,9 @@ TABLE_COMMANDS = frozenset(
 )
 
 
+_PHRASE_LETTERS = 16  # that a phrase has room for before other columns may be shown
+
+
 class RegionTable(QTableView):
     """Shows the regions and passes wishes on to the canvas, with the canvas's keys.
 
@@ -229,6 +232,19 @@ class RegionTable(QTableView):
         for column, sample in COLUMN_SAMPLES.items():
             self.setColumnWidth(column, self.fontMetrics().horizontalAdvance(sample) + 16)
         self.doubleClicked.connect(lambda _index: self.command_requested.emit(CanvasCommand.EDIT))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave out origin, then size, then score where they would squeeze the phrase: one never scrolls sideways."""
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        for column in (Column.ORIGIN, Column.SIZE, Column.SCORE):
+            self.setColumnHidden(column, False)
+        left = event.size().width() - self.fontMetrics().averageCharWidth() * _PHRASE_LETTERS
+        left -= sum(self.columnWidth(column) for column in Column if column is not Column.PHRASE)
+        for column in (Column.ORIGIN, Column.SIZE, Column.SCORE):
+            if left < 0:
+                left += self.columnWidth(column)
+                self.setColumnHidden(column, True)
+        super().resizeEvent(event)
 
     def set_regions(self, regions: Sequence[Region], size: tuple[int, int]) -> None:
         """Show exactly these regions of an image of this size in pixels; the selection is kept by identity."""
