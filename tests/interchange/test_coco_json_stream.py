@@ -1,6 +1,7 @@
 """Rows of a JSON object, in pieces of any size."""
 
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -108,3 +109,17 @@ def test_that_a_value_without_end_is_refused_before_it_fills_the_memory(tmp_path
     path.write_text('{"a": ["' + "x" * 5000 + '"]}')
     with pytest.raises(BadInput, match="one value is longer"):
         rows_of(path, "a")
+
+
+def test_row_55_a_large_file_is_read_in_the_memory_of_a_few_pieces(tmp_path):
+    path = tmp_path / "a.json"
+    row = json.dumps({"id": 1, "bbox": [1, 2, 3, 4], "segmentation": [[float(n) for n in range(100)]]})
+    path.write_text('{"a": [' + ",".join([row] * 12_000) + "]}")
+    assert path.stat().st_size > 7e6
+    tracemalloc.start()
+    try:
+        for _, rows in JsonRows(path).members(frozenset("a")):
+            assert sum(1 for _ in rows) == 12_000
+        assert tracemalloc.get_traced_memory()[1] < 6e6
+    finally:
+        tracemalloc.stop()
