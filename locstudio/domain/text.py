@@ -9,7 +9,7 @@ def shown(text: str, limit: int = 200) -> str:
     if len(text) > limit:
         half = limit // 2
         text = f"{text[:half]}…{text[-half:]}"
-    return "".join(_shown_character(character) for character in text)
+    return text if text.isprintable() else "".join(_shown_character(character) for character in text)
 
 
 def counted(number: int, noun: str) -> str:

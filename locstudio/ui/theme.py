@@ -4,6 +4,7 @@ Colours are ``#rrggbb`` strings, so that painters, palettes and style sheets use
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, Signal
@@ -153,6 +154,7 @@ def use_interface_font(app: QApplication, folder: Path) -> None:
     app.setFont(font)
 
 
+@lru_cache(maxsize=512)
 def mixed(a: str, b: str, share: float) -> str:
     """The colour ``share`` of the way from ``a`` to ``b``."""
     first, second = QColor(a), QColor(b)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 
 from locstudio.domain.regions import Image
+from locstudio.domain.text import counted
 from locstudio.ui.plain_text import shown, tip
 
 PAGE = 200
@@ -32,7 +33,7 @@ class GalleryItem:
         parts = [
             image.path,
             f"{image.width} × {image.height}" if image.width else "",
-            _count(self.num_regions, "region"),
+            counted(self.num_regions, "region"),
         ]
         if self.num_pending:
             parts.append(f"{self.num_pending} to review")
@@ -140,7 +141,3 @@ class GalleryModel(QAbstractListModel):
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return shown(item.sentence()) if item else "Image"
         return None
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
