@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from locstudio.jobs.assets import bundled_checkpoint
-from locstudio.store.view import DatasetView
 from locstudio.store.project import Project
+from locstudio.store.view import DatasetView
 
 _BUNDLED = "bundled:"
 
