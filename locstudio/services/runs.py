@@ -46,6 +46,7 @@ __all__ = [
     "start_embed",
     "start_evaluate",
     "start_train",
+    "trainer_environment",
 ]
 
 TRAINER = ("-P", "-m", "trainer")
@@ -151,22 +152,26 @@ def find_run(project: Project, run_id: str) -> RunFolder:
     return RunFolder(project.runs / found[0])
 
 
+def trainer_environment() -> dict[str, str]:
+    """The environment of a trainer: ours, offline, and with the packages of this very LocStudio first."""
+    root = str(Path(locstudio.__file__).resolve().parent.parent)
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(paths)}
+
+
 def launch(folder: RunFolder) -> subprocess.Popen[bytes]:
     """Start the trainer on a run, new or broken off.
 
     It has its own session, so neither the window's end nor its terminal's ends the run.  Its stdout is the protocol,
     its log goes to ``log.txt``; a line ``stop`` on its stdin asks it to stop after the step.
     """
-    root = str(Path(locstudio.__file__).resolve().parent.parent)
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(paths)}
     with open(folder.log, "ab") as log:
         process = subprocess.Popen(
             [sys.executable, *TRAINER, str(folder.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=environment,
+            env=trainer_environment(),
             start_new_session=True,
         )
     hand_over(folder, process.pid)

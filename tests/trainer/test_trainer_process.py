@@ -90,7 +90,8 @@ def test_that_a_killed_training_is_interrupted_and_leaves_no_process(paint, tiny
 
 
 def trainer(*arguments):
-    return subprocess.run([sys.executable, *runs.TRAINER, *arguments], capture_output=True, text=True, timeout=30)
+    command = [sys.executable, *runs.TRAINER, *arguments]
+    return subprocess.run(command, env=runs.trainer_environment(), capture_output=True, text=True, timeout=30)
 
 
 def test_that_a_folder_which_is_no_run_is_refused_with_a_sentence(tmp_path):
