@@ -67,7 +67,8 @@ class ImagePlaces:
     def _wanted(self, coco: CocoImage) -> _Wanted | None:
         path = inside(self._image_root, coco.file_name)
         if path is None:
-            return self._refuse(coco, "its file_name leads out of the image folder", coco.file_name)
+            self._refuse(coco, "its file_name leads out of the image folder", coco.file_name)
+            return None
         base = path.rsplit("/", 1)[-1]
         for candidate in (path, base):
             if os.path.isfile(os.path.join(self._image_root, candidate)):
@@ -75,7 +76,8 @@ class ImagePlaces:
         known = [image for image in self._dataset.images_named(path, 2) if image.path == path or image.name == base]
         if len(known) == 1:
             return coco, self._roots.place(os.path.realpath(self._dataset.image_file(known[0])))
-        return self._refuse(coco, "its file is not in the image folder", coco.file_name)
+        self._refuse(coco, "its file is not in the image folder", coco.file_name)
+        return None
 
     def _in_folder(self, coco: CocoImage, path: str) -> _Wanted:
         file = os.path.join(self._image_root, path)
