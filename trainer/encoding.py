@@ -16,9 +16,11 @@ from torch import Tensor
 
 from locstudio.domain.errors import BadInput
 from locstudio.domain.regions import Image
+from locstudio.jobs.token_cache import TokenCache
 from locstudio.models.cloc import Cloc
+from trainer import tokens as token_files
 from trainer.images import Unreadable, batched, load_pixels, loaded_ahead
-from trainer.tokens import TokenCache, token_key
+from trainer.tokens import key_of
 
 # On one core the packaged tower takes 181 ms an image alone, 217 in pairs, 280 in fours: its maps outgrow the cache.
 BATCH_ON_CPU = 1
@@ -106,11 +108,11 @@ class TokenSource:
 
     def _keep(self, file: ImageFile, tokens_ND: Tensor) -> None:
         if self._cache is not None and self._keeps:
-            self._cache.put(token_key(file.image, file.path), tokens_ND.cpu().numpy())
+            self._cache.put(key_of(file.image, file.path), tokens_ND.cpu().numpy())
 
     def _load(self, file: ImageFile) -> _Loaded:
         try:
-            known = self._cache.get(token_key(file.image, file.path)) if self._cache is not None else None
+            known = self._cache.get(key_of(file.image, file.path)) if self._cache is not None else None
         except OSError as error:
             return Unreadable(f"{file.path.name} cannot be read: {error.strerror or error}.")
         if known is not None:
@@ -139,4 +141,5 @@ def cache_of(model: Cloc, cache: Path, *, checkpoint_id: str = "", remembers: bo
     tower = model.config.tower
     shape = (tower.num_tokens, model.config.token_width)
     folder = cache / "tokens" / (checkpoint_id or model.id)
-    return TokenCache(folder, shape) if remembers else TokenCache(folder, shape, max_remembered_bytes=0)
+    remembered = token_files.MAX_REMEMBERED_BYTES if remembers else 0
+    return TokenCache(folder, shape, max_bytes=None, max_remembered_bytes=remembered)

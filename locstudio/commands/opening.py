@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from locstudio.domain.errors import BadInput, UserError
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Image
+from locstudio.services.adoption import settle_adoption
 from locstudio.services.checkpoints import active_folder
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project, find_project
@@ -21,6 +22,8 @@ def opened(path: Path, *, read_only: bool = False) -> Iterator[tuple[Project, Da
     """The project at ``path`` and its dataset, closed afterwards."""
     project = find_project(path)
     with Dataset.open(project, read_only=read_only) as dataset:
+        if not read_only:
+            settle_adoption(project, dataset)
         yield project, dataset
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from locstudio.domain.errors import UserError
 from locstudio.domain.geometry import BoxArray, Letterbox, UnitBox
-from locstudio.engine.token_cache import MAX_BYTES, TokenCache, token_key
 from locstudio.jobs.checkpoint_folder import checkpoint_info
+from locstudio.jobs.token_cache import MAX_BYTES, TokenCache, token_key
 from locstudio.media.decode import read_header
 from locstudio.media.square import load_square
 from locstudio.models.checkpoint import load_checkpoint
@@ -78,7 +78,9 @@ class EngineSession:
         on_loading(f"Loading {self.info.name}")
         self._device, self.device_in_words = _choose_device(device)
         self._model = load_checkpoint(checkpoint, self._device)
-        self._cache = TokenCache(cache / "tokens" / self.info.id, max_cache_bytes) if cache else None
+        shape = (self._model.config.tower.num_tokens, self._model.config.token_width)
+        folder = cache / "tokens" / self.info.id if cache else None
+        self._cache = TokenCache(folder, shape, max_bytes=max_cache_bytes) if folder else None
         self._known: OrderedDict[str, tuple[Path, str]] = OrderedDict()
         self._open: OrderedDict[str, _Ready] = OrderedDict()
         self._texts: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
@@ -175,8 +177,7 @@ class EngineSession:
         needs_pixels = self._model.crop_project is not None
         header = read_header(path)
         name = token_key(path, sha256)
-        shape = (self._model.config.tower.num_tokens, self._model.config.token_width)
-        tokens = self._cache.get(name, shape) if self._cache else None
+        tokens = self._cache.get(name) if self._cache else None
         is_cached = tokens is not None
         pixels = None
         if tokens is None or needs_pixels:

@@ -3,19 +3,16 @@
 The window reads what the run has written; nothing is lost when either of them ends first.
 """
 
-import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
-import locstudio
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
 from locstudio.services.adoption import adopt_index
-from locstudio.services.runs import TRAINER, RunSummary, describe_run, request_stop, start_embed
+from locstudio.services.runs import TRAINER, RunSummary, describe_run, request_stop, start_embed, trainer_environment
 from locstudio.ui.background import DatasetWorker
 from locstudio.ui.project_loading import OpenedProject
 
@@ -54,11 +51,9 @@ class RunWatch(QObject):
         It is detached: closing the window does not end it, and the next start finds it again.
         """
         process = QProcess()
-        environment = QProcessEnvironment.systemEnvironment()
-        environment.insert("HF_HUB_OFFLINE", "1")
-        root = str(Path(locstudio.__file__).resolve().parent.parent)
-        paths = [root, *filter(None, [environment.value("PYTHONPATH")])]
-        environment.insert("PYTHONPATH", os.pathsep.join(paths))
+        environment = QProcessEnvironment()
+        for name, value in trainer_environment().items():
+            environment.insert(name, value)
         process.setProcessEnvironment(environment)
         process.setProgram(sys.executable)
         process.setArguments([*TRAINER, str(folder.path)])

@@ -10,7 +10,7 @@ from locstudio.domain.errors import UserError
 from locstudio.domain.geometry import UnitBox
 from locstudio.engine import session as session_module
 from locstudio.engine.session import EngineSession
-from locstudio.engine.token_cache import TokenCache, token_key
+from locstudio.jobs.token_cache import TokenCache, token_key
 
 LEFT, RIGHT = UnitBox(0.0, 0.0, 0.4, 1.0), UnitBox(0.6, 0.0, 1.0, 1.0)
 
@@ -104,31 +104,31 @@ def test_that_proposals_are_boxes_best_first(session, picture):
 
 def test_that_the_least_recently_used_tokens_go_first_when_the_cache_is_full(tmp_path):
     tokens = np.zeros((10, 100), np.float16)
-    cache = TokenCache(tmp_path, max_bytes=3 * 2_200)
+    cache = TokenCache(tmp_path, (10, 100), max_bytes=3 * 2_200)
     for number, key in enumerate(["a", "b", "c"]):
         cache.put(key, tokens)
         os.utime(tmp_path / f"{key}.npy", ns=(number, number))
-    assert cache.get("a", (10, 100)) is not None
+    assert cache.get("a") is not None
     cache.put("d", tokens)
-    assert cache.get("b", (10, 100)) is None
-    assert cache.get("a", (10, 100)) is not None
-    assert cache.get("d", (10, 100)) is not None
+    assert cache.get("b") is None
+    assert cache.get("a") is not None
+    assert cache.get("d") is not None
 
 
 @pytest.mark.parametrize("content", [b"", b"not numpy", b"\x93NUMPY\x01\x00"])
 def test_that_damaged_tokens_count_as_missing(tmp_path, content):
-    cache = TokenCache(tmp_path)
+    cache = TokenCache(tmp_path, (2, 3))
     cache.put("a", np.zeros((2, 3), np.float16))
-    assert cache.get("a", (2, 4)) is None
+    assert TokenCache(tmp_path, (2, 4)).get("a") is None
     (tmp_path / "a.npy").write_bytes(content)
-    assert cache.get("a", (2, 3)) is None
+    assert cache.get("a") is None
 
 
 def test_that_a_cache_that_cannot_be_written_only_costs_time(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    cache = TokenCache(tmp_path / "file" / "tokens")
+    cache = TokenCache(tmp_path / "file" / "tokens", (2, 3))
     cache.put("a", np.zeros((2, 3), np.float16))
-    assert cache.get("a", (2, 3)) is None
+    assert cache.get("a") is None
 
 
 def test_that_tokens_are_named_by_content_where_it_is_known(tmp_path, picture):

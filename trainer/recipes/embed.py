@@ -23,7 +23,7 @@ from trainer.hooks import ReportProgress
 from trainer.images import Unreadable
 from trainer.index_filling import IndexFilling, KnownRows, Vectors
 from trainer.loop import Hook, LoopEnd, StepMetrics, run_loop
-from trainer.tokens import token_key
+from trainer.tokens import key_of
 
 MAX_PHRASES = 50_000
 SMALLEST_SIDE = 1 / 512
@@ -122,7 +122,7 @@ def embed_image(model: Cloc, work: ImageRegions, encoded: Encoded, num_proposals
     if len(square):
         vectors = model.embed_boxes(prepared, torch.from_numpy(square)).float().cpu().numpy()
     num_regions = len(boxes_R4)
-    key = token_key(work.image, work.path)
+    key = key_of(work.image, work.path)
     filling.put(work.image.id, key, work.regions, vectors[:num_regions], proposed_P4, vectors[num_regions:])
 
 
@@ -138,7 +138,7 @@ def _take_over(work: ImageRegions, known: KnownRows | None, filling: IndexFillin
     if known is None:
         return False
     try:
-        key = token_key(work.image, work.path)
+        key = key_of(work.image, work.path)
     except OSError:
         return False
     rows = known.rows_of(work.image.id, key, work.regions)

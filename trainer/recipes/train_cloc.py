@@ -18,6 +18,7 @@ from torch import Tensor
 from locstudio.domain.errors import BadInput, LocStudioError, StorageFailed
 from locstudio.jobs.checkpoint_folder import CheckpointInfo, checkpoint_info
 from locstudio.jobs.configs import ClocTraining, Embedding
+from locstudio.jobs.token_cache import TokenCache
 from locstudio.models.checkpoint import load_checkpoint, new_model, save_checkpoint
 from locstudio.models.cloc import Cloc
 from locstudio.store.dataset import Dataset, open_snapshot
@@ -35,7 +36,6 @@ from trainer.recipes.cloc import ClocStep, ClocStepConfig
 from trainer.recipes.cloc_batch import ClocBatch
 from trainer.recipes.embed import fill_index
 from trainer.recipes.evaluate import GroundTruth, measure, read_ground_truth
-from trainer.tokens import TokenCache
 from trainer.training_step import TrainingStep
 
 SAVE_EVERY = 200
