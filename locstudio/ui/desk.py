@@ -17,7 +17,7 @@ from locstudio.ui.browsing import Browsing
 from locstudio.ui.canvas.canvas_view import CanvasView
 from locstudio.ui.canvas.history_panel import HistoryPanel
 from locstudio.ui.canvas.region_table import RegionTable
-from locstudio.ui.editing import Editing, images_of
+from locstudio.ui.editing import Editing, images_of, phrases_of
 from locstudio.ui.engine_client import EngineClient
 from locstudio.ui.following import Following
 from locstudio.ui.gallery.filter_bar import FilterBar
@@ -70,7 +70,7 @@ class Desk(QObject):
         self.searching = Searching(dataset, engine, opened.files.file_of, self.search, self.opening.crop, self)
         self._facets = QTimer(self, interval=_FACETS_PAUSE_MS, singleShot=True)
         self._facets.timeout.connect(self.browsing.forget_facets)
-        self._facets.timeout.connect(self._read_phrases)
+        self._known_phrases: frozenset[str] = frozenset()
         self._connect_browsing()
         self._connect_editing()
         self._connect_searching()
@@ -154,9 +154,10 @@ class Desk(QObject):
         self._read_phrases()
 
     def _read_phrases(self) -> None:
-        self.reads.ask(self.opened.dataset.phrases, _PHRASES, on_result=self._on_phrases)
+        self.work.ask(self.opened.dataset.phrases, _PHRASES, on_result=self._on_phrases)
 
     def _on_phrases(self, phrases: list[tuple[str, int]]) -> None:
+        self._known_phrases = frozenset(phrase for phrase, _ in phrases)
         self.canvas.set_phrases(phrases)
         self.phrases_read.emit(phrases)
 
@@ -202,6 +203,8 @@ class Desk(QObject):
         """Put every edit on disk and let go of everything; the engine is ended."""
         self.canvas.flush()
         self._facets.stop()
+        if self.editing.is_idle:
+            self.following.close()
         self.edits.close()
         self.engine.stop()
         closers: tuple[Callable[[], None], ...] = (
@@ -249,6 +252,8 @@ class Desk(QObject):
         self.browsing.refresh_images(sorted(images_of(edit)))
         self.following.follow(edit)
         self._facets.start()
+        if not phrases_of(edit) <= self._known_phrases:
+            self._read_phrases()
 
     def _on_box_dragging(self, box: UnitBox, region_id: int) -> None:
         self._measure(box)

@@ -71,6 +71,11 @@ class Editing(QObject):
             self.apply(edit)
 
     @property
+    def is_idle(self) -> bool:
+        """Whether every edit has come back from the worker."""
+        return self._num_waiting == 0
+
+    @property
     def num_unsaved(self) -> int:
         """How many edits wait for the disk."""
         return len(self._unsaved)
@@ -178,3 +183,9 @@ def images_of(edit: Edit) -> set[int]:
             elif isinstance(change, RegionChange | CaptionChange) and value is not None:
                 touched.add(value.image_id)  # type: ignore[union-attr]  # both sides of this change have one
     return touched
+
+
+def phrases_of(edit: Edit) -> set[str]:
+    """The phrases that regions have after an edit."""
+    after = [change.after for change in edit.changes if isinstance(change, RegionChange)]
+    return {region.phrase for region in after if region is not None and region.phrase}

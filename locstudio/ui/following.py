@@ -1,7 +1,9 @@
 """Keeping the index in step with edits: what moved is embedded at once, what was deleted is found no more."""
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,8 @@ class Following(QObject):
         self._waiting: deque[tuple[int, Path, str, list[Region]]] = deque()
         self._regions: dict[int, list[Region]] = {}
         self._phrases: dict[int, list[str]] = {}
+        self._num_open = 0
+        self._is_in_doubt = False
         engine.embedded.connect(self._on_embedded)
         engine.refused.connect(self._on_refused)
 
@@ -54,27 +58,63 @@ class Following(QObject):
         self._waiting.clear()
         self._regions.clear()
         self._phrases.clear()
+        self._is_in_doubt = False
         if service is not None:
-            self._ask(service.reconcile)
+            self._ask(service, lambda: self._missed(service))
 
     def follow(self, edit: Edit) -> None:
         """Follow an edit that is on disk."""
-        if self._service is not None:
-            service = self._service
-            self._ask(lambda: service.on_edit(edit))
+        if (service := self._service) is not None:
+            self._ask(service, lambda: service.on_edit(edit))
 
-    def _ask(self, what: object) -> None:
-        self._work.ask(what, on_result=self._on_follow, on_error=lambda e: self.failed.emit(str(e)))  # type: ignore[arg-type]  # a method of the service
+    def close(self) -> None:
+        """Note that the index holds everything, if it does, so that the next start need not compare the two."""
+        service, self._service = self._service, None
+        is_open = self._waiting or self._regions or self._phrases or self._num_open
+        if service is not None and not is_open and not self._is_in_doubt:
+            with suppress(OSError):
+                self._note.write_text(self._mark_of(service), "ascii")
 
-    def _on_follow(self, follow: Follow) -> None:
+    def _missed(self, service: SearchService) -> Follow:
+        """On the worker: what the index has missed; nothing is compared where the note says that it was in step."""
+        with suppress(OSError, ValueError):
+            if self._note.read_text("ascii") == self._mark_of(service):
+                return Follow((), (), ())
+        return service.reconcile()
+
+    @property
+    def _note(self) -> Path:
+        assert self._dataset.project is not None
+        return self._dataset.project.cache / "index_in_step"
+
+    def _mark_of(self, service: SearchService) -> str:
+        return f"{service.index.checkpoint_id} {len(service.index)} {self._dataset.revision()}"
+
+    def _ask(self, service: SearchService, what: Callable[[], Follow]) -> None:
+        self._num_open += 1
+        self._work.ask(what, on_result=partial(self._on_follow, service), on_error=self._on_error)
+
+    def _on_error(self, error: Exception) -> None:
+        self._num_open -= 1
+        self._is_in_doubt = True
+        self.failed.emit(str(error))
+
+    def _on_follow(self, service: SearchService, follow: Follow) -> None:
+        self._num_open -= 1
+        if service is not self._service:
+            return
         if len(follow.regions) > MAX_AT_ONCE:
+            self._is_in_doubt = True
             self.too_much.emit(len(follow.regions))
             return
         by_image: dict[int, list[Region]] = defaultdict(list)
         for region in follow.regions:
             by_image[region.image_id].append(region)
         if by_image:
-            self._work.ask(self._files_of, list(by_image), on_result=lambda files: self._embed(by_image, files))
+            self._num_open += 1
+            self._work.ask(
+                self._files_of, list(by_image), on_result=partial(self._embed, by_image), on_error=self._on_error
+            )
         for start in range(0, len(follow.phrases), _TEXTS_AT_ONCE):
             texts = list(follow.phrases[start : start + _TEXTS_AT_ONCE])
             self._phrases[self._engine.encode_texts(texts)] = texts
@@ -89,6 +129,7 @@ class Following(QObject):
         }
 
     def _embed(self, by_image: dict[int, list[Region]], files: dict[int, tuple[Path, str]]) -> None:
+        self._num_open -= 1
         self._waiting += [(image_id, file, sha256, by_image[image_id]) for image_id, (file, sha256) in files.items()]
         self._send_next()
 
@@ -106,15 +147,20 @@ class Following(QObject):
         regions, phrases = self._regions.pop(number, None), self._phrases.pop(number, None)
         if service is None or (regions is None and phrases is None):
             return
-        put = (
-            (lambda: service.put_regions(regions, vectors))
-            if regions
-            else (lambda: service.vocabulary.add(phrases or [], vectors))
-        )
         self._send_next()
-        self._work.ask(put, on_result=lambda _: self.followed.emit(), on_error=lambda e: self.failed.emit(str(e)))
+        self._num_open += 1
+        if regions:
+            self._work.ask(service.put_regions, regions, vectors, on_result=self._on_put, on_error=self._on_error)
+        else:
+            add = service.vocabulary.add
+            self._work.ask(add, phrases or [], vectors, on_result=self._on_put, on_error=self._on_error)
+
+    def _on_put(self, _: object) -> None:
+        self._num_open -= 1
+        self.followed.emit()
 
     def _on_refused(self, number: int, sentence: str) -> None:
         if self._regions.pop(number, None) or self._phrases.pop(number, None):
+            self._is_in_doubt = True
             self.failed.emit(sentence)
             self._send_next()

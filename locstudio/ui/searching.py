@@ -211,6 +211,8 @@ class Searching(QObject):
 
     def _remember(self, query: Query, picture: QImage) -> None:
         kept = [entry for entry in self._history if entry[0] != query]
+        if kept and query.text and kept[0][0].text and query.text.startswith(kept[0][0].text):
+            kept = kept[1:]  # the same words on their way, not another query
         self._history = [(query, picture), *kept][:_MAX_HISTORY]
         self._panel.set_history([entry[0].title for entry in self._history])
 

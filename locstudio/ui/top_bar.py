@@ -125,6 +125,7 @@ class _SearchField(QLineEdit):
         popup = completer.popup()
         assert popup is not None
         popup.setAccessibleName("Phrases of the collection")
+        popup.setProperty("role", "popup")
         self.setCompleter(completer)
         lens = QAction(self)
         drawn.follow(lens, "search")

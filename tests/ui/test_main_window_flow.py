@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 
+from locstudio.domain.edits import delete_regions
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Problem
 from locstudio.services.collection import new_project
+from locstudio.services.search import SearchService
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 from locstudio.ui.canvas.box_tool import Tool
@@ -144,6 +146,13 @@ def test_that_earlier_searches_come_back(desk, qtbot):
     assert searched.args[0].text == "a dog"
 
 
+def test_that_words_on_their_way_are_one_entry_of_the_history(desk, qtbot):
+    for words in ("a", "a re", "a red car"):
+        with qtbot.waitSignal(desk.searching.searched):
+            desk.search_words(words)
+    assert [action.text() for action in desk.search._history.menu().actions()] == ["a red car"]
+
+
 def test_that_clearing_forgets_the_query(studio, desk, qtbot):
     with qtbot.waitSignal(desk.searching.searched):
         desk.search_words("a dog")
@@ -163,6 +172,23 @@ def test_that_a_drawn_box_is_on_disk_and_in_the_index_at_once(desk, sample, qtbo
     vector = desk.searching._service.region_vector(new)
     expected = np.array(desk.opened.dataset.regions([new])[0].box.as_tuple())
     assert vector @ (expected / np.linalg.norm(expected)) == pytest.approx(np.linalg.norm(vector), rel=1e-3)
+
+
+def test_that_an_index_in_step_is_not_compared_again(studio, desk, sample, qtbot, monkeypatch):
+    compared = []
+    original = SearchService.reconcile
+    monkeypatch.setattr(SearchService, "reconcile", lambda self: compared.append(1) or original(self))
+    qtbot.waitUntil(lambda: desk.following._num_open == 0)
+    for expected in (0, 0, 1):
+        studio.close_project()
+        if expected:  # an edit that no window has seen
+            with Dataset.open(sample.project) as dataset:
+                dataset.apply(delete_regions(dataset.region_page(0, 1)))
+        with qtbot.waitSignal(studio.ready, timeout=10_000):
+            studio.open_path(sample.project.path)
+        qtbot.waitUntil(lambda: studio.desk.following._num_open == 0)
+        assert len(compared) == expected
+    assert len(studio.search_state.service.index.region_ids()) == 15
 
 
 def test_that_undo_takes_back_and_goes_to_the_image(studio, desk, sample, qtbot):

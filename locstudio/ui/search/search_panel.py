@@ -119,7 +119,7 @@ class SearchPanel(QFrame):
         self._detail.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._busy = QProgressBar(self)
         self._busy.setRange(0, 0)
-        self._busy.setFixedHeight(3)
+        self._busy.setProperty("role", "thin")
         self._busy.setAccessibleName("Searching")
         self._ground = _button("target", "Find in this image", "Mark the place in the open image that fits these words")
         self._ground.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -213,7 +213,6 @@ class SearchPanel(QFrame):
 
     def set_busy(self, is_busy: bool) -> None:
         """Show whether an answer is on its way."""
-        self._busy.setStyleSheet("" if is_busy else "QProgressBar, QProgressBar::chunk { background: transparent; }")
         self._busy.setRange(0, 0 if is_busy else 1)
 
     def set_phrases(self, phrases: Sequence[tuple[str, float]]) -> None:
