@@ -131,6 +131,7 @@ class Desk(QObject):
         canvas.query_box_cleared.connect(searching.clear)
         self.search.clear_wanted.connect(lambda: canvas.set_query_box(None))
         self.search.hit_chosen.connect(self._on_hit_chosen)
+        self.filter_bar.filter_changed.connect(searching.set_filter)
         searching.grounded.connect(self._on_grounded)
         searching.said.connect(self.said)
 

@@ -13,6 +13,7 @@ from PySide6.QtGui import QImage
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Image, Region
 from locstudio.services.search import SearchService, parse_query
+from locstudio.store.filters import ImageFilter
 from locstudio.store.view import DatasetView
 from locstudio.ui.background import LatestOnly
 from locstudio.ui.engine_client import EngineClient
@@ -37,7 +38,7 @@ Vectors = NDArray[np.float32]
 class Query:
     """What a person looks for: words, or a box of an image (with the region it is, if it is one).
 
-    A preview is a box on its way under the mouse.
+    A preview is a box on its way under the mouse.  With ``wanted`` only images that pass this filter are searched.
     """
 
     title: str
@@ -46,6 +47,7 @@ class Query:
     box: UnitBox | None = None
     region_id: int | None = None
     is_preview: bool = False
+    wanted: ImageFilter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,9 @@ class Searching(QObject):
         self._service: SearchService | None = None
         self._image: Image | None = None
         self._query: Query | None = None
+        self._picture = QImage()
+        self._filter = ImageFilter()
+        self._is_filtered = False
         self._asked: dict[int, Query] = {}
         self._grounding: dict[int, str] = {}
         self._history: list[tuple[Query, QImage]] = []
@@ -99,6 +104,7 @@ class Searching(QObject):
         panel.more_wanted.connect(self.more_like_hit)
         panel.ground_wanted.connect(self.ground)
         panel.clear_wanted.connect(self.clear)
+        panel.scope_changed.connect(self._on_scope_changed)
         panel.history_chosen.connect(self._on_history_chosen)
 
     @property
@@ -117,6 +123,21 @@ class Searching(QObject):
         if self._image is None or image.id != self._image.id:
             self._open_in_engine(image)
         self._image = image
+
+    def set_filter(self, wanted: ImageFilter) -> None:
+        """Take the gallery's filter; a search that is bound to it is made again."""
+        self._filter = wanted
+        self._panel.offer_scope(wanted != ImageFilter(order=wanted.order))
+        if self._is_filtered:
+            self._again()
+
+    def _on_scope_changed(self, is_filtered: bool) -> None:
+        self._is_filtered = is_filtered
+        self._again()
+
+    def _again(self) -> None:
+        if self._query is not None and not self._query.is_preview:
+            self._begin(self._query, self._picture)
 
     def drag_box(self, box: UnitBox, region_id: int) -> None:
         """Follow a box under the mouse."""
@@ -181,7 +202,8 @@ class Searching(QObject):
         self._begin(query, picture)
 
     def _begin(self, query: Query, picture: QImage) -> None:
-        self._query = query
+        query = replace(query, wanted=self._filter if self._is_filtered else None)
+        self._query, self._picture = query, picture
         self._panel.set_query(query.title, "", picture, can_ground=bool(query.text))
         if self._service is None:
             self._panel.set_hint(_NO_INDEX)
@@ -278,6 +300,7 @@ def answer(service: SearchService, dataset: DatasetView, query: Query, vectors_R
         vector,
         negatives=negatives,
         top=_TOP_PREVIEW if query.is_preview else _TOP,
+        wanted=query.wanted,
         exclude_region=query.region_id,
         exclude_place=place,
     )

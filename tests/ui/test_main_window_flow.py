@@ -128,6 +128,20 @@ def test_that_m_on_a_hit_searches_for_more_like_it(studio, desk, qtbot):
     assert (searched.args[0].image, searched.args[0].box) == (hit.image, hit.box)
 
 
+def test_that_a_search_can_be_bound_to_the_filter(desk, qtbot):
+    with qtbot.waitSignal(desk.searching.searched):
+        desk.search_words("a red car")
+    assert len({hit.image.id for hit in desk.search._result.hits}) == 8
+    desk.filter_bar._words.setText("picture_5")
+    qtbot.waitUntil(lambda: desk.browsing.place == (1, 1))
+    with qtbot.waitSignal(desk.searching.searched):
+        desk.search._scope.click()
+    assert {hit.image.name for hit in desk.search._result.hits} == {"picture_5.png"}
+    with qtbot.waitSignal(desk.searching.searched):
+        desk.filter_bar.clear()
+    assert len({hit.image.id for hit in desk.search._result.hits}) == 8
+
+
 def test_that_words_can_be_found_in_the_open_image(desk, qtbot):
     with qtbot.waitSignal(desk.searching.searched):
         desk.search_words("a dog")

@@ -59,6 +59,7 @@ class SearchPanel(QFrame):
         more_wanted: a ``HitItem`` whose like is looked for.
         phrase_chosen: words to search for.
         ground_wanted: find the words of the query in the open image.
+        scope_changed: whether only images that pass the gallery's filter are searched.
         clear_wanted: forget the query.
         history_chosen: the number of an earlier query, as given to ``set_history``.
     """
@@ -67,6 +68,7 @@ class SearchPanel(QFrame):
     more_wanted = Signal(object)
     phrase_chosen = Signal(str)
     ground_wanted = Signal()
+    scope_changed = Signal(bool)
     clear_wanted = Signal()
     history_chosen = Signal(int)
 
@@ -125,6 +127,12 @@ class SearchPanel(QFrame):
         self._ground.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._ground.setText("Find in this image")
         self._ground.clicked.connect(self.ground_wanted)
+        self._scope = _button("filter", "Search only the images that pass the filter", "Search only filtered images")
+        self._scope.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._scope.setText("Filtered only")
+        self._scope.setCheckable(True)
+        self._scope.toggled.connect(self.scope_changed)
+        self._scope.hide()
         self._history = _button("history", "Earlier searches", "Earlier searches")
         self._history.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._history.setMenu(QMenu(self._history))
@@ -136,7 +144,12 @@ class SearchPanel(QFrame):
         words.addStretch()
         words.addWidget(self._title)
         words.addWidget(self._detail)
-        words.addWidget(self._ground, 0, Qt.AlignmentFlag.AlignLeft)
+        choices = QHBoxLayout()
+        choices.setSpacing(4)
+        choices.addWidget(self._ground)
+        choices.addWidget(self._scope)
+        choices.addStretch()
+        words.addLayout(choices)
         words.addStretch()
         buttons = QVBoxLayout()
         buttons.setSpacing(0)
@@ -205,6 +218,12 @@ class SearchPanel(QFrame):
         )
         scaled.setDevicePixelRatio(ratio)
         self._picture.setPixmap(scaled)
+
+    def offer_scope(self, is_offered: bool) -> None:
+        """Offer to search only what the gallery shows, while its filter hides something."""
+        self._scope.setVisible(is_offered)
+        if not is_offered:
+            self._scope.setChecked(False)
 
     def set_detail(self, detail: str) -> None:
         """Say how many were found, and how fast."""
