@@ -271,6 +271,8 @@ class Studio(QObject):
     def _on_engine_state(self, state: EngineState) -> None:
         self.window.top.set_engine(state)
         self.window.status.set_device(state.ready.device if state.ready else "")
+        if (ready := state.ready) is not None:
+            self._with_index(lambda index: index.set_model(ready.checkpoint_id))
 
     def _on_title_changed(self, name: str, number: int, count: int) -> None:
         self._with_desk(lambda desk: self.window.set_title(name, number, count, desk.opened.title))

@@ -11,6 +11,7 @@ from locstudio.ui.status_line import StatusLine
 _SECONDS_PER_IMAGE = 0.3  # of indexing on one core, until a run says better
 _NOTICE = "index"
 _UNSAID = 4
+_FOREIGN = "The index was made by another model than the one that is loaded, so search is off until it is made again."
 _NO_MODEL = "This installation has no model, so search is off."
 
 
@@ -44,6 +45,18 @@ class IndexKeeping(QObject):
         self._indexing.failed.connect(self._on_failed)
         self.state: SearchState | None = None
         self._was_following = False
+        self._model_id = ""
+
+    def set_model(self, checkpoint_id: str) -> None:
+        """Tell which checkpoint the engine has loaded: its vectors are compared with its own alone."""
+        self._model_id = checkpoint_id
+        self._refuse_foreign()
+
+    def _refuse_foreign(self) -> None:
+        service = self.state.service if self.state else None
+        if service is not None and self._model_id and service.index.checkpoint_id != self._model_id:
+            self.service_changed.emit(None)
+            self._notice.say(_NOTICE, _FOREIGN, "Index now", is_problem=True)
 
     def read(self) -> None:
         """Look at the index, and at what it lacks."""
@@ -103,6 +116,7 @@ class IndexKeeping(QObject):
             self.offer(state.num_missing, "images")
         else:
             self._notice.withdraw(_NOTICE)
+        self._refuse_foreign()
         self.settled.emit()
 
     def _on_indexed(self, num_rows: int) -> None:

@@ -1,6 +1,7 @@
 """An engine without a model: speaks the protocol, and misbehaves as the name of its checkpoint says."""
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -53,7 +54,11 @@ def main() -> None:
     if behaviour == "dies at start" or (behaviour == "dies at first start" and num_starts == 1):
         print("no memory left", file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
-    say(m.Ready(checkpoint_id="cloc-fake", name="fake", dim=4, device="CPU"))
+    manifest = Path(options.checkpoint) / "manifest.json"
+    checkpoint_id = json.loads(manifest.read_text())["id"] if manifest.exists() else "cloc-fake"
+    if behaviour == "another":
+        checkpoint_id = "cloc-another"
+    say(m.Ready(checkpoint_id=checkpoint_id, name="fake", dim=4, device="CPU"))
     opened: set[str] = set()
     for line in iter(lambda: sys.stdin.buffer.raw.readline(), b""):  # type: ignore[attr-defined]
         request = m.read_request(line)

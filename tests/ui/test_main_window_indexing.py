@@ -11,6 +11,8 @@ from locstudio.jobs.configs import Embedding, RunConfig
 from locstudio.jobs.messages import Failed, Finished, Progress, Started
 from locstudio.jobs.run_folder import EventLog, RunFolder
 from locstudio.jobs.run_state import claim_run
+from locstudio.store.dataset import Dataset
+from locstudio.store.records import CheckpointRow
 from locstudio.ui.indexing import in_words
 
 
@@ -68,6 +70,17 @@ def test_that_an_index_that_is_missing_is_said_so_and_offered(studio, sample, qt
     assert studio.search_state.service is None
     assert studio.window.notice.text == "8 images are not indexed yet. Search finds only what is indexed."
     assert studio.window.notice._button.text().startswith("Index now (about ")
+
+
+def test_that_an_index_of_another_model_than_the_loaded_one_is_not_searched(studio, sample, make_checkpoint, qtbot):
+    another = make_checkpoint(sample.checkpoint.parent / "another")
+    with Dataset.open(sample.project) as dataset:
+        row = dataset.active_checkpoint()
+        dataset.record_checkpoint(CheckpointRow(id=row.id, model="cloc", name="fake", path=str(another)))
+    open_project(studio, sample, qtbot)
+    qtbot.waitUntil(lambda: "another model" in studio.window.notice.text, timeout=15_000)
+    studio.desk.search_words("a dog")
+    assert "not indexed" in studio.desk.search._hint.text()
 
 
 def test_that_an_imported_file_is_shown_with_its_report(studio, desk, sample, tmp_path, qtbot):
