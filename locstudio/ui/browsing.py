@@ -22,6 +22,7 @@ _NO_IMAGES = "No images yet. Add a folder of images, or drop it here."
 class _Listing:
     wanted: ImageFilter
     ids: NDArray[np.int64]
+    order: NDArray[np.int64]
     facets: Facets
     classes: list[LabelClass]
 
@@ -130,7 +131,7 @@ class Browsing(QObject):
     def _on_listed(self, listing: _Listing) -> None:
         if listing.wanted != self._filter_bar.filter:
             return
-        self._model.set_ids(listing.ids)
+        self._model.set_ids(listing.ids, listing.order)
         self._filter_bar.set_facets(listing.facets, listing.classes)
         self._filter_bar.set_count(len(listing.ids), listing.facets.num_images)
         self._gallery.set_empty_text(_EMPTY if listing.facets.num_images else _NO_IMAGES)
@@ -177,7 +178,8 @@ class Browsing(QObject):
 
 def load_listing(dataset: DatasetView, wanted: ImageFilter) -> _Listing:
     """Everything that a change of the filter shows."""
-    return _Listing(wanted, dataset.image_ids(wanted), dataset.facets(), dataset.classes())
+    ids = dataset.image_ids(wanted)
+    return _Listing(wanted, ids, np.argsort(ids), dataset.facets(), dataset.classes())
 
 
 def load_items(dataset: DatasetView, image_ids: list[int]) -> list[GalleryItem]:

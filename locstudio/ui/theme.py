@@ -112,6 +112,8 @@ class _State:
     """The one theme that is on.  A process has one application and so one look."""
 
     theme = DARK
+    choice = "dark"
+    is_following = False
 
 
 def current() -> Theme:
@@ -131,7 +133,9 @@ def apply(app: QApplication, choice: str) -> None:
     """
     if choice not in ("dark", "light", "system"):
         raise ValueError(f"theme must be dark, light or system, not {choice!r}")
+    _State.choice = choice
     if choice == "system":
+        _follow_desktop(app)
         choice = "light" if app.styleHints().colorScheme() == Qt.ColorScheme.Light else "dark"
     theme = LIGHT if choice == "light" else DARK
     _State.theme = theme
@@ -139,6 +143,15 @@ def apply(app: QApplication, choice: str) -> None:
     app.setPalette(palette_of(theme))
     app.setStyleSheet(style_sheet_of(theme))
     notifier.changed.emit()
+
+
+def _follow_desktop(app: QApplication) -> None:
+    """Change with the desktop from now on, as long as that is the choice."""
+    if not _State.is_following:
+        _State.is_following = True
+        app.styleHints().colorSchemeChanged.connect(
+            lambda _: apply(app, "system") if _State.choice == "system" else None
+        )
 
 
 def use_interface_font(app: QApplication, folder: Path) -> None:

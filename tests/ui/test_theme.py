@@ -50,3 +50,9 @@ def test_that_applying_a_theme_changes_palette_and_tells_who_paints(qapp: QAppli
 def test_that_an_unknown_theme_is_refused(qapp):
     with pytest.raises(ValueError, match="pink"):
         theme.apply(qapp, "pink")
+
+
+def test_that_the_theme_of_the_desktop_is_dark_where_it_does_not_say(qapp):
+    theme.apply(qapp, "system")
+    assert theme.current() is theme.DARK
+    theme.apply(qapp, "dark")

@@ -56,7 +56,7 @@ class GalleryModel(QAbstractListModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._ids: NDArray[np.int64] = np.empty(0, np.int64)
-        self._is_ascending = True
+        self._order: NDArray[np.int64] = np.empty(0, np.int64)
         self._items: OrderedDict[int, GalleryItem] = OrderedDict()
         self._asked: set[int] = set()
         self._stale: set[int] = set()
@@ -66,11 +66,14 @@ class GalleryModel(QAbstractListModel):
         """The image ids in the order of the rows; not to be changed."""
         return self._ids
 
-    def set_ids(self, ids: NDArray[np.int64]) -> None:
-        """Show these images instead; what is known of them stays known."""
+    def set_ids(self, ids: NDArray[np.int64], order: NDArray[np.int64] | None = None) -> None:
+        """Show these images instead; what is known of them stays known.
+
+        ``order`` is ``np.argsort(ids)`` where somebody has it: at a million rows it takes a tenth of a second.
+        """
         self.beginResetModel()
         self._ids = ids
-        self._is_ascending = bool(np.all(ids[1:] > ids[:-1]))
+        self._order = np.argsort(ids) if order is None else order
         self._asked.clear()
         self.endResetModel()
 
@@ -83,11 +86,9 @@ class GalleryModel(QAbstractListModel):
 
     def row_of(self, image_id: int) -> int:
         """The row of an image, or -1 when it is not among those shown."""
-        if self._is_ascending:
-            row = int(np.searchsorted(self._ids, image_id))
-            return row if row < len(self._ids) and self._ids[row] == image_id else -1
-        rows = np.flatnonzero(self._ids == image_id)
-        return int(rows[0]) if rows.size else -1
+        place = int(np.searchsorted(self._ids, image_id, sorter=self._order))
+        row = int(self._order[place]) if place < len(self._order) else -1
+        return row if row >= 0 and self._ids[row] == image_id else -1
 
     def item(self, row: int) -> GalleryItem | None:
         """What is known about the image of a row."""

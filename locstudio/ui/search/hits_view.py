@@ -24,7 +24,7 @@ class HitsView(UniformGrid):
 
     Signals:
         hit_chosen: a ``HitItem`` to go to: clicked, or walked to with the keys.
-        more_wanted: a ``HitItem`` whose like is looked for (M, or the menu).
+        more_wanted: a ``HitItem`` whose like is looked for, from the menu (the key M is the window's).
         phrase_wanted: the phrase of a hit, to search for these words.
     """
 
@@ -56,11 +56,7 @@ class HitsView(UniformGrid):
         theme.notifier.changed.connect(self.viewport().update)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        hit = self.currentIndex().data(HIT_ROLE)
-        if event.key() == Qt.Key.Key_M and not event.modifiers() and hit is not None:
-            self.more_wanted.emit(hit)
-            event.accept()
-            return
+        """Walking through the hits goes to each."""
         before = self.currentIndex().row()
         super().keyPressEvent(event)
         if self.currentIndex().isValid() and self.currentIndex().row() != before:
