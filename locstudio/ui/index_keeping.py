@@ -8,7 +8,7 @@ from locstudio.ui.notice_bar import NoticeBar
 from locstudio.ui.project_loading import OpenedProject, SearchState, open_search
 from locstudio.ui.status_line import StatusLine
 
-_SECONDS_PER_IMAGE = 0.3  # of indexing on one core, until a run says better
+_SECONDS_PER_IMAGE, _SECONDS_TO_START = 0.3, 15  # of indexing on one core, until a run says better
 _NOTICE = "index"
 _UNSAID = 4
 _FOREIGN = "The index was made by another model than the one that is loaded, so search is off until it is made again."
@@ -93,7 +93,9 @@ class IndexKeeping(QObject):
         word = what.removesuffix("s") + " is" if count == 1 else f"{what} are"
         text = f"{count:,} {word} not indexed yet. Search finds only what is indexed."
         images = min(count, self.state.num_images) if self.state else count
-        self._notice.say(_NOTICE, text, f"Index now (about {in_words(images * _SECONDS_PER_IMAGE)})")
+        self._notice.say(
+            _NOTICE, text, f"Index now (about {in_words(_SECONDS_TO_START + images * _SECONDS_PER_IMAGE)})"
+        )
 
     def show_following(self, num_images: int) -> None:
         """Show how many images still wait for the vectors of their changed regions; a few pass unsaid."""

@@ -187,7 +187,7 @@ class SearchPanel(QFrame):
 
     def clear(self) -> None:
         """Show that nothing is looked for."""
-        self.set_query("Nothing is looked for", "")
+        self.set_query("No search yet", "")
         self._clear.setEnabled(False)
         self._phrases.set_phrases(())
         self._result = None
