@@ -14,8 +14,7 @@ _GLYPHS = {
     "close": '<path d="M4 4l8 8M12 4l-8 8"/>',
     "select": '<path d="M4 2.5v9.6l2.6-2.4 1.7 3.8 1.8-.8-1.7-3.7h3.5z"/>',
     "draw": '<rect x="2.5" y="3.5" width="9" height="9" rx="1"/><path d="M11.5 10v5M9 12.5h5"/>',
-    "query": '<path d="M2.5 5.5v-3h3M10.5 2.5h3v3M2.5 10.5v3h3"/><circle cx="9" cy="9" r="2.7"/>'
-    '<path d="M11 11l3 3"/>',
+    "query": '<path d="M2.5 5.5v-3h3M10.5 2.5h3v3M2.5 10.5v3h3"/><circle cx="9" cy="9" r="2.7"/><path d="M11 11l3 3"/>',
     "fit": '<path d="M2.5 6v-3.5h3.5M10 2.5h3.5v3.5M13.5 10v3.5h-3.5M6 13.5h-3.5v-3.5"/>',
     "zoom_in": '<circle cx="7" cy="7" r="4.5"/><path d="M10.4 10.4 14 14M5 7h4M7 5v4"/>',
     "zoom_out": '<circle cx="7" cy="7" r="4.5"/><path d="M10.4 10.4 14 14M5 7h4"/>',
