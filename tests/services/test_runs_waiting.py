@@ -135,6 +135,8 @@ def test_that_a_run_outlives_the_one_who_started_it(folder, trainer):
 
 
 def test_that_ctrl_c_asks_the_run_to_stop_and_waits_for_its_last_word(folder, trainer):
+    # A shell that starts the tests in the background has them ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     trainer(
         "say(Note, text='ready')\n"
         "while not stop_file(folder).exists(): time.sleep(0.01)\n"
@@ -145,7 +147,10 @@ def test_that_ctrl_c_asks_the_run_to_stop_and_waits_for_its_last_word(folder, tr
         if isinstance(message, Note):
             signal.raise_signal(signal.SIGINT)
 
-    assert runs.run_and_wait(folder, interrupt).was_stopped
+    try:
+        assert runs.run_and_wait(folder, interrupt).was_stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_that_a_run_is_found_by_a_part_of_its_name_that_no_other_has(project, folder):
