@@ -31,6 +31,16 @@ class IndexRows:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def at(self, positions: NDArray[np.int64]) -> "IndexRows":
+        """Some of the rows, by position."""
+        return IndexRows(
+            rows=self.rows[positions],
+            kinds=self.kinds[positions],
+            region_ids=self.region_ids[positions],
+            image_ids=self.image_ids[positions],
+            boxes=self.boxes[positions],
+        )
+
 
 def records(kind: int, region_ids: NDArray[np.int64], image_ids: ArrayLike, boxes_R4: ArrayLike) -> NDArray[np.void]:
     """Records of ``ROW``.

@@ -19,13 +19,15 @@ from locstudio.index.region_index import IndexHits, RegionIndex
 from locstudio.index.rows import PROPOSAL, REGION, IndexRows
 from locstudio.index.vocabulary import Vocabulary
 from locstudio.jobs.checkpoint_folder import checkpoint_info
+from locstudio.services.places import SAME_PLACE_IOU, ImageHits, settle
 from locstudio.store.dataset import Dataset
 from locstudio.store.filters import ImageFilter
 from locstudio.store.project import Project
 
-SAME_PLACE_IOU = 0.6
 CUT_DEVIATIONS = 2.5
 """Of 2 to 5 the best F1 for words and for regions, on the true boxes of 100 COCO images among their proposals."""
+SIMILAR_DEVIATIONS = 1.5
+"""Nested boxes whose scores are closer than this show the same thing."""
 _NUM_BINS = 48
 _PAGE = 5_000
 _Vector = NDArray[np.float32]
@@ -153,20 +155,20 @@ class SearchService:
         negatives: Sequence[ArrayLike] = (),
         top: int = 60,
         exclude_region: int | None = None,
-        exclude_place: tuple[int, UnitBox] | None = None,
+        own_place: tuple[int, UnitBox] | None = None,
         wanted: ImageFilter | None = None,
     ) -> SearchResult:
         """The places of the collection that resemble a vector.
 
         Places that resemble a negative more than the vector are left out.  A proposal yields to the region it overlaps
-        and to a better proposal of the same place.
+        and to a better hit that shows the same (see ``places``).
 
         Args:
             vector_D: A box, words, a picture, or a combination of them.
             negatives: Directions that are not wanted.
             top: How many hits at most.
             exclude_region: A region that is the query itself; what overlaps it is left out as well.
-            exclude_place: The same for a free box in an image.
+            own_place: The image and the box that the query was drawn as; what lies there comes once at most.
             wanted: Only images that pass this filter.
 
         Raises:
@@ -177,11 +179,14 @@ class SearchService:
         background = self.index.background(vector_D)
         centre, deviation = _robust(background)
         found = self.index.search(vector_D, 4 * top + 64, allow=allow)
-        rows = self._places(found, vector_D, allow)
+        own_place = own_place or self._place_of(exclude_region)
+        rows = self._places(found, vector_D, allow, SIMILAR_DEVIATIONS * deviation, own_place)
         for negative in negatives:
             rows = self._without(rows, negative, centre, deviation)
         described = self.index.describe(rows.rows)
-        is_query = self._is_excluded(described, exclude_region, exclude_place)
+        is_query = np.zeros(len(described), bool)
+        if exclude_region is not None and own_place is not None:
+            is_query = _overlaps(described, *own_place)
         keep = np.flatnonzero(~is_query)[:top]
         hits = self._hits(self.index.describe(rows.rows[keep]), rows.scores[keep])
         histogram = _histogram(np.concatenate([background, rows.scores[keep]]))
@@ -261,15 +266,32 @@ class SearchService:
                 missing.append(region)
         return missing
 
-    def _places(self, found: IndexHits, vector_D: ArrayLike, allow: NDArray[np.bool_] | None) -> IndexHits:
+    def _place_of(self, region_id: int | None) -> tuple[int, UnitBox] | None:
+        row = None if region_id is None else self.index.row_of_region(region_id)
+        if row is None:
+            return None
+        described = self.index.describe(np.array([row]))
+        return int(described.image_ids[0]), UnitBox(*described.boxes[0].tolist())
+
+    def _places(
+        self,
+        found: IndexHits,
+        vector_D: ArrayLike,
+        allow: NDArray[np.bool_] | None,
+        similar: float,
+        own_place: tuple[int, UnitBox] | None,
+    ) -> IndexHits:
         """The hits with every proposal that overlaps a region replaced by it, and each place of an image once."""
         described = self.index.describe(found.rows)
         keep: list[int] = []
-        for image_id in dict.fromkeys(described.image_ids.tolist()):
-            rows = np.flatnonzero(described.image_ids == image_id)
-            here = self.index.rows_of_image(image_id)
-            is_region = here.kinds == REGION
-            keep += _settled(described, rows, here.rows[is_region], here.boxes[is_region])
+        order = np.argsort(described.image_ids, kind="stable")  # best first within each image
+        for rows in np.split(order, np.flatnonzero(np.diff(described.image_ids[order])) + 1):
+            if not len(rows):
+                continue
+            image_id = int(described.image_ids[rows[0]])
+            is_own = own_place is not None and own_place[0] == image_id
+            own_box = np.array([own_place[1].as_tuple()], np.float32) if own_place and is_own else None
+            keep += self._settled(image_id, described.at(rows), found.scores[rows], similar, own_box)
         rows = np.array(keep, np.int64)
         if allow is not None:
             rows = rows[rows < len(allow)]
@@ -278,24 +300,29 @@ class SearchService:
         order = np.argsort(-scores, kind="stable")
         return IndexHits(rows[order], scores[order])
 
+    def _settled(
+        self, image_id: int, hits: IndexRows, scores: NDArray[np.float32], similar: float, own_box: BoxArray | None
+    ) -> list[int]:
+        """Index rows of one image that stay."""
+        is_proposal = hits.kinds == PROPOSAL
+        nearest = np.full(len(hits), -1, np.int64)
+        regions = None
+        if is_proposal.any():
+            here = self.index.rows_of_image(image_id)
+            regions = here.at(np.flatnonzero(here.kinds == REGION))
+            if len(regions):
+                iou = iou_matrix(hits.boxes, regions.boxes)
+                nearest = np.where(is_proposal & (iou.max(axis=1) > SAME_PLACE_IOU), iou.argmax(axis=1), -1)
+        settled = settle(ImageHits(hits.boxes, scores, is_proposal, nearest), similar, own_box)
+        taken = [] if regions is None else regions.rows[settled.regions].tolist()
+        return list(dict.fromkeys([*hits.rows[settled.hits].tolist(), *taken]))
+
     def _without(self, hits: IndexHits, negative_D: ArrayLike, centre: float, deviation: float) -> IndexHits:
         """Leave out what stands out more for the negative than for the query, each against its own background."""
         other_centre, other_deviation = _robust(self.index.background(negative_D))
         against = (self.index.scores_of(hits.rows, negative_D) - other_centre) / other_deviation
         keep = (hits.scores - centre) / deviation > against
         return IndexHits(hits.rows[keep], hits.scores[keep])
-
-    def _is_excluded(
-        self, rows: IndexRows, region_id: int | None, place: tuple[int, UnitBox] | None
-    ) -> NDArray[np.bool_]:
-        row = None if region_id is None else self.index.row_of_region(region_id)
-        excluded = np.zeros(len(rows), bool)
-        if row is not None:
-            own = self.index.describe(np.array([row]))
-            excluded |= _overlaps(rows, int(own.image_ids[0]), own.boxes)
-        if place is not None:
-            excluded |= _overlaps(rows, place[0], np.array([place[1].as_tuple()], np.float32))
-        return excluded
 
     def _hits(self, rows: IndexRows, scores: NDArray[np.float32]) -> tuple[Hit, ...]:
         ids = rows.region_ids[rows.kinds == REGION].tolist()
@@ -312,28 +339,9 @@ class SearchService:
         return tuple(hits)
 
 
-def _settled(
-    found: IndexRows, rows: NDArray[np.int64], region_rows: NDArray[np.int64], region_boxes: BoxArray
-) -> list[int]:
-    """Index rows of one image that stay: its regions, and proposals of places that nothing better has taken."""
-    kept: dict[int, None] = {}
-    boxes: list[NDArray[np.float32]] = []
-    for row in rows.tolist():
-        box = found.boxes[row : row + 1]
-        if found.kinds[row] == PROPOSAL:
-            over = iou_matrix(box, region_boxes)[0] if len(region_boxes) else np.empty(0)
-            if over.size and over.max() > SAME_PLACE_IOU:
-                kept[int(region_rows[over.argmax()])] = None
-                continue
-            if boxes and iou_matrix(box, np.concatenate(boxes)).max() > SAME_PLACE_IOU:
-                continue
-            boxes.append(box)
-        kept[int(found.rows[row])] = None
-    return list(kept)
-
-
-def _overlaps(rows: IndexRows, image_id: int, box_14: BoxArray) -> NDArray[np.bool_]:
-    same: NDArray[np.bool_] = (rows.image_ids == image_id) & (iou_matrix(rows.boxes, box_14)[:, 0] > SAME_PLACE_IOU)
+def _overlaps(rows: IndexRows, image_id: int, box: UnitBox) -> NDArray[np.bool_]:
+    over = iou_matrix(rows.boxes, np.array([box.as_tuple()], np.float32))[:, 0]
+    same: NDArray[np.bool_] = (rows.image_ids == image_id) & (over > SAME_PLACE_IOU)
     return same
 
 

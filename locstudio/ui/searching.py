@@ -302,7 +302,7 @@ def answer(service: SearchService, dataset: DatasetView, query: Query, vectors_R
         top=_TOP_PREVIEW if query.is_preview else _TOP,
         wanted=query.wanted,
         exclude_region=query.region_id,
-        exclude_place=place,
+        own_place=place,
     )
     images = {image.id: image for image in dataset.images(sorted({hit.image_id for hit in found.hits}))}
     hits = tuple(

@@ -117,7 +117,43 @@ def test_that_the_query_itself_is_no_hit(service, dataset):
     other = add_region(service, dataset, b, LEFT, "a cat", CAT + 0.1 * DOG)
     service.index.put_proposals([a], [ALMOST_LEFT.as_tuple()], [CAT])
     assert [hit.region_id for hit in service.hits_for(CAT, exclude_region=own.id).hits] == [other.id]
-    assert [hit.region_id for hit in service.hits_for(CAT, exclude_place=(a, ALMOST_LEFT)).hits] == [other.id]
+
+
+def test_that_the_place_of_the_query_comes_once_as_its_region(service, dataset):
+    a, b, _ = ids_of(dataset)
+    own = add_region(service, dataset, a, LEFT, "a cat", CAT)
+    other = add_region(service, dataset, b, LEFT, "a cat", CAT + 0.1 * DOG)
+    service.index.put_proposals(
+        [a, a], [ALMOST_LEFT.as_tuple(), UnitBox(0.0, 0.0, 0.28, 1.0).as_tuple()], [CAT, CAT + 0.05 * DOG]
+    )
+    assert [hit.region_id for hit in service.hits_for(CAT, own_place=(a, ALMOST_LEFT)).hits] == [own.id, other.id]
+
+
+def test_that_the_place_of_the_query_comes_once_as_its_best_fitting_proposal(service, dataset):
+    a, b, _ = ids_of(dataset)
+    boxes = [ALMOST_LEFT, UnitBox(0.0, 0.0, 0.35, 1.0), UnitBox(0.0, 0.0, 0.28, 1.0)]
+    service.index.put_proposals([a, a, a, b], [*(box.as_tuple() for box in boxes), LEFT.as_tuple()], [CAT] * 4)
+    hits = service.hits_for(CAT, own_place=(a, LEFT)).hits
+    assert [(hit.image_id, hit.box.x1) for hit in hits] == [(a, pytest.approx(0.45)), (b, 0.5)]
+
+
+def test_that_proposals_that_crowd_a_better_hit_yield(service, dataset):
+    """IoU 0.35 of two halves that are shifted by 0.24 of an image: (0.5 - 0.24) / (0.5 + 0.24)."""
+    a, *_ = ids_of(dataset)
+    shifted = UnitBox(0.24, 0.0, 0.74, 1.0)
+    service.index.put_proposals([a, a], [LEFT.as_tuple(), shifted.as_tuple()], [CAT, CAT + 0.5 * DOG])
+    assert [hit.box for hit in service.hits_for(CAT).hits] == [LEFT]
+
+
+def test_that_a_part_of_a_better_hit_yields_only_where_it_scores_alike(service, dataset):
+    a, b, c = ids_of(dataset)
+    fill_with_noise(service, c)
+    part = UnitBox(0.0, 0.0, 0.2, 0.5)  # IoU 0.2 with the left half
+    service.index.put_proposals(
+        [a, a, b, b], [LEFT.as_tuple(), part.as_tuple()] * 2, [CAT, CAT + 0.1 * DOG, CAT, CAT + 1.5 * DOG]
+    )
+    hits = [hit for hit in service.hits_for(CAT, top=400).hits if hit.image_id != c]
+    assert [(hit.image_id, hit.box.y1) for hit in hits] == [(a, 1.0), (b, 1.0), (b, 0.5)]
 
 
 def test_that_a_negative_removes_what_resembles_it_more(service, dataset):
