@@ -20,7 +20,7 @@ from locstudio.ui.engine_client import EngineClient
 from locstudio.ui.search.hits_model import HitItem
 from locstudio.ui.search.search_panel import SearchPanel, ShownResult
 
-_TOP, _TOP_PREVIEW = 120, 24
+_TOP, _TOP_PREVIEW = 120, 40
 _NUM_PHRASES = 6
 _MAX_HISTORY = 20
 _NO_INDEX = "This collection is not indexed yet, so there is nothing to search in. Choose “Index now” above."
@@ -55,6 +55,7 @@ class _Answer:
     query: Query
     result: ShownResult
     phrases: list[tuple[str, float]]
+    num_places: int
     seconds: float
 
 
@@ -262,12 +263,8 @@ class Searching(QObject):
         if not self._is_wanted(found.query) or self._query is None:
             return
         is_final = found.query == self._query
-        num_above = sum(hit.score >= found.result.cut for hit in found.result.hits)
-        what = (
-            f"{num_above} {'region stands' if num_above == 1 else 'regions stand'} out" if num_above else "The nearest"
-        )
-        detail = f"{what}, in {found.seconds * 1000:.0f} ms"
-        self._panel.set_detail(detail)
+        where = "Among the filtered images" if found.query.wanted else f"Among {found.num_places:,} places"
+        self._panel.set_detail(f"{where}, in {found.seconds * 1000:.0f} ms")
         self._panel.set_phrases(found.phrases)
         self._panel.show_result(found.result)
         if is_final:
@@ -313,4 +310,4 @@ def answer(service: SearchService, dataset: DatasetView, query: Query, vectors_R
     edges = found.histogram.edges
     result = ShownResult(hits, found.cut, found.histogram.counts, edges[0], edges[-1])
     phrases: Sequence[Any] = service.phrases_for(vector, _NUM_PHRASES, negatives=negatives)
-    return _Answer(query, result, list(phrases), found.seconds)
+    return _Answer(query, result, list(phrases), len(service.index), found.seconds)

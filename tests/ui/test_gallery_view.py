@@ -188,3 +188,30 @@ def test_that_a_changed_item_is_painted_again(gallery, qtbot):
         gallery.model().put_items([GalleryItem(image(3, is_verified=True), 9, 0)])
     assert changed.args[0].row() == 2
     assert "verified" in gallery.model().index(2).data(Qt.ItemDataRole.AccessibleTextRole)
+
+
+@pytest.mark.parametrize("divider", [0, 1, 5, 6, 19])
+def test_that_rows_below_a_band_are_found_where_they_are_painted(gallery, divider):
+    fill(gallery, 20)
+    gallery.set_divider(divider)
+    for row in range(20):
+        gallery.scrollTo(gallery.model().index(row))
+        rect = gallery.visualRect(gallery.model().index(row))
+        assert gallery.viewport().rect().contains(rect)
+        assert gallery.indexAt(rect.center()).row() == row
+        assert not rect.intersects(gallery.band())
+        first, last = gallery.rows_in(rect)
+        assert first <= row <= last
+
+
+def test_that_keys_walk_over_the_band(gallery, qtbot):
+    fill(gallery, 20)
+    columns = gallery.num_columns
+    gallery.set_divider(columns + 1)
+    gallery.setCurrentIndex(gallery.model().index(columns - 1))
+    qtbot.keyClick(gallery, Qt.Key.Key_Down)
+    assert gallery.currentIndex().row() == columns  # the only one of its line
+    qtbot.keyClick(gallery, Qt.Key.Key_Down)
+    assert gallery.currentIndex().row() == columns + 1
+    qtbot.keyClick(gallery, Qt.Key.Key_Up)
+    assert gallery.currentIndex().row() == columns

@@ -55,30 +55,49 @@ def test_that_a_box_is_placed_inside_its_view():
 
 def test_that_the_model_of_the_hits_keeps_qts_promises(qtmodeltester, qapp):
     model = HitsModel()
-    model.set_hits([hit(0.9), hit(0.5)])
+    model.set_hits([hit(0.9), hit(0.5)], 1)
     qtmodeltester.check(model)
 
 
-def test_that_only_hits_above_the_cut_are_shown(panel):
+def test_that_hits_below_the_cut_come_after_a_line_that_divides_them(panel):
     panel.show_result(result(0.6))
-    assert [round(h.score, 1) for h in panel.hits] == [0.9, 0.8]
-    assert panel._count.text() == "2 regions of the 4 nearest, score 0.60 and up"
-    assert panel._none.isHidden()
+    assert (len(panel.hits), panel.num_above, panel.hits_view.divider) == (4, 2, 2)
+    assert panel._count.text() == "2 regions stand out"
+    view = panel.hits_view
+    above, below = (view.visualRect(view.model().index(row, 0)) for row in (1, 2))
+    assert above.bottom() < view.band().top() < view.band().bottom() < below.top()
+    assert below.left() == view.GAP
 
 
-def test_that_moving_the_cut_shows_more_or_fewer(panel, qtbot):
+@pytest.mark.parametrize(
+    ("cut", "words"),
+    [
+        (0.85, "1 region stands out"),
+        (0.4, "3 regions stand out"),
+        (0.97, "Nothing stands out"),
+        (0.1, "At least 4 regions stand out"),
+    ],
+)
+def test_that_the_count_is_said_in_words(panel, cut, words):
+    panel.show_result(result(cut))
+    assert panel._count.text() == words
+
+
+def test_that_moving_the_cut_divides_the_same_hits_anew(panel, qtbot):
     panel.show_result(result(0.6))
+    shown = panel.hits
     qtbot.keyClick(panel._histogram, Qt.Key.Key_Home)
-    assert len(panel.hits) == 4
+    assert (panel.num_above, panel.hits_view.divider) == (4, None)
     qtbot.keyClick(panel._histogram, Qt.Key.Key_End)
-    assert panel.hits == ()
+    assert (panel.num_above, panel.hits_view.divider) == (0, 0)
+    assert panel.hits is shown
 
 
-def test_that_the_nearest_are_shown_where_nothing_stands_out(panel):
-    panel.show_result(result(0.97))
-    assert len(panel.hits) == 4
-    assert "Nothing stands out" in panel._none.text()
-    assert not panel._none.isHidden()
+def test_that_a_hit_below_the_cut_says_so(panel):
+    panel.show_result(result(0.6))
+    words = [panel.hits_view.model().index(row, 0).data(Qt.ItemDataRole.AccessibleTextRole) for row in (1, 2)]
+    assert not words[0].endswith("below the cut")
+    assert words[1].endswith("below the cut")
 
 
 def test_that_a_click_goes_to_the_hit(panel, qtbot):

@@ -47,20 +47,34 @@ class HitItem:
 
 
 class HitsModel(QAbstractListModel):
-    """Hits in the order they were given."""
+    """Hits in the order they were given; the first ``num_above`` of them reach the cut."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._hits: tuple[HitItem, ...] = ()
+        self._num_above = 0
 
-    def set_hits(self, hits: Sequence[HitItem]) -> None:
-        """Show these hits."""
+    def set_hits(self, hits: Sequence[HitItem], num_above: int) -> None:
+        """Show these hits, of which the first ``num_above`` reach the cut."""
         hits = tuple(hits)
         if hits == self._hits:
+            self.set_num_above(num_above)
             return
         self.beginResetModel()
-        self._hits = hits
+        self._hits, self._num_above = hits, num_above
         self.endResetModel()
+
+    def set_num_above(self, num_above: int) -> None:
+        """Divide the hits anew."""
+        if num_above != self._num_above:
+            first, last = sorted((num_above, self._num_above))
+            self._num_above = num_above
+            self.dataChanged.emit(self.index(first, 0), self.index(last - 1, 0))
+
+    @property
+    def num_above(self) -> int:
+        """How many hits reach the cut."""
+        return self._num_above
 
     @property
     def hits(self) -> tuple[HitItem, ...]:
@@ -78,8 +92,7 @@ class HitsModel(QAbstractListModel):
             return hit
         if role == Qt.ItemDataRole.DisplayRole:
             return shown(hit.phrase or hit.image.name)
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return tip(hit.sentence())
-        if role == Qt.ItemDataRole.AccessibleTextRole:
-            return shown(hit.sentence())
+        if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
+            sentence = hit.sentence() + ("" if index.row() < self._num_above else ", below the cut")
+            return tip(sentence) if role == Qt.ItemDataRole.ToolTipRole else shown(sentence)
         return None

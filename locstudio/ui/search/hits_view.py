@@ -17,10 +17,13 @@ from locstudio.ui.search.hits_model import HIT_ROLE, HitItem, HitsModel
 CAPTION_HEIGHT = 20
 _DEFAULT_SIDE = 100
 _INSET = 3
+_DIMMED = 0.45
+_BELOW = "Below the cut: less alike"
+_ONLY_BELOW = "Nothing stands out; these are the nearest"
 
 
 class HitsView(UniformGrid):
-    """The tiles of the hits.
+    """The tiles of the hits; those below the cut are dimmed, below a line that says so.
 
     Signals:
         hit_chosen: a ``HitItem`` to go to: clicked, or walked to with the keys.
@@ -52,6 +55,7 @@ class HitsView(UniformGrid):
         self.activated.connect(lambda index: self.hit_chosen.emit(index.data(HIT_ROLE)))
         self.shown_rows_changed.connect(self._on_shown_rows_changed)
         model.modelReset.connect(self._on_model_reset)
+        model.dataChanged.connect(self._divide)
         crops.arrived.connect(self.viewport().update)
         theme.notifier.changed.connect(self.viewport().update)
 
@@ -65,8 +69,24 @@ class HitsView(UniformGrid):
     def _on_shown_rows_changed(self, first: int, last: int) -> None:
         self._crops.keep_only(hit.crop_key for hit in self._model.hits[first : last + 1])
 
+    def _divide(self) -> None:
+        num_above = self._model.num_above
+        self.set_divider(num_above if num_above < len(self._model.hits) else None)
+
+    def _paint_band(self, painter: QPainter, band: QRect) -> None:
+        look = theme.current()
+        painter.setFont(_small_font())
+        text = _BELOW if self._model.num_above else _ONLY_BELOW
+        words = QRect(band.left() + 5, band.top(), painter.fontMetrics().horizontalAdvance(text) + 8, band.height())
+        painter.setPen(QColor(look.muted))
+        painter.drawText(words, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), text)
+        painter.setPen(QPen(QColor(look.border), 1))
+        middle = band.center().y() + 1
+        painter.drawLine(words.right(), middle, band.right() - 5, middle)
+
     def _on_model_reset(self) -> None:
         self.verticalScrollBar().setValue(0)
+        self._divide()
         self.updateGeometries()
         first, last = self.rows_in(self.viewport().rect())
         self._on_shown_rows_changed(first, last)
@@ -103,11 +123,17 @@ class _HitDelegate(QStyledItemDelegate):
             painter.fillRect(rect, QColor(look.selection))
         elif option.state & QStyle.StateFlag.State_MouseOver:
             painter.fillRect(rect, QColor(look.raised))
+        grid = self.parent()
+        assert isinstance(grid, HitsView)
+        is_below = grid.divider is not None and index.row() >= grid.divider
+        is_chosen = bool(option.state & (QStyle.StateFlag.State_Selected | QStyle.StateFlag.State_MouseOver))
+        painter.setOpacity(_DIMMED if is_below and not is_chosen else 1.0)
         area = QRect(rect.left(), rect.top(), rect.width(), rect.width()).adjusted(_INSET, _INSET, -_INSET, -_INSET)
         shown_area = self._paint_picture(painter, area, hit)
         _paint_box(painter, shown_area, hit)
         self._paint_score(painter, area, hit)
         self._paint_caption(painter, rect, hit)
+        painter.setOpacity(1.0)
 
     def _paint_picture(self, painter: QPainter, area: QRect, hit: HitItem) -> QRectF:
         """Paint the view of the hit, from the thumbnail until it is sharp; returns where the view lies."""

@@ -32,9 +32,7 @@ _HINT = (
     "Draw a search box on the image (Q), choose a region and press M, or type words above.\n\n"
     "Regions of the whole collection that look alike appear here while you drag."
 )
-_NOTHING_CLOSE = "Nothing stands out for this query; these are the nearest regions."
 _NOTHING = "The index holds nothing to compare with."
-_NUM_NEAREST = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +47,10 @@ class ShownResult:
     counts: tuple[int, ...]
     low: float
     high: float
+
+    def num_above(self, cut: float) -> int:
+        """How many of the hits reach a cut."""
+        return sum(hit.score >= cut for hit in self.hits)
 
 
 class SearchPanel(QFrame):
@@ -89,9 +91,9 @@ class SearchPanel(QFrame):
         self._phrases = PhraseBars(self)
         self._phrases.phrase_chosen.connect(self.phrase_chosen)
         self._histogram = ScoreHistogram(self)
-        self._histogram.cut_changed.connect(self._show_above_cut)
+        self._histogram.cut_changed.connect(self._divide)
         self._count = label("", "section")
-        self._none = label("", "muted")
+        self._none = label(_NOTHING, "muted")
         self._none.setWordWrap(True)
         self._hint = label(_HINT, "muted")
         self._hint.setWordWrap(True)
@@ -191,7 +193,7 @@ class SearchPanel(QFrame):
         self._clear.setEnabled(False)
         self._phrases.set_phrases(())
         self._result = None
-        self._model.set_hits(())
+        self._model.set_hits((), 0)
         self.set_busy(False)
         self.set_hint("")
 
@@ -241,16 +243,12 @@ class SearchPanel(QFrame):
         self._phrases_title.setVisible(bool(phrases))
 
     def show_result(self, result: ShownResult) -> None:
-        """Show the hits of a search above its own cut; where nothing reaches it, the nearest, and say so."""
+        """Show the nearest hits of a search, divided at its own cut."""
         self._result = result
-        cut, best = result.cut, result.hits[:_NUM_NEAREST]
-        is_any_above = bool(best) and best[0].score >= cut
-        if best and not is_any_above:
-            cut = best[-1].score
-        self._histogram.set_scores(result.counts, result.low, result.high, cut)
-        self._show_above_cut(cut)
-        self._none.setText(_NOTHING_CLOSE if best else _NOTHING)
-        self._none.setVisible(not is_any_above)
+        self._histogram.set_scores(result.counts, result.low, result.high, result.cut)
+        self._model.set_hits(result.hits, result.num_above(result.cut))
+        self._divide(result.cut)
+        self._none.setVisible(not result.hits)
         self._pages.setCurrentIndex(1)
 
     def set_history(self, titles: Sequence[str]) -> None:
@@ -274,16 +272,26 @@ class SearchPanel(QFrame):
         """The grid of hits, for keys of the window and for tests."""
         return self._hits
 
-    def _show_above_cut(self, cut: float) -> None:
+    @property
+    def num_above(self) -> int:
+        """How many of the hits stand out."""
+        return self._model.num_above
+
+    def _divide(self, cut: float) -> None:
         assert self._result is not None
-        above = tuple(hit for hit in self._result.hits if hit.score >= cut)
-        self._model.set_hits(above)
-        word = "region" if len(above) == 1 else "regions"
-        self._count.setText(f"{len(above)} {word} of the {len(self._result.hits)} nearest, score {cut:.2f} and up")
-        self._none.hide()
+        num_above = self._result.num_above(cut)
+        self._model.set_num_above(num_above)
+        self._count.setText(_stand_out(num_above, len(self._result.hits)))
 
     def _sign(self, name: str) -> QPixmap:
         return drawn.pixmap(name, 28, theme.current().muted)
+
+
+def _stand_out(num_above: int, num_hits: int) -> str:
+    if num_above == 0:
+        return "Nothing stands out"
+    more = "At least " if num_above == num_hits else ""
+    return f"{more}{num_above} {'region stands' if num_above == 1 else 'regions stand'} out"
 
 
 def _button(icon: str, name: str, tip_text: str) -> QToolButton:
