@@ -72,15 +72,18 @@ def delete_regions(regions: Iterable[Region], title: str = "Delete box") -> Edit
 
 
 def change_regions(pairs: Iterable[tuple[Region, Region]], title: str) -> Edit:
-    """Replace regions by what a person made of them; what a machine had made becomes ``EDITED``."""
+    """Replace regions by what a person made of them, as ``touched`` leaves them."""
     return Edit(title, tuple(RegionChange(old, touched(old, new)) for old, new in pairs if old != new))
 
 
 def touched(old: Region, new: Region) -> Region:
-    """``new`` with the origin that a person's hand leaves: content of a machine's region becomes ``EDITED``.
+    """``new`` as a person's hand leaves it: content of a machine's region becomes ``EDITED``.
 
-    Review and lock alone are opinions about a region, not changes of it.
+    A mask outlines what was in the box, so another box drops it, unless a new mask came with the box; the inverse of
+    the edit brings it back.  Review and lock alone are opinions about a region, not changes of it.
     """
+    if new.box != old.box and new.mask == old.mask:
+        new = replace(new, mask=None)
     opinion_only = replace(new, review=old.review, is_locked=old.is_locked) == old
     if opinion_only or new.origin in (Origin.HUMAN, Origin.EDITED):
         return new

@@ -32,3 +32,18 @@ def test_that_moving_a_proposed_box_makes_it_edited_and_accepting_it_does_not():
     moved = replace(REGION, box=UnitBox(0.2, 0.2, 0.6, 0.6), review=Review.ACCEPTED)
     assert touched(REGION, accepted).origin is Origin.MODEL
     assert touched(REGION, moved).origin is Origin.EDITED
+
+
+def test_that_another_box_drops_the_mask_and_the_inverse_brings_it_back():
+    masked = replace(REGION, mask="[[1,2,3,4,5,6]]")
+    moved = replace(masked, box=UnitBox(0.2, 0.2, 0.6, 0.6))
+    edit = change_regions([(masked, moved)], "Move box")
+    assert edit.changes[0].after.mask is None
+    assert edit.inverse().changes[0].after == masked
+
+
+def test_that_a_mask_stays_with_its_box_and_comes_with_a_new_one():
+    masked = replace(REGION, mask="[[1,2,3,4,5,6]]")
+    assert touched(masked, replace(masked, phrase="a cat")).mask == masked.mask
+    resegmented = replace(masked, box=UnitBox(0.2, 0.2, 0.6, 0.6), mask="[[6,5,4,3,2,1]]")
+    assert touched(masked, resegmented).mask == resegmented.mask
