@@ -32,7 +32,7 @@ class Editing(QObject):
     Signals:
         applied: an ``Edit`` that is on disk now.
         regions_read: an image's identity and its regions, after an edit.
-        history_read: entries of the history, newest first.
+        history_read: entries of the history, newest first, and whether these are all.
         image_wanted: the image that was changed by undo or redo, to be shown.
         not_saved: a sentence; the edit is kept and tried again by ``retry``.
         said: a sentence.
@@ -40,7 +40,7 @@ class Editing(QObject):
 
     applied = Signal(object)
     regions_read = Signal(int, list)
-    history_read = Signal(list)
+    history_read = Signal(list, bool)
     image_wanted = Signal(int)
     not_saved = Signal(str)
     said = Signal(str)
@@ -102,7 +102,10 @@ class Editing(QObject):
 
     def read_history(self) -> None:
         """Show the history as it is."""
-        self._edits.ask(self._dataset.history, _NUM_HISTORY, on_result=self.history_read.emit)
+        self._edits.ask(self._dataset.history, _NUM_HISTORY, on_result=self._tell_history)
+
+    def _tell_history(self, history: list[HistoryEntry]) -> None:
+        self.history_read.emit(history, len(history) < _NUM_HISTORY)
 
     def _apply(self, edit: Edit) -> Edit:
         self._dataset.apply(edit)
@@ -138,7 +141,7 @@ class Editing(QObject):
     def _on_done(self, done: _Done) -> None:
         if self._num_waiting == 0:  # else the canvas already shows more than this edit has made
             self.regions_read.emit(done.image_id, done.regions)
-        self.history_read.emit(done.history)
+        self._tell_history(done.history)
         if done.edit is not None:
             self.applied.emit(done.edit)
 

@@ -341,3 +341,11 @@ def test_that_typing_offers_the_phrases_of_the_collection(studio, desk, qtbot):
     with qtbot.waitSignal(desk.searching.searched) as searched:
         field.completer().activated[str].emit("a brown dog")
     assert searched.args[0].text == "a brown dog"
+
+
+@pytest.mark.parametrize(("limit", "has_beginning"), [(1, False), (2, True)])
+def test_that_the_beginning_is_offered_only_below_a_whole_history(desk, qtbot, monkeypatch, limit, has_beginning):
+    monkeypatch.setattr("locstudio.ui.editing._NUM_HISTORY", limit)
+    with qtbot.waitSignal(desk.editing.history_read):
+        desk.editing.read_history()
+    assert desk.history.steps.rowCount() == 1 + has_beginning  # the import, and the beginning
