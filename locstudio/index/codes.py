@@ -5,6 +5,7 @@ and how many candidates recall@10 of 0.99 takes depends on the vectors, so it is
 phrases when the codes are built; where nothing is enough, the codes are float16 and the scan is exact.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +49,10 @@ class Codes:
 
 
 def build_codes(
-    vectors_ND: NDArray[np.float16], alive: NDArray[np.int64], queries_QD: NDArray[np.float32] | None = None
+    vectors_ND: NDArray[np.float16],
+    alive: NDArray[np.int64],
+    queries_QD: NDArray[np.float32] | None = None,
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> Codes | None:
     """Codes of all rows, checked against exact search on a sample of the living ones; None without faiss.
 
@@ -56,6 +60,7 @@ def build_codes(
         vectors_ND: The file.
         alive: Rows that may be found.
         queries_QD: Other queries to check, such as phrases, which lie elsewhere than regions do.
+        is_wanted: Asked from time to time; the answer no ends the work, with None.
     """
     faiss = _faiss()
     if faiss is None or not len(alive):
@@ -68,14 +73,18 @@ def build_codes(
     for parts in sorted(num for num in widths if dim / num <= _MAX_PART_WIDTH):
         engine = faiss.IndexPQFastScan(dim, parts, 4, faiss.METRIC_INNER_PRODUCT)
         engine.train(unit_rows(vectors_ND[sample]))
-        _add(engine, vectors_ND)
+        _add(engine, vectors_ND, is_wanted)
+        if not is_wanted():
+            return None
         for num_candidates in CANDIDATES:
             recall = _recall(engine, vectors_ND, check, num_candidates)
             if recall >= WANTED_RECALL:
                 return Codes(f"PQ{parts}x4fs", num_candidates, recall, len(vectors_ND), engine)
     engine = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     engine.train(unit_rows(vectors_ND[sample[:1]]))
-    _add(engine, vectors_ND)
+    _add(engine, vectors_ND, is_wanted)
+    if not is_wanted():
+        return None
     recall = _recall(engine, vectors_ND, check, CANDIDATES[0])
     return Codes("SQfp16", CANDIDATES[0], recall, len(vectors_ND), engine)
 
@@ -90,8 +99,10 @@ def _faiss() -> Any | None:
     return faiss
 
 
-def _add(engine: Any, vectors_ND: NDArray[np.float16]) -> None:
+def _add(engine: Any, vectors_ND: NDArray[np.float16], is_wanted: Callable[[], bool] = lambda: True) -> None:
     for start in range(0, len(vectors_ND), BLOCK):
+        if not is_wanted():
+            return
         engine.add(unit_rows(vectors_ND[start : start + BLOCK]))
 
 

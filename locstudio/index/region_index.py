@@ -46,6 +46,7 @@ class RegionIndex:
         self._matrix_ND = np.empty((0, files.manifest.dim), np.float32)
         self._num_cached = 0
         self._codes: Codes | None = None
+        self._is_closed = False
         self._row_of_region: dict[int, int] | None = None
         self._order_by_image = np.empty(0, np.int64)
         self._background: NDArray[np.int64] | None = None
@@ -94,7 +95,8 @@ class RegionIndex:
             return int(np.count_nonzero(self._alive[: self._count]))
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Let go of the files; ``prepare``, where it runs, ends soon and without effect."""
+        self._is_closed = True
         with self._lock:
             self._files.close()
 
@@ -295,7 +297,7 @@ class RegionIndex:
                     return
                 vectors_ND = self._files.vectors_ND
                 alive = np.flatnonzero(self._alive[: self._count])
-            codes = build_codes(vectors_ND, alive, queries_QD)
+            codes = build_codes(vectors_ND, alive, queries_QD, lambda: not self._is_closed)
             with self._lock:
                 if codes is not None:
                     codes.add(self._files.vectors_ND[codes.num_rows :])

@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import QObject, Signal
 
-from locstudio.ui.background import DatasetWorker
+from locstudio.ui.background import DatasetWorker, LatestOnly
 from locstudio.ui.indexing import Indexing, in_words
 from locstudio.ui.notice_bar import NoticeBar
 from locstudio.ui.project_loading import OpenedProject, SearchState, open_search
@@ -39,6 +39,8 @@ class IndexKeeping(QObject):
         self._work = work
         self._notice = notice
         self._status = status
+        self._preparing = LatestOnly(self)
+        self._preparing.failed.connect(lambda error: status.say(str(error)))
         self._indexing = Indexing(opened, work, self)
         self._indexing.progressed.connect(status.show_share)
         self._indexing.indexed.connect(self._on_indexed)
@@ -86,6 +88,7 @@ class IndexKeeping(QObject):
         """Let go of the index, when nobody searches any more."""
         if self.state is not None and self.state.service is not None:
             self.state.service.index.close()
+        self._preparing.close()
         self.state = None
 
     def offer(self, count: int, what: str = "regions") -> None:
@@ -110,6 +113,8 @@ class IndexKeeping(QObject):
         self.service_changed.emit(state.service)
         if old is not None and old.service is not None:
             old.service.index.close()
+        if state.service is not None:
+            self._preparing.submit(state.service.prepare)
         if state.running is not None:
             self._indexing.watch(state.running)
         elif self._opened.checkpoint is None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 
 import pytest
 from PySide6.QtWidgets import QApplication, QDialog, QPlainTextEdit
@@ -11,6 +12,7 @@ from locstudio.jobs.configs import Embedding, RunConfig
 from locstudio.jobs.messages import Failed, Finished, Progress, Started
 from locstudio.jobs.run_folder import EventLog, RunFolder
 from locstudio.jobs.run_state import claim_run
+from locstudio.services.search import SearchService
 from locstudio.store.dataset import Dataset
 from locstudio.store.records import CheckpointRow
 from locstudio.ui.indexing import in_words
@@ -121,3 +123,17 @@ def test_that_an_edit_the_disk_refuses_is_kept_and_tried_again(studio, desk, sam
 @pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 s"), (40, "40 s"), (200, "3 min"), (7500, "2 h 5 min")])
 def test_that_times_are_said_as_people_say_them(seconds, words):
     assert in_words(seconds) == words
+
+
+def test_that_the_index_is_prepared_once_beside_window_and_edits(studio, sample, qtbot, monkeypatch):
+    prepared = []
+    monkeypatch.setattr(SearchService, "prepare", lambda service: prepared.append((service, threading.get_ident())))
+    open_project(studio, sample, qtbot)
+    qtbot.waitUntil(lambda: bool(prepared), timeout=5_000)
+    others: list[int] = []
+    for worker in (studio.desk.reads, studio.desk.edits, studio.desk.work):
+        worker.ask(threading.get_ident, on_result=others.append)
+    qtbot.waitUntil(lambda: len(others) == 3, timeout=5_000)
+    [(service, thread)] = prepared
+    assert service is studio.search_state.service
+    assert thread not in {threading.get_ident(), *others}
