@@ -120,7 +120,8 @@ class Cloc(nn.Module):
     def embed_crops(self, states_RC: Tensor) -> Tensor:
         """Embeddings (R, D) of crops from their global tokens, L2-normalised."""
         assert self.crop_project is not None
-        return F.normalize(self.crop_project(states_RC), dim=-1)
+        kept = F.dropout(states_RC, self.config.prompter.dropout, training=self.training)
+        return F.normalize(self.crop_project(kept), dim=-1)
 
     def text_features(self, texts: list[str]) -> Tensor:
         """The text tower's own features, before our projection; what a trainer with a frozen tower keeps."""
@@ -173,7 +174,7 @@ class Cloc(nn.Module):
 
 def _extractor(config: PrompterConfig, *, width: int, dim: int, grid: int) -> Prompter | RoiAlign:
     if config.extractor in ("roi_align", "crop"):
-        return RoiAlign(width=width, dim=dim, text_width=dim, grid=grid)
+        return RoiAlign(width=width, dim=dim, text_width=dim, grid=grid, dropout=config.dropout)
     return Prompter(
         width=width,
         dim=dim,
@@ -184,6 +185,7 @@ def _extractor(config: PrompterConfig, *, width: int, dim: int, grid: int) -> Pr
         has_corner_embedding=config.has_corner_embedding,
         has_box_bias=config.has_box_bias,
         has_grid_position=config.has_grid_position,
+        dropout=config.dropout,
     )
 
 

@@ -40,6 +40,8 @@ class PrompterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         has_corner_embedding: A learned vector for each of the two corners (not in the paper; Segment Anything has it).
         has_box_bias: Attention leans towards the box from the start (not in the paper).
         has_grid_position: Tokens carry where they are; towers of convolutions do not tell.
+        dropout: Share of the numbers left out while training, of what a box has gathered and inside the MLP (the
+            paper's batches need none).
         crop_px: Side of the crops of ``crop``; 0 for that of the whole image, which a transformer needs.
     """
 
@@ -48,6 +50,7 @@ class PrompterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     has_corner_embedding: bool = True
     has_box_bias: bool = True
     has_grid_position: bool = True
+    dropout: float = 0.0
     crop_px: int = 0
 
 

@@ -15,10 +15,11 @@ _SAMPLES = 7
 class RoiAlign(nn.Module):
     """Average of 7 x 7 bilinear samples in a box, a norm, a linear map ("CLOC without Prompter", Table 2 row 4)."""
 
-    def __init__(self, *, width: int, dim: int, text_width: int, grid: int) -> None:
+    def __init__(self, *, width: int, dim: int, text_width: int, grid: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.grid, self.width = grid, width
         self.norm = nn.LayerNorm(width)
+        self.drop = nn.Dropout(dropout)
         self.project = nn.Linear(width, dim)
         self.text_prompt = nn.Linear(text_width, width)
 
@@ -28,7 +29,9 @@ class RoiAlign(nn.Module):
 
     def embed_boxes(self, prepared_BNC: Tensor, boxes_BR4: Tensor) -> Tensor:
         """Embeddings (B, R, E) of boxes in the ``square`` frame, L2-normalised."""
-        return F.normalize(self.project(self.norm(roi_average(prepared_BNC[:, 1:], boxes_BR4, self.grid))), dim=-1)
+        return F.normalize(
+            self.project(self.drop(self.norm(roi_average(prepared_BNC[:, 1:], boxes_BR4, self.grid)))), dim=-1
+        )
 
     def state_of_texts(self, prepared_BNC: Tensor, text_BRE: Tensor) -> Tensor:
         """Pooled states (B, R, C) of texts: tokens and their places, weighted by likeness to the text."""

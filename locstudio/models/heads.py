@@ -67,7 +67,7 @@ class ProposalHead(nn.Module):
         maps = self.norm(tokens_BNC[:, 1:]).transpose(1, 2).unflatten(2, (self.grid, self.grid))
         near = self.look(self.enter(maps))
         out = self.leave(torch.cat([near, self.wide(near)], dim=1)).flatten(2).transpose(1, 2)
-        out = out.reshape(out.shape[0], -1, 5)
+        out = out.reshape(len(out), len(self.anchors_A4), 5)
         return out[..., 0], decode_boxes(out[..., 1:], self.anchors_A4)
 
 

@@ -62,6 +62,10 @@ def _tent(offset: Tensor) -> Tensor:
     return torch.where(t < 0, (t + 1) ** 2 / 2, 1 - (1 - t) ** 2 / 2)
 
 
+# With corner embeddings the sinusoids enter at a tenth: they shall choose tokens, not be learned by heart.
+_PLACE_SCALE = 0.1
+
+
 class Prompter(nn.Module):
     """One pre-norm transformer layer, one head, over a prompt and an image's tokens.
 
@@ -76,6 +80,7 @@ class Prompter(nn.Module):
         has_box_bias: Add ``log(eps + box_weights)`` to the attention of a box's tokens, with a learned ``eps`` for each
             corner.  At the start the layer is then the average of RoIAlign; attention by content is learned on top.
         has_grid_position: Add the sinusoids of its cell to each token's key.
+        dropout: Share left out, while training, of what attention gathered and inside the MLP.
     """
 
     position_NC: Tensor
@@ -92,6 +97,7 @@ class Prompter(nn.Module):
         has_corner_embedding: bool = True,
         has_box_bias: bool = True,
         has_grid_position: bool = True,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.width, self.grid, self.is_literal = width, grid, is_literal
@@ -105,11 +111,12 @@ class Prompter(nn.Module):
         self.value = nn.Linear(width, width)
         self.attended = nn.Linear(width, width)
         hidden = round(width * mlp_ratio)
-        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(0.0), nn.Linear(hidden, width))
+        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width))
+        self.drop = nn.Dropout(dropout)
         self.text_prompt = nn.Linear(text_width, width)
         self.project = nn.Linear(width, dim)
         self.corner_2C = nn.Parameter(torch.zeros(2, width)) if has_corner_embedding else None
-        self.log_eps_2 = nn.Parameter(torch.tensor([-9.0, -6.0])) if has_box_bias else None
+        self.log_eps_2 = nn.Parameter(torch.tensor([-13.0, -10.0])) if has_box_bias else None
         cells = (torch.arange(grid) + 0.5) / grid
         centres = torch.stack(torch.meshgrid(cells, cells, indexing="xy"), dim=-1).reshape(-1, 2)
         positions = encode_points(centres, width) if has_grid_position else torch.zeros(grid * grid, width)
@@ -126,7 +133,7 @@ class Prompter(nn.Module):
     def prompt_of_boxes(self, boxes_BR4: Tensor) -> Tensor:
         """Two tokens a box, top-left and bottom-right, shape (B, R, 2, C)."""
         corners = encode_points(boxes_BR4.unflatten(-1, (2, 2)), self.width)
-        return corners if self.corner_2C is None else corners + self.corner_2C
+        return corners if self.corner_2C is None else _PLACE_SCALE * corners + self.corner_2C
 
     def embed_boxes(self, prepared_BNC: Tensor, boxes_BR4: Tensor) -> Tensor:
         """Embeddings (B, R, E) of boxes in the ``square`` frame, L2-normalised."""
@@ -163,7 +170,7 @@ class Prompter(nn.Module):
         num_image = prepared_BNC.shape[1]
         average = torch.einsum("brpn,bnc->brpc", weights[..., :num_image], prepared_BNC)
         average = average + torch.einsum("brpq,brqc->brpc", weights[..., num_image:], own)
-        x = x + self.attended(self.value(average))
+        x = x + self.attended(self.value(self.drop(average)))
         x = x + self.mlp(self.norm_mlp(x))
         return self.norm_out(x).mean(dim=2)
 
@@ -176,6 +183,6 @@ class Prompter(nn.Module):
         if bias_BRPN is not None:
             mask = F.pad(bias_BRPN.flatten(0, 1), (num_own, 0, 0, tokens_BNC.shape[1]))
         mixed = F.scaled_dot_product_attention(self.query(normed), self.key(normed), self.value(normed), attn_mask=mask)
-        x = x + self.attended(mixed)
+        x = x + self.attended(self.drop(mixed))
         x = x + self.mlp(self.norm_mlp(x))
         return self.norm_out(x).mean(dim=1).unflatten(0, (num_images, num_boxes))

@@ -36,7 +36,7 @@ def test_the_value_for_two_regions_derived_by_hand():
 
 
 def test_that_both_directions_count_equally():
-    # Regions e1, e1; phrases e1, e2; scale 1.  Region to text: log(1 + e^-1) and log(1 + e); text to region: log 2 twice.
+    # Regions e1, e1; phrases e1, e2; scale 1.  Region to text: log(1 + e^-1), log(1 + e); text to region: log 2 twice.
     region_22 = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     text_22 = torch.eye(2)
     by_hand = ((math.log(1 + math.exp(-1)) + math.log(1 + math.e)) / 2 + math.log(2)) / 2

@@ -98,24 +98,22 @@ def dev_set(model: Cloc, data: Path, folder: Path, say: Callable[[str], None]) -
 
 
 def crop_states(
-    model: Cloc, data: Path, split: str, folder: Path, say: Callable[[str], None]
-) -> list[NDArray[np.float16]]:
-    """For each plain (and, of train, each flipped) scene what the tower says of the crop of every box, (R, C)."""
+    model: Cloc, data: Path, split: str, amount: Amount, folder: Path, say: Callable[[str], None]
+) -> dict[int, NDArray[np.float16]]:
+    """For each plain scene, by its row in ``training_set`` or ``dev_set``: what the tower says of every box's crop."""
     path = folder / f"crops-{split}.pickle"
-    if path.exists():
-        return pickle.loads(path.read_bytes())  # our own file of a minute ago, in a scratch folder
-    found = []
-    for photo in coco_photos(data, split):
-        for is_flipped in (False, True) if split == "train" else (False,):
-            square, scene = plain(photo, model.input_px, is_flipped=is_flipped)
+    if not path.exists():
+        found = {}
+        stride = 2 + amount.num_zooms if split == "train" else 1
+        for position, photo in enumerate(_some(coco_photos(data, split), amount)):
+            square, scene = plain(photo, model.input_px)
             boxes = torch.from_numpy(scene.boxes_R4)[None]
             with torch.inference_mode():
                 crops = crop_pixels(model.preprocess(square)[None], boxes, CROP_PX)[0]
-                states = model.crop_states(crops)
-            found.append(states.half().numpy())
-    say(f"{split}: crops of {len(found)} scenes")
-    path.write_bytes(pickle.dumps(found))
-    return found
+                found[position * stride] = model.crop_states(crops).half().numpy()
+        say(f"{split}: crops of {len(found)} scenes")
+        path.write_bytes(pickle.dumps(found))
+    return pickle.loads(path.read_bytes())  # our own file of a minute ago, in a scratch folder
 
 
 def _encoded(
@@ -167,4 +165,4 @@ def _some(photos: Iterator[Photo], amount: Amount) -> Iterator[Photo]:
 
 def as_tensor(tokens_SNC: NDArray[np.float16], rows: NDArray[np.int64]) -> Tensor:
     """Tokens of some scenes as float32."""
-    return torch.from_numpy(np.asarray(tokens_SNC[rows], np.float32))
+    return torch.from_numpy(np.array(tokens_SNC[rows])).float()

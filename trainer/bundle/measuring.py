@@ -4,7 +4,7 @@ Axes: N = regions, Q = classes, T = captions, D = embedding width.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 
 import numpy as np
@@ -16,25 +16,27 @@ from locstudio.domain.geometry import iou_matrix
 from locstudio.models.cloc import Cloc, PreparedImage
 from trainer.bundle.features import SceneSet, as_tensor
 
+States = NDArray[np.float16]
+
 
 def naming(
     model: Cloc,
     scenes: SceneSet,
     rows: Sequence[int],
     names: Sequence[str],
-    crops: list[NDArray[np.float16]] | None = None,
+    crops: dict[int, States] | None = None,
 ) -> dict[str, float]:
     """Name every true box among the 80 class names; see ``naming_scores``."""
     with torch.inference_mode():
         text_QD = model.embed_texts(list(names))
         found: list[Tensor] = []
         truth: list[int] = []
-        for place, row in enumerate(rows):
+        for row in rows:
             scene = scenes.scenes[row]
             if not scene.class_index:
                 continue
             if crops is not None:
-                states = torch.from_numpy(np.asarray(crops[place], np.float32))
+                states = torch.from_numpy(np.asarray(crops[row], np.float32))
                 region_ND = model.embed_crops(states)
             else:
                 region_ND = model.embed_boxes(prepared_scene(model, scenes, row), torch.from_numpy(scene.boxes_R4))
@@ -55,10 +57,23 @@ def naming_scores(scores_NQ: Tensor, truth_N: Tensor) -> dict[str, float]:
     }
 
 
-def grounding(
-    model: Cloc, scenes: SceneSet, rows: Sequence[int], names: Sequence[str], *, has_candidates: bool = True
+def grounding(model: Cloc, scenes: SceneSet, rows: Sequence[int], names: Sequence[str]) -> dict[str, float]:
+    """Find each class present in each image by its name: the best overlap with any box of the class."""
+    return _found(lambda prepared, text_TD: model.ground(prepared, text_TD)[0], model, scenes, rows, names)
+
+
+def pointing(model: Cloc, scenes: SceneSet, rows: Sequence[int], names: Sequence[str]) -> dict[str, float]:
+    """The same by the grounding head alone, as in the paper."""
+    return _found(model.point, model, scenes, rows, names)
+
+
+def _found(
+    find: Callable[[PreparedImage, Tensor], Tensor],
+    model: Cloc,
+    scenes: SceneSet,
+    rows: Sequence[int],
+    names: Sequence[str],
 ) -> dict[str, float]:
-    """Point at each class present in each image by its name: the best overlap with any box of the class."""
     overlaps = []
     with torch.inference_mode():
         text_QD = model.embed_texts(list(names))
@@ -67,12 +82,7 @@ def grounding(
             present = sorted(set(scene.class_index))
             if not present:
                 continue
-            prepared = prepared_scene(model, scenes, row)
-            boxes = (
-                model.ground(prepared, text_QD[present])[0]
-                if has_candidates
-                else model.point(prepared, text_QD[present])
-            )
+            boxes = find(prepared_scene(model, scenes, row), text_QD[present])
             for box, one in zip(boxes.numpy(), present, strict=True):
                 true = scene.boxes_R4[np.array(scene.class_index) == one]
                 overlaps.append(float(iou_matrix(box[None], true).max()))

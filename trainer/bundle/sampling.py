@@ -21,17 +21,17 @@ class Sampling:
 
     Args:
         batch_size: Scenes a batch.
-        num_regions: Regions a scene at most (the paper's M).
+        num_regions: Regions a scene at most: twice the paper's M, since reading an image's tokens is what costs.
         mosaic_share: Share of mosaics in a batch.
         balance: Regions are drawn with a weight of their class's count to minus this power.
         jitter: Corners are moved by up to this share of the box's sides.
         has_all_names: Every usual name of the training data is a further negative in every batch.
     """
 
-    batch_size: int = 32
-    num_regions: int = 4
+    batch_size: int = 16
+    num_regions: int = 8
     mosaic_share: float = 0.3
-    balance: float = 0.5
+    balance: float = 0.25
     jitter: float = 0.08
     has_all_names: bool = True
 

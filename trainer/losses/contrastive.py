@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 MAX_LOG_SCALE = math.log(100.0)
+_SAME = 0.9999
 
 
 def temperature(log_scale: Tensor) -> Tensor:
@@ -46,6 +47,7 @@ def region_text_loss(
     valid_R: Tensor | None = None,
     max_similarity: float | None = 0.9,
     further_KD: Tensor | None = None,
+    has_unique_keys: bool = False,
 ) -> Tensor:
     """Symmetric InfoNCE between the regions of a batch and their phrases.
 
@@ -60,6 +62,10 @@ def region_text_loss(
             denominators; None leaves nothing out.  No gradient flows through this comparison.
         further_KD: Phrases of no region here, further negatives for the regions.  Not in the paper, whose batches of
             32,768 images need none.
+
+        has_unique_keys: A phrase that several regions share is one key for the other regions, not several.  Not in the
+            paper: in a small batch full of people, "person" would otherwise be pushed away as often as it occurs, and a
+            person's chance with it.
 
     Returns:
         Scalar mean over valid regions, in nats; zero if there are none.
@@ -80,10 +86,14 @@ def region_text_loss(
         similar_phrases(text_RD, text_RD, max_similarity).fill_diagonal_(False), -torch.inf
     )
     to_text = masked_RR
+    if has_unique_keys:
+        same_RR = similar_phrases(text_RD, text_RD, _SAME)
+        shared_R = same_RR.sum(dim=1).clamp(min=1).log()
+        to_text = masked_RR - torch.where(same_RR, 0.0, shared_R)
     if further_KD is not None and len(further_KD):
         clash_RK = similar_phrases(text_RD, further_KD, max_similarity)
         further_RK = (logit_scale * region_RD @ further_KD.T).masked_fill(clash_RK, -torch.inf)
-        to_text = torch.cat([masked_RR, further_RK], dim=1)
+        to_text = torch.cat([to_text, further_RK], dim=1)
     return (F.cross_entropy(to_text, own_R) + F.cross_entropy(masked_RR.T, own_R)) / 2
 
 

@@ -26,6 +26,7 @@ class ClocStepConfig:
 
     text_filter: float | None = 0.9
     has_grounding: bool = True
+    has_unique_keys: bool = False
     distillation_weight: float = 1.0
     proposal_weight: float = 1.0
 
@@ -140,6 +141,7 @@ class ClocStep:
             valid_R=valid_BM.flatten(),
             max_similarity=self._config.text_filter,
             further_KD=text_UD[is_free_U],
+            has_unique_keys=self._config.has_unique_keys,
         )
 
     def _grounding(self, batch: ClocBatch, prepared_BNC: Tensor, valid_BM: Tensor, text_UD: Tensor) -> Tensor:

@@ -1,0 +1,132 @@
+"""What the bundled checkpoint is made with: scenes keep boxes on their things, batches are drawn as said."""
+
+import numpy as np
+import pytest
+import torch
+
+from trainer.bundle.arms import ARMS, RunningMean
+from trainer.bundle.card import table
+from trainer.bundle.features import SceneSet, random_boxes
+from trainer.bundle.measuring import naming_scores
+from trainer.bundle.photos import Photo
+from trainer.bundle.sampling import Sampling, batches
+from trainer.bundle.scenes import flipped, mosaics, plain, zoomed
+
+
+def marked_photo(width: int = 120, height: int = 80) -> Photo:
+    """Grey with a green rectangle, which its only box surrounds."""
+    rgb = np.full((height, width, 3), 128, np.uint8)
+    rgb[20:50, 30:90] = (0, 255, 0)
+    return Photo(
+        name="marked",
+        rgb=rgb,
+        boxes_R4=np.array([[30, 20, 90, 50]], np.float32),
+        phrases=(("green thing", "thing"),),
+        captions=("a green thing",),
+        class_index=(3,),
+        is_exhaustive=True,
+    )
+
+
+def green_extent(square: np.ndarray) -> np.ndarray:
+    """The box of what is rather green, in the ``square`` frame."""
+    is_green = (square[..., 1].astype(int) - square[..., 0]) > 60
+    rows, columns = np.flatnonzero(is_green.any(axis=1)), np.flatnonzero(is_green.any(axis=0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]) / len(square)
+
+
+@pytest.mark.parametrize("is_flipped", [False, True])
+def test_that_a_box_stays_on_its_thing_in_the_padded_square(is_flipped):
+    square, scene = plain(marked_photo(), 240, is_flipped=is_flipped)
+    np.testing.assert_allclose(scene.boxes_R4[0], green_extent(square), atol=2 / 240)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_that_a_box_stays_on_its_thing_in_a_zoom(seed):
+    square, scene = zoomed(marked_photo(), 240, np.random.default_rng(seed))
+    for box in scene.boxes_R4:
+        np.testing.assert_allclose(box, green_extent(square), atol=4 / 240)
+
+
+def test_that_flipping_twice_is_nothing():
+    square, scene = plain(marked_photo(), 64)
+    again, restored = flipped(*flipped(square, scene))
+    np.testing.assert_array_equal(again, square)
+    np.testing.assert_allclose(restored.boxes_R4, scene.boxes_R4, atol=1e-6)
+
+
+def test_that_mosaics_show_every_photo_once_where_their_boxes_say():
+    whole = [
+        Photo(str(n), np.full((50, 40, 3), (0, 255, 0), np.uint8), np.array([[0, 0, 40, 50]], np.float32), ((str(n),),))
+        for n in range(23)
+    ]
+    made = list(mosaics(whole, 200, np.random.default_rng(0)))
+    shown = [words[0] for _, scene in made for words in scene.phrases]
+    assert sorted(shown) == sorted(str(n) for n in range(23))
+    for square, scene in made:
+        for x0, y0, x1, y1 in (scene.boxes_R4 * 200).round().astype(int):
+            inside = square[y0:y1, x0:x1].astype(int)
+            assert (inside[..., 1] - inside[..., 0] > 60).all()
+            assert not scene.is_exhaustive
+
+
+def scene_set() -> SceneSet:
+    square_scenes = [plain(marked_photo(), 32)[1] for _ in range(5)]
+    tiles = [scene for _, scene in mosaics([marked_photo()], 32, np.random.default_rng(0))]
+    return SceneSet([*square_scenes, *tiles], np.zeros((6, 17, 8), np.float16))
+
+
+def test_that_batches_follow_from_the_seed_alone():
+    sampling = Sampling(batch_size=4, num_regions=2)
+    first, second, other = (
+        list(batches(scene_set(), range(6), sampling, num_steps=2, seed=seed)) for seed in (1, 1, 2)
+    )
+    assert torch.equal(first[1].boxes_BM4, second[1].boxes_BM4)
+    assert first[1].phrases == second[1].phrases
+    assert not torch.equal(first[1].boxes_BM4, other[1].boxes_BM4)
+
+
+def test_that_a_batch_pads_and_says_so():
+    (batch,) = batches(scene_set(), range(6), Sampling(batch_size=4, num_regions=3), num_steps=1, seed=0)
+    assert batch.boxes_BM4.shape == (4, 3, 4)
+    assert batch.valid_BM.tolist() == [[True, False, False]] * 4
+    words = {batch.phrases[row] for row in batch.phrase_BM[batch.valid_BM]}
+    assert words <= {"green thing", "thing"}
+    assert batch.tokens_BND.shape == (4, 17, 8)
+
+
+def test_that_random_boxes_lie_in_the_square_and_have_area():
+    boxes = random_boxes(200, np.random.default_rng(0))
+    assert (boxes >= 0).all()
+    assert (boxes <= 1).all()
+    assert ((boxes[:, 2:] - boxes[:, :2]) > 0.04).all()
+
+
+def test_the_three_scores_by_hand():
+    # Classes 0, 0, 0, 1 of 6: named rightly, wrongly (second best), wrongly (worst), rightly.
+    scores = torch.tensor(
+        [
+            [9.0, 1, 0, 0, 0, 0],
+            [5.0, 9, 0, 0, 0, 0],
+            [0.0, 9, 8, 7, 6, 5],
+            [0.0, 9, 0, 0, 0, 0],
+        ]
+    )
+    found = naming_scores(scores, torch.tensor([0, 0, 0, 1]))
+    assert found == pytest.approx({"top1": 2 / 4, "top5": 3 / 4, "macc": (1 / 3 + 1) / 2})
+
+
+def test_that_a_running_mean_of_one_value_is_that_value():
+    layer = torch.nn.Linear(2, 1)
+    mean = RunningMean(layer)
+    before = layer.weight.detach().clone()
+    for step in range(50):
+        mean.fold(step)
+    mean.put_back()
+    torch.testing.assert_close(layer.weight.detach(), before)
+
+
+def test_that_the_table_shows_mean_and_spread_and_a_dash_for_what_was_not_measured():
+    rows = table({"prompter": [{"top1": 0.5}, {"top1": 0.6}], "crop": [{"top1": 0.4}]}).splitlines()
+    assert f"| **prompter**: {ARMS['prompter'].title} | 2 | 0.550 +- 0.071 | - |" in rows[-2]
+    assert "| 1 | 0.400 | - |" in rows[-1]
