@@ -11,7 +11,9 @@ fi
 command -v dpkg-query >/dev/null || exit 0
 missing=()
 for package in "${packages[@]}"; do
-  dpkg-query -W -f '${Status}\n' "$package" "${package}t64" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")
+  # Debian 13 and Ubuntu 24.04 call some of them NAMEt64; dpkg-query fails when one of the two names is unknown.
+  states=$(dpkg-query -W -f '${Status}\n' "$package" "${package}t64" 2>/dev/null || true)
+  grep -q '^install ok installed' <<<"$states" || missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 
