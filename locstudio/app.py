@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QByteArray, QObject, Signal
+from PySide6.QtCore import QByteArray, QObject, Signal, qInstallMessageHandler
 from PySide6.QtGui import QCloseEvent, QIcon
 from PySide6.QtWidgets import QApplication, QFileDialog
 
@@ -27,7 +27,7 @@ from locstudio.ui.main_window import MainWindow
 from locstudio.ui.preferences import Preferences
 from locstudio.ui.process_end import deliver, on_signals, wants_to_lose
 from locstudio.ui.project_loading import OpenedProject, SearchState, open_project
-from locstudio.ui.tour import Tour
+from locstudio.ui.tour import Tour, on_qt_message
 from locstudio.ui.transfers import Transfers, show_report
 from locstudio.ui.workspace import Panel
 
@@ -383,6 +383,7 @@ def run_tour(project: Path, folder: Path) -> dict[str, Any]:
     """
     started = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
+    qInstallMessageHandler(on_qt_message)
     studio = Studio(make_application(), Preferences())
     studio.window.resize(*_TOUR_SIZE)
     studio.window.show()
@@ -397,3 +398,4 @@ def run_tour(project: Path, folder: Path) -> dict[str, Any]:
         return Tour(studio.window, studio.desk, folder, started).walk()
     finally:
         studio.window.close()
+        qInstallMessageHandler(None)

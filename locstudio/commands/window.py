@@ -4,7 +4,7 @@ import argparse
 import os
 
 from locstudio.commands.display import require_display
-from locstudio.commands.output import print_json
+from locstudio.commands.output import print_json, say
 
 
 def open(options: argparse.Namespace) -> int:
@@ -32,4 +32,9 @@ def demo(options: argparse.Namespace) -> int:
     report = run_tour(project.path, options.tour)
     if options.json:
         print_json(report)
+    else:
+        from locstudio.ui.tour_report import summary
+
+        for line in summary(report, options.tour):
+            say(line)
     return 0

@@ -4,24 +4,32 @@ Meant for machines without a display, where it shows that everything is there an
 """
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QEventLoop, QTimer
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QEvent, QEventLoop, QMessageLogContext, QPointF, Qt, QTimer, QtMsgType
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QApplication, QWidget
 
 from locstudio.domain.errors import UserError
 from locstudio.domain.regions import Region
+from locstudio.ui import theme
+from locstudio.ui.canvas.commands import CanvasCommand
 from locstudio.ui.desk import Desk
 from locstudio.ui.search.hits_model import HitItem
+from locstudio.ui.tour_report import page
+from locstudio.ui.workspace import Panel
 
 _LOOK_MS = 20
 _SETTLE_MS = 400
 _NUM_LISTED = 10
-_ANIMALS = {"dog", "puppy", "cat", "horse"}
+_FAVOURITES = ("dog", "car", "horse", "cat", "fox")
+_WORDS = "a red car"
+_MEDIUM = (0.02, 0.25)  # of the image
 
 
 @dataclass(slots=True)
@@ -51,28 +59,43 @@ class Tour:
         if self.desk.engine.state.phase == "failed":
             raise UserError(self.desk.engine.state.text)
         self.report["device"] = self.desk.engine.state.text
-        region = self._typical_region()
+        region = self._telling_region()
         self.desk.browsing.open_image(region.image_id)
         self.wait_for(lambda: not self.desk.opening.crop(region.box).isNull(), 30, "the picture")
         self._shoot("1-collection")
         self._search_by_box(region)
-        words = region.phrase or "person"
-        self._search_by_words(words)
-        self._find_in_image(words)
+        self._search_by_words(self._telling_words(region))
+        self._find_in_image(region.phrase)
+        self._edit_box(region)
+        self._show_light()
         self.report["pictures"] = self._pictures
         (self.folder / "report.json").write_text(json.dumps(self.report, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        (self.folder / "report.md").write_text(page(self.report), "utf-8")
         return self.report
 
-    def _typical_region(self) -> Region:
-        """A large region of an animal that the collection has often (of anything, where there is none)."""
+    def _telling_region(self) -> Region:
+        """A box of medium size around something that the collection has several times, a dog where there is one."""
         dataset = self.desk.opened.dataset
-        page = dataset.region_page(0, 5000)
-        if not page:
-            raise UserError("The tour needs a project with regions; import some, or take the demo.")
+        regions = [region for region in dataset.region_page(0, 5000) if region.phrase]
+        if not regions:
+            raise UserError("The tour needs a project with phrases at its regions; import some, or take the demo.")
         counts = dict(dataset.phrases(500))
-        return max(
-            page, key=lambda region: (counts.get(region.phrase, 0), 0.03 < region.box.area < 0.4, region.box.area)
-        )
+
+        def worth(region: Region) -> tuple[bool, int, int, float]:
+            is_medium = _MEDIUM[0] < region.box.area < _MEDIUM[1]
+            words = region.phrase.split()
+            favour = max((len(_FAVOURITES) - i for i, name in enumerate(_FAVOURITES) if name in words), default=0)
+            count = counts.get(region.phrase, 0)
+            return is_medium and count > 1, favour, count, region.box.area
+
+        return max(regions, key=worth)
+
+    def _telling_words(self, region: Region) -> str:
+        """Words that name a thing and how it looks; another thing than in the region."""
+        phrases = [phrase for phrase, _ in self.desk.opened.dataset.phrases(500) if phrase != region.phrase]
+        if _WORDS in phrases:
+            return _WORDS
+        return max(phrases, key=lambda phrase: len(phrase.split()) == 3, default=region.phrase)  # an article and two
 
     def _search_by_box(self, region: Region) -> None:
         self.desk.canvas.set_query_box(region.box)
@@ -84,6 +107,8 @@ class Tour:
             "box": [round(corner, 5) for corner in region.box.as_tuple()],
             "phrase_of_the_box": region.phrase,
             "seconds": seconds,
+            "phrases": [[phrase, round(score, 5)] for phrase, score in self.desk.search.phrases],
+            "stand_out": self.desk.search.num_above,
             "hits": _listed(self.desk.search.hits),
         }
         self._shoot("2-search-by-box")
@@ -93,6 +118,7 @@ class Tour:
         self.report["search_by_words"] = {
             "words": words,
             "seconds": seconds,
+            "stand_out": self.desk.search.num_above,
             "hits": _listed(self.desk.search.hits),
         }
         self._shoot("3-search-by-words")
@@ -101,15 +127,36 @@ class Tour:
         found: list[tuple[Any, str, float]] = []
         self.desk.searching.grounded.connect(lambda *args: found.append(args))
         self.desk.canvas.set_query_box(None)
+        self._asked(lambda: self.desk.search_words(words))
         self.desk.searching.ground()
         self.wait_for(lambda: bool(found), 30, "the place of the words")
         box, _, score = found[0]
+        image = self.desk.browsing.image
         self.report["find_in_image"] = {
             "words": words,
+            "image": image.path if image else "",
             "box": [round(corner, 5) for corner in box.as_tuple()],
             "score": round(score, 5),
         }
         self._shoot("4-find-in-image")
+
+    def _edit_box(self, region: Region) -> None:
+        """Take a box by its corner, beside the table of regions, and let go of it without a change."""
+        canvas = self.desk.canvas
+        canvas.set_marks([])
+        self.desk.workspace.show_panel(Panel.REGIONS)
+        canvas.select([region.id])
+        corner = QPointF(canvas.screen_rect(region.id).bottomRight())
+        _drag(canvas, corner, corner + QPointF(28, 20))
+        self._shoot("5-editing")
+        canvas.run(CanvasCommand.ESCAPE)
+
+    def _show_light(self) -> None:
+        self.desk.workspace.show_panel(Panel.SEARCH)
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        theme.apply(app, "light")
+        self._shoot("6-light")
 
     def _asked(self, ask: Callable[[], None]) -> float:
         answered: list[object] = []
@@ -148,6 +195,20 @@ def pause(milliseconds: int) -> None:
     loop.exec()
 
 
+def _drag(widget: QWidget, start: QPointF, end: QPointF) -> None:
+    """Press the left button at one place of a widget and move to another, without letting go."""
+    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+    for kind, button, where in (
+        (QEvent.Type.MouseMove, none, start),
+        (QEvent.Type.MouseButtonPress, left, start),
+        (QEvent.Type.MouseMove, none, (start + end) / 2),
+        (QEvent.Type.MouseMove, none, end),
+    ):
+        held = none if kind == QEvent.Type.MouseMove and where == start else left
+        place = QPointF(widget.mapToGlobal(where))
+        QApplication.sendEvent(widget, QMouseEvent(kind, where, place, button, held, Qt.KeyboardModifier.NoModifier))
+
+
 def _listed(hits: tuple[HitItem, ...]) -> list[dict[str, Any]]:
     return [
         {
@@ -159,3 +220,9 @@ def _listed(hits: tuple[HitItem, ...]) -> list[dict[str, Any]]:
         }
         for hit in hits[:_NUM_LISTED]
     ]
+
+
+def on_qt_message(_kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
+    """Qt's messages on stderr, but for one that says only that there is no screen."""
+    if text != "This plugin does not support propagateSizeHints()":
+        print(text, file=sys.stderr)

@@ -268,6 +268,11 @@ class SearchPanel(QFrame):
         return self._model.hits
 
     @property
+    def phrases(self) -> tuple[tuple[str, float], ...]:
+        """The phrases on the screen, with their scores."""
+        return self._phrases.phrases
+
+    @property
     def hits_view(self) -> HitsView:
         """The grid of hits, for keys of the window and for tests."""
         return self._hits

@@ -1,0 +1,86 @@
+"""What a tour has seen, in words: a few lines for the terminal, and a page for a person."""
+
+from pathlib import Path
+from typing import Any
+
+_NUM_ROWS = 6
+_TITLES = {
+    "1-collection": "The collection",
+    "2-search-by-box": "Search by a box",
+    "3-search-by-words": "Search by words",
+    "4-find-in-image": "Words found in the open image",
+    "5-editing": "A box in hand, beside the table of regions",
+    "6-light": "The light theme",
+}
+
+
+def summary(report: dict[str, Any], folder: Path) -> list[str]:
+    """The tour in lines for a terminal."""
+    box, words, place = report["search_by_box"], report["search_by_words"], report["find_in_image"]
+    return [
+        f"{report['images']:,} images, {report['regions']:,} regions, {report['device']}.",
+        f"First hits {report['seconds_to_first_hits']:.1f} s after the start.",
+        f"Box around “{box['phrase_of_the_box']}” in {box['image']}, answered in {_ms(box['seconds'])}:",
+        f"  phrases: {_phrases(box['phrases'])}",
+        f"  hits: {_hits(box['hits'])}",
+        f"Words “{words['words']}”, answered in {_ms(words['seconds'])}:",
+        f"  hits: {_hits(words['hits'])}",
+        f"“{place['words']}” found in {place['image']} with score {place['score']:.2f}.",
+        f"Pictures and report: {folder / 'report.md'} (for programs: report.json)",
+    ]
+
+
+def page(report: dict[str, Any]) -> str:
+    """The tour as a page of Markdown beside its pictures."""
+    box, words, place = report["search_by_box"], report["search_by_words"], report["find_in_image"]
+    told = {
+        "1-collection": [f"{report['images']:,} images with {report['regions']:,} regions."],
+        "2-search-by-box": [
+            f"The box lies around “{box['phrase_of_the_box']}” in {box['image']}. {_stand_out(box)}",
+            "",
+            f"Phrases of the collection that fit it best: {_phrases(box['phrases'])}.",
+            "",
+            *_table(box["hits"]),
+        ],
+        "3-search-by-words": [f"“{words['words']}”. {_stand_out(words)}", "", *_table(words["hits"])],
+        "4-find-in-image": [f"“{place['words']}” is most likely here in {place['image']}, score {place['score']:.2f}."],
+    }
+    lines = [
+        "# A tour of LocStudio",
+        "",
+        f"Model: {report['device']}. First hits {report['seconds_to_first_hits']:.1f} s after the start.",
+    ]
+    for name in (Path(picture).stem for picture in report["pictures"]):
+        title = _TITLES.get(name, name)
+        lines += ["", f"## {title}", "", *told.get(name, []), "", f"![{title}]({name}.png)"]
+    return "\n".join(lines) + "\n"
+
+
+def _stand_out(search: dict[str, Any]) -> str:
+    num = search["stand_out"]
+    what = "region stands" if num == 1 else "regions stand"
+    return f"{num or 'No'} {what} out; answered in {_ms(search['seconds'])}."
+
+
+def _table(hits: list[dict[str, Any]]) -> list[str]:
+    rows = [
+        f"| {_cell(hit['phrase'] or 'proposed box')} | {hit['score']:.2f} | {_cell(hit['image'])} |"
+        for hit in hits[:_NUM_ROWS]
+    ]
+    return ["| hit | score | image |", "| --- | --- | --- |", *rows]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def _phrases(phrases: list[list[Any]]) -> str:
+    return ", ".join(f"{phrase} {score:.2f}" for phrase, score in phrases[:4])
+
+
+def _hits(hits: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{hit['phrase'] or 'proposed box'} {hit['score']:.2f} ({hit['image']})" for hit in hits[:4])
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"

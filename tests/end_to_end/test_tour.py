@@ -1,0 +1,31 @@
+"""The guided tour, which is all that a machine without a display shows of the window."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_that_the_tour_of_the_demo_leaves_pictures_and_a_report_without_a_display(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    command = [sys.executable, "-m", "locstudio", "demo", "--at", tmp_path / "demo", "--tour", tmp_path / "tour"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, cwd=CHECKOUT)
+    assert done.returncode == 0, done.stderr
+    assert "First hits" in done.stdout
+    assert done.stderr == ""
+    report = json.loads((tmp_path / "tour" / "report.json").read_text(encoding="utf-8"))
+    assert (report["images"], report["regions"]) == (180, 837)
+    own = report["search_by_box"]["hits"][0]
+    assert own["phrase"] == report["search_by_box"]["phrase_of_the_box"]
+    assert own["score"] > 0.99
+    assert len(report["pictures"]) == 6
+    for picture in report["pictures"]:
+        assert Path(picture).stat().st_size > 50_000
+        assert Path(picture).name in (tmp_path / "tour" / "report.md").read_text(encoding="utf-8")
