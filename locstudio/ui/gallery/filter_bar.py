@@ -223,6 +223,6 @@ class _Chip(QToolButton):
             text = words[0] if len(words[0]) <= 18 else f"{words[0][:17]}…"
         else:
             text = f"{self._title}: {len(self._ticked)}"
-        self.setText(action_text(text) + "  ▾")
+        self.setText(action_text(text) + " ▾")
         self.setAccessibleName(f"Filter by {self._title.lower()}" + (f": {', '.join(words)}" if words else ""))
         self.setChecked(bool(self._ticked))
