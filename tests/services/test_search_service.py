@@ -276,3 +276,16 @@ def test_that_each_part_of_a_combination_counts_by_its_weight_not_its_length():
 def test_that_parts_that_cancel_are_refused(parts):
     with pytest.raises(ValueError):
         combine(parts)
+
+
+def test_that_what_half_of_the_collection_shows_stands_out_from_the_other_half(service, dataset):
+    image_id = ids_of(dataset)[0]
+    random = np.random.default_rng(0)
+    kinds = np.concatenate([np.tile(CAT, (100, 1)), np.tile(DOG, (100, 1))]) + random.normal(scale=0.1, size=(200, DIM))
+    corners = np.linspace(0, 0.9, 200)
+    boxes = np.stack([corners, corners, corners + 0.001, corners + 0.001], 1)
+    service.index.put_proposals([image_id] * 200, boxes, kinds)
+    result = service.hits_for(CAT, top=200)
+    # The median lies between the heaps and the deviation is their distance, so no cosine lies 2.5 of it above.
+    assert result.num_above_cut == 100
+    assert 0.3 < result.cut < 0.7
