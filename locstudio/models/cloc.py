@@ -20,6 +20,8 @@ from locstudio.models.towers import Towers
 
 _CROPS_AT_ONCE = 32
 _GROUNDING_CANDIDATES = 60
+_OBJECTNESS_WEIGHT = 0.1
+_POINTED_OBJECTNESS = 0.05  # of a box that comes from the grounding head, which claims none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,17 +154,20 @@ class Cloc(nn.Module):
         """Where each text is: boxes (T, 4) in the ``square`` frame and scores (T,), the cosine of box and text.
 
         Not in the paper, which takes the grounding head's box as it is: that box is one candidate among the proposals,
-        and the candidate whose embedding is most like the text wins.
+        and the best sum of likeness and a tenth of the logarithm of objectness wins.
         """
         pointed_T4 = self.point(prepared, text_TD)
-        candidates_P4, _ = self.propose(prepared, _GROUNDING_CANDIDATES)
-        found_PD = self.embed_boxes(prepared, torch.cat([candidates_P4.to(self.device), pointed_T4]))
-        scores_TP = text_TD @ found_PD.T
+        proposed_P4, objectness_P = self.propose(prepared, _GROUNDING_CANDIDATES)
+        boxes_C4 = torch.cat([proposed_P4.to(self.device), pointed_T4])
+        likeness_TC = text_TD @ self.embed_boxes(prepared, boxes_C4).T
+        claimed_T = likeness_TC.new_full((len(text_TD),), _POINTED_OBJECTNESS)
+        objectness_C = torch.cat([objectness_P.to(self.device), claimed_T])
+        merit_TC = likeness_TC + _OBJECTNESS_WEIGHT * objectness_C.clamp(min=1e-3).log()
         # A text's own pointed box is its candidate; those of other texts are not.
         foreign_TT = ~torch.eye(len(text_TD), dtype=torch.bool, device=self.device)
-        scores_TP[:, len(candidates_P4) :].masked_fill_(foreign_TT, -torch.inf)
-        score_T, best_T = scores_TP.max(dim=1)
-        return torch.cat([candidates_P4.to(self.device), pointed_T4])[best_T], score_T
+        merit_TC[:, len(proposed_P4) :].masked_fill_(foreign_TT, -torch.inf)
+        best_T = merit_TC.argmax(dim=1)
+        return boxes_C4[best_T], likeness_TC.gather(1, best_T[:, None])[:, 0]
 
     def propose(self, prepared: PreparedImage, limit: int) -> tuple[Tensor, Tensor]:
         """At most ``limit`` boxes (P, 4) in the ``square`` frame where things may be, with objectness, best first."""

@@ -116,6 +116,8 @@ class Prompter(nn.Module):
         self.text_prompt = nn.Linear(text_width, width)
         self.project = nn.Linear(width, dim)
         self.corner_2C = nn.Parameter(torch.zeros(2, width)) if has_corner_embedding else None
+        # A thousand tokens share eps: these leave 0.2 % and 5 % of the first attention outside of the box.  With -9 and
+        # -6 it was 11 % and 72 %, and names of boxes were worse (top-1 on coco_dev 0.527 against 0.556, three seeds).
         self.log_eps_2 = nn.Parameter(torch.tensor([-13.0, -10.0])) if has_box_bias else None
         cells = (torch.arange(grid) + 0.5) / grid
         centres = torch.stack(torch.meshgrid(cells, cells, indexing="xy"), dim=-1).reshape(-1, 2)

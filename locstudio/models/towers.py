@@ -202,8 +202,9 @@ def _lite_towers(config: TowerConfig) -> Towers:
 def _dilate_last_stride(trunk: Any) -> None:
     """Keep the grid at stride 16: the last strided convolution loses its stride, all that follow are dilated by two.
 
-    The weights see the same neighbourhoods as before (a trous); named boxes of COCO rise from 0.38 to 0.49 top-1 under
-    a linear map, for no more than a tenth of the tower's time.
+    The weights see the same neighbourhoods as before (a trous).  Under a linear map trained on coco_train, top-1 on the
+    boxes of coco_dev is 0.475 without and 0.493 with it at 384 px, and 0.562 at 512 px; at 512 px the tower costs
+    181 CPU ms an image instead of 154.
     """
     is_behind = False
     for stage in list(trunk.blocks)[5:]:

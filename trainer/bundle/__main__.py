@@ -16,8 +16,9 @@ from locstudio.models.config import ClocConfig
 from locstudio.models.towers import Towers, build_towers, lite_config
 from trainer.bundle import measuring
 from trainer.bundle.arms import ARMS, Arm, Schedule, fit
-from trainer.bundle.card import card, table
+from trainer.bundle.card import card, folds_table, table
 from trainer.bundle.features import Amount, SceneSet, crop_states, dev_set, fit_reduction, training_set
+from trainer.bundle.folds import compared, pooled_scores
 from trainer.bundle.photos import coco_class_names
 from trainer.bundle.proposals import fit_proposals
 from trainer.bundle.sampling import batches
@@ -27,6 +28,7 @@ DIM = 384
 TOKEN_WIDTH = 384
 SEEDS = (0, 1, 2)
 SHIPPED = "prompter"
+RIVAL = "roi_align"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the checkpoint folder to write")
     parser.add_argument("--arm", choices=sorted(ARMS), help="one arm only; the table takes the others as they were")
     parser.add_argument("--seed", type=int, help="one seed only (default: 0, 1 and 2)")
+    parser.add_argument("--folds", action="store_true", help="also compare with RoIAlign on folds of coco_train")
     parser.add_argument("--quick", action="store_true", help="a twentieth of everything, to see that it runs")
     parser.add_argument("--scratch", type=Path, help="where features and results are kept between calls")
     options = parser.parse_args(arguments)
@@ -59,10 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     scratch = options.scratch or options.out.with_name(options.out.name + ".scratch")
     bench = _prepare(options.data, scratch, is_quick=options.quick)
-    seeds = SEEDS if options.seed is None else (options.seed,)
+    all_seeds = SEEDS[:1] if options.quick else SEEDS
+    seeds = all_seeds if options.seed is None else (options.seed,)
     for name in [options.arm] if options.arm else list(ARMS):
         for seed in seeds:
             _run(bench, name, seed)
+    if options.folds:
+        _compare_on_folds(bench)
     if options.arm in (None, SHIPPED):
         _ship(bench, options.out, seed=seeds[0])
     return 0
@@ -129,6 +135,25 @@ def _run(bench: Bench, name: str, seed: int) -> None:
     (bench.scratch / f"{name}-{seed}.json").write_text(json.dumps(measures))
 
 
+def _compare_on_folds(bench: Bench) -> None:
+    names = coco_class_names(bench.data)
+    found = {}
+    for name in (SHIPPED, RIVAL):
+        arm = ARMS[name]
+
+        def train(rows: list[int], seed: int, arm: Arm = arm) -> Cloc:
+            model = _fresh(bench, arm, seed)
+            num_steps = max(2, round(arm.num_steps * bench.share_of_steps))
+            made = batches(bench.training, rows, arm.sampling, num_steps=num_steps, seed=seed)
+            fit(model, ClocStep(model, arm.step), made, Schedule(), num_steps=num_steps, say=_say)
+            return model
+
+        found[name] = pooled_scores(train, bench.training, names)
+    scores = compared(found[SHIPPED][0], found[RIVAL][0], found[SHIPPED][1])
+    _say(f"folds: {scores}")
+    (bench.scratch / "folds.json").write_text(json.dumps({"num_boxes": len(found[SHIPPED][1]), "scores": scores}))
+
+
 def _crops(bench: Bench, model: Cloc, split: str) -> dict[int, measuring.States]:
     return crop_states(model, bench.data, split, bench.amount, bench.scratch, _say)
 
@@ -152,6 +177,9 @@ def _ship(bench: Bench, folder: Path, *, seed: int) -> None:
         name: [json.loads(found.read_text()) for found in sorted(bench.scratch.glob(f"{name}-?.json"))] for name in ARMS
     }
     rows_of_table = table(results)
+    on_folds = bench.scratch / "folds.json"
+    if on_folds.exists():
+        rows_of_table += folds_table(**json.loads(on_folds.read_text()))
     num_classes = len({one for scene in bench.dev.scenes for one in scene.class_index})
     text = card(measures, rows_of_table, width=TOKEN_WIDTH, num_classes=num_classes)
     identity = save_checkpoint(model, folder, card=text, metrics=measures)

@@ -37,9 +37,11 @@ mAcc is the mean of per-class top-1 over the {num_classes} classes present.
 For comparison, on the same boxes: crops named by EfficientNet-Lite2 and MiniLM without training 0.25 / 0.43 (top-1 / top-5);
 a linear map from averages of the stride-32 map at 384 px, trained on coco_train, 0.38 / 0.63 / mAcc 0.28.
 
-Learning rate, dropout and the share of mosaics were chosen on every fifth photo of coco_train, held out for that; the
-shipped weights are trained on all of coco_train.  Input size, dilation and token width were chosen by linear maps read
-on coco_dev, so these figures are somewhat favourable to them.
+Nothing was trained on coco_dev, but it was looked at while settings were chosen: input size, dilation, token width, dropout,
+the form of the loss, the start of the bias towards the box and the weight of objectness in grounding, about twenty readings of
+the Prompter and four of RoIAlign.  A first Prompter lost to RoIAlign there (top-1 0.527 against 0.544) and was changed.  So
+the figures above and in the first table are favourable to the Prompter; the second table, on photos that no setting was chosen
+on, is the fair comparison.  Shipped is seed 0, the first, not the best.
 
 {arms}
 
@@ -75,7 +77,8 @@ def table(results: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     lines = [
         "## Arms",
         "",
-        "Same scenes, steps and optimiser for every arm unless said; mean +- standard deviation over the seeds.",
+        "Same scenes, steps and optimiser for every arm unless said; mean +- standard deviation over the seeds.  Measured on coco_dev,",
+        "which was looked at while the Prompter's settings were chosen (see the card).",
         "",
         "| arm | seeds | " + " | ".join(title for _, title in _COLUMNS) + " |",
         "| --- | --- |" + " --- |" * len(_COLUMNS),
@@ -85,6 +88,23 @@ def table(results: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
         if runs:
             cells = " | ".join(_cell([run[key] for run in runs if key in run]) for key, _ in _COLUMNS)
             lines.append(f"| **{name}**: {arm.title} | {len(runs)} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+def folds_table(num_boxes: int, scores: Mapping[str, Sequence[float]]) -> str:
+    """Prompter against RoIAlign on folds that no setting was chosen on."""
+    lines = [
+        "",
+        "## Prompter against RoIAlign on unseen folds",
+        "",
+        f"Four fifths of coco_train train, the fifth is named; four folds pooled, {num_boxes} boxes, 95 % limits by resampling boxes.",
+        "The fold on which settings were looked at is left out.",
+        "",
+        "| measure | prompter | roi_align | difference |",
+        "| --- | --- | --- | --- |",
+    ]
+    for key, (one, other, middle, low, high) in scores.items():
+        lines.append(f"| {key} | {one:.3f} | {other:.3f} | {middle:+.3f} ({low:+.3f} to {high:+.3f}) |")
     return "\n".join(lines) + "\n"
 
 

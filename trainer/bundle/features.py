@@ -105,7 +105,8 @@ def crop_states(
     if not path.exists():
         found = {}
         stride = 2 + amount.num_zooms if split == "train" else 1
-        for position, photo in enumerate(_some(coco_photos(data, split), amount)):
+        photos = coco_photos(data, split)
+        for position, photo in enumerate(_some(photos, amount) if split == "train" else photos):
             square, scene = plain(photo, model.input_px)
             boxes = torch.from_numpy(scene.boxes_R4)[None]
             with torch.inference_mode():
