@@ -52,7 +52,7 @@ def pooled_scores(
 
 
 def compared(one_NQ: Tensor, other_NQ: Tensor, truth_N: Tensor) -> dict[str, tuple[float, float, float, float, float]]:
-    """For each measure: the first arm's, the second's; median and 95 % limits of the difference, by resampling boxes."""
+    """For each measure: the first arm's, the second's; median and 95 % limits of the difference, resampling boxes."""
     random = np.random.default_rng(0)
     drawn = [torch.from_numpy(random.integers(0, len(truth_N), len(truth_N))) for _ in range(_RESAMPLES)]
     pairs = [
