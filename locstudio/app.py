@@ -389,11 +389,11 @@ def run_tour(project: Path, folder: Path) -> dict[str, Any]:
     studio.window.show()
     problems: list[Exception] = []
     studio.not_opened.connect(problems.append)
-    studio.open_path(project)
     try:
+        studio.open_path(project)
         Tour.wait_for(lambda: studio.search_state is not None or bool(problems), 60, "the project")
-        if problems:
-            raise problems[0]
+        for problem in problems:
+            raise problem
         assert studio.desk is not None
         return Tour(studio.window, studio.desk, folder, started).walk()
     finally:

@@ -63,7 +63,9 @@ def test_that_any_handle_dragged_anywhere_leaves_a_valid_box(width, height, corn
     start = drawn(
         (corners[0] * width, corners[1] * height), (corners[2] * width, corners[3] * height), width, height, False
     )
-    to_unit(resized(start, sides, (x, y), width, height, is_square), width, height)
+    box = to_unit(resized(start, sides, (x, y), width, height, is_square), width, height)
+    assert 0 <= box.x0 < box.x1 <= 1
+    assert 0 <= box.y0 < box.y1 <= 1
 
 
 @given(st.floats(-2000, 2000), st.floats(-2000, 2000))
