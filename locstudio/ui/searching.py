@@ -113,6 +113,11 @@ class Searching(QObject):
         """What is looked for."""
         return self._query
 
+    @property
+    def can_search(self) -> bool:
+        """Whether there is an index to search in."""
+        return self._service is not None
+
     def set_service(self, service: SearchService | None) -> None:
         """Search in this index from now on, or in none."""
         self._service = service

@@ -58,6 +58,8 @@ class Tour:
         self.wait_for(lambda: self.desk.engine.state.phase in ("ready", "failed"), 180, "the model")
         if self.desk.engine.state.phase == "failed":
             raise UserError(self.desk.engine.state.text)
+        if not self.desk.searching.can_search:
+            raise UserError("This project has no index of this model. Open it and choose “Index now”, then tour it.")
         self.report["device"] = self.desk.engine.state.text
         region = self._telling_region()
         self.desk.browsing.open_image(region.image_id)

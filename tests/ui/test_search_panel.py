@@ -161,3 +161,16 @@ def test_that_clearing_takes_everything_away(panel):
     assert panel.hits == ()
     assert panel.hits_view.currentIndex().data(HIT_ROLE) is None
     assert panel._pages.currentIndex() == 0
+
+
+def test_that_a_tile_is_scaled_once_however_often_it_is_painted(panel, qtbot):
+    panel.show_result(result(0.1))
+    panel.hits_view.grab()
+    qtbot.waitUntil(lambda: not panel.hits_view._crops.is_busy)
+    panel.hits_view.grab()
+    tiles = panel.hits_view.itemDelegate()._tiles
+    kept = dict(tiles)
+    assert kept
+    panel.show_result(result(0.6))
+    panel.hits_view.grab()
+    assert {key: tile.cacheKey() for key, tile in tiles.items()} == {k: tile.cacheKey() for k, tile in kept.items()}

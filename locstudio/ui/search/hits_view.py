@@ -1,8 +1,9 @@
 """Hits as a grid of tiles: the image around the box, the box drawn, its score and phrase."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 
-from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QPoint, QRect, QRectF, Qt, Signal
+from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QApplication, QMenu, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
@@ -18,6 +19,8 @@ CAPTION_HEIGHT = 20
 _DEFAULT_SIDE = 100
 _INSET = 3
 _DIMMED = 0.45
+_MAX_TILES = 300
+_TileKey = tuple[int, tuple[float, float, float, float], bool, int, int, float]
 _BELOW = "Below the cut: less alike"
 _ONLY_BELOW = "Nothing stands out; these are the nearest"
 
@@ -112,6 +115,7 @@ class _HitDelegate(QStyledItemDelegate):
         super().__init__(parent)
         self._crops = crops
         self._thumbnail_of = thumbnail_of
+        self._tiles: OrderedDict[_TileKey, QPixmap] = OrderedDict()
 
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
@@ -129,31 +133,51 @@ class _HitDelegate(QStyledItemDelegate):
         is_chosen = bool(option.state & (QStyle.StateFlag.State_Selected | QStyle.StateFlag.State_MouseOver))
         painter.setOpacity(_DIMMED if is_below and not is_chosen else 1.0)
         area = QRect(rect.left(), rect.top(), rect.width(), rect.width()).adjusted(_INSET, _INSET, -_INSET, -_INSET)
-        shown_area = self._paint_picture(painter, area, hit)
-        _paint_box(painter, shown_area, hit)
+        self._paint_picture(painter, area, hit)
         self._paint_score(painter, area, hit)
         self._paint_caption(painter, rect, hit)
         painter.setOpacity(1.0)
 
-    def _paint_picture(self, painter: QPainter, area: QRect, hit: HitItem) -> QRectF:
-        """Paint the view of the hit, from the thumbnail until it is sharp; returns where the view lies."""
+    def _paint_picture(self, painter: QPainter, area: QRect, hit: HitItem) -> None:
+        """Paint the view of the hit with its box: from the thumbnail until the crop is here."""
         width = (hit.view.x1 - hit.view.x0) * max(hit.image.width, 1)
         height = (hit.view.y1 - hit.view.y0) * max(hit.image.height, 1)
         scale = min(area.width() / width, area.height() / height)
-        target = QRectF(0, 0, width * scale, height * scale)
-        target.moveCenter(QRectF(area).center())
+        target = QRect(0, 0, max(1, round(width * scale)), max(1, round(height * scale)))
+        target.moveCenter(area.center())
         look = theme.current()
         painter.fillRect(area, QColor(look.raised))
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, True)
         crop = self._crops.picture(hit.crop_key)
         if crop is not None:
-            painter.drawPixmap(target, crop, QRectF(crop.rect()))
-        elif self._crops.failure(hit.crop_key):
+            painter.drawPixmap(
+                target.topLeft(), self._tile(crop, target.size(), painter.device().devicePixelRatioF(), hit)
+            )
+            return
+        if self._crops.failure(hit.crop_key):
             painter.drawPixmap(area.center().x() - 12, area.center().y() - 12, drawn.pixmap("missing", 24, look.muted))
         elif (thumbnail := self._thumbnail_of(hit.image.id)) is not None:
             x0, y0, x1, y1 = hit.view.to_pixels(thumbnail.width(), thumbnail.height())
-            painter.drawPixmap(target, thumbnail, QRectF(x0, y0, x1 - x0, y1 - y0))
-        return target
+            painter.drawPixmap(QRectF(target), thumbnail, QRectF(x0, y0, x1 - x0, y1 - y0))
+        _paint_box(painter, QRectF(target), hit)
+
+    def _tile(self, crop: QPixmap, size: QSize, ratio: float, hit: HitItem) -> QPixmap:
+        """The crop scaled to the tile, with its box; kept, since a box that is dragged finds the same hits often."""
+        key = (crop.cacheKey(), hit.box.as_tuple(), hit.region_id is None, size.width(), size.height(), ratio)
+        tile = self._tiles.get(key)
+        if tile is None:
+            tile = crop.scaled(
+                size * ratio, Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation
+            )
+            tile.setDevicePixelRatio(ratio)
+            painter = QPainter(tile)
+            _paint_box(painter, QRectF(QRect(QPoint(0, 0), size)), hit)
+            painter.end()
+            self._tiles[key] = tile
+            if len(self._tiles) > _MAX_TILES:
+                self._tiles.popitem(last=False)
+        else:
+            self._tiles.move_to_end(key)
+        return tile
 
     def _paint_score(self, painter: QPainter, area: QRect, hit: HitItem) -> None:
         painter.setFont(_small_font())
