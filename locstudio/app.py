@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QByteArray, QObject, Signal, qInstallMessageHandler
+from PySide6.QtCore import QByteArray, QFileSystemWatcher, QObject, Signal, qInstallMessageHandler
 from PySide6.QtGui import QCloseEvent, QIcon
 from PySide6.QtWidgets import QApplication, QFileDialog
 
@@ -26,7 +26,7 @@ from locstudio.ui.index_keeping import IndexKeeping
 from locstudio.ui.main_window import MainWindow
 from locstudio.ui.preferences import Preferences
 from locstudio.ui.process_end import deliver, on_signals, wants_to_lose
-from locstudio.ui.project_loading import OpenedProject, SearchState, open_project
+from locstudio.ui.project_loading import OpenedProject, SearchState, call_owner, open_project
 from locstudio.ui.tour import Tour, on_qt_message
 from locstudio.ui.transfers import Transfers, show_report
 from locstudio.ui.workspace import Panel
@@ -190,6 +190,9 @@ class Studio(QObject):
         self.preferences.add_recent(str(opened.project.path))
         self.window.set_recent(self.preferences.existing_recent())
         self._save_preferences()
+        if not opened.dataset.is_read_only:
+            watcher = QFileSystemWatcher([str(opened.project.owner_path)], desk)
+            watcher.fileChanged.connect(lambda _: self.window.come_forward())
         desk.start()
         if opened.checkpoint is not None:
             engine.start()
@@ -225,6 +228,7 @@ class Studio(QObject):
         self.window.status.set_work("")
         self.not_opened.emit(error)
         if isinstance(error, DatasetInUse):
+            self._worker.ask(call_owner, self._wanted)
             self.window.notice.say("in use", str(error), "Open read-only", is_problem=True)
         else:
             self.window.notice.say("not opened", str(error), is_problem=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
 from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar, QStackedWidget, QVBoxLayout, QWidget
 
@@ -18,6 +18,7 @@ from locstudio.ui.top_bar import TopBar
 from locstudio.ui.welcome import WelcomePage
 from locstudio.ui.workspace import Workspace
 
+_FIRST_SIZE = (1440, 900)
 _NEEDS_PROJECT = (
     "add_folder",
     "import_coco",
@@ -110,7 +111,7 @@ class MainWindow(QMainWindow):
         self.actions_by_name["search"].triggered.connect(self._focus_search)
         self.welcome.recent_chosen.connect(self.recent_chosen)
         self.show_welcome()
-        self.resize(1440, 900)
+        self.resize(QSize(*_FIRST_SIZE).boundedTo(self.screen().availableSize()))
 
     # what is shown ----------------------------------------------------------------------------------------------
 
@@ -138,6 +139,12 @@ class MainWindow(QMainWindow):
         self.top.set_active(False)
         self.welcome.focus_first()
         self.set_title("", 0, 0, "")
+
+    def come_forward(self) -> None:
+        """Show the window above the others, also from the task bar: another start of this project asks for it."""
+        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
+        self.raise_()
+        self.activateWindow()
 
     def set_title(self, image: str, number: int, count: int, project: str) -> None:
         """``name (5 / 100) - project``; the parts that are empty are left out."""

@@ -1,19 +1,21 @@
 """What must be read before a project can be shown or searched.  No Qt; everything here may wait for the disk."""
 
+import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from locstudio.domain.errors import BadInput, CheckpointMismatch, NotAProject, StaleIndex
+from locstudio.domain.errors import BadInput, CheckpointMismatch, NotAProject, StaleIndex, UserError
 from locstudio.domain.regions import Image
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
 from locstudio.services.adoption import adopt_index, settle_adoption
 from locstudio.services.checkpoints import active_folder
-from locstudio.services.collection import open_images
+from locstudio.services.collection import open_images, project_for_images
 from locstudio.services.runs import list_runs
 from locstudio.services.search import SearchService
 from locstudio.store.dataset import Dataset
@@ -100,6 +102,16 @@ def open_project(path: Path, *, read_only: bool = False, progress: Progress | No
     except BaseException:
         dataset.close()
         raise
+
+
+def call_owner(path: Path) -> None:
+    """Ask the window that has this project open to come forward: it watches the file that names it."""
+    with suppress(OSError, UserError):
+        try:
+            project = find_project(path)
+        except NotAProject:
+            project = find_project(project_for_images(path))
+        os.utime(project.owner_path)
 
 
 def open_search(opened: OpenedProject) -> SearchState:

@@ -108,5 +108,5 @@ class Workspace(QWidget):
         super().resizeEvent(event)
         if not self._is_sized and event.size().width() > 600:
             width = event.size().width()
-            left, right = round(min(max(width * 0.22, 260), 460)), round(min(max(width * 0.27, 330), 520))
+            left, right = round(min(max(width * 0.235, 260), 460)), round(min(max(width * 0.27, 330), 520))
             self._split.setSizes([left, width - left - right, right])

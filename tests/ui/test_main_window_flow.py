@@ -12,6 +12,7 @@ from locstudio.services.search import SearchService
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 from locstudio.ui.canvas.box_tool import Tool
+from locstudio.ui.project_loading import call_owner
 from locstudio.ui.search.hits_model import HIT_ROLE
 from locstudio.ui.workspace import Panel
 
@@ -274,6 +275,13 @@ def test_that_a_project_in_use_is_offered_read_only(studio, sample, qtbot):
         qtbot.keyClick(studio.desk.canvas, Qt.Key.Key_Delete)
         qtbot.waitUntil(lambda: len(studio.desk.canvas.editor.boxes.regions) == 2)
         studio.close_project()
+
+
+def test_that_row_14_a_second_start_calls_the_first_window_forward(studio, desk, qtbot):
+    studio.window.showMinimized()
+    qtbot.waitUntil(studio.window.isMinimized)
+    call_owner(desk.opened.project.path / "dataset.sqlite")
+    qtbot.waitUntil(lambda: not studio.window.isMinimized())
 
 
 def test_that_a_project_without_an_index_is_offered_one(studio, tmp_path, qtbot, make_pictures):

@@ -22,7 +22,7 @@ _DIMMED = 0.45
 _MAX_TILES = 300
 _TileKey = tuple[int, tuple[float, float, float, float], bool, int, int, float]
 _BELOW = "Below the cut: less alike"
-_ONLY_BELOW = "Nothing stands out; these are the nearest"
+_ONLY_BELOW = "The nearest"
 
 
 class HitsView(UniformGrid):

@@ -138,6 +138,7 @@ class SearchPanel(QFrame):
         self._history = _button("history", "Earlier searches", "Earlier searches")
         self._history.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._history.setMenu(QMenu(self._history))
+        self._history.setEnabled(False)
         self._clear = _button("close", "Clear the search", "Clear the search")
         self._clear.clicked.connect(self.clear_wanted)
 
