@@ -149,4 +149,6 @@ def native(key: str) -> str:
 
 
 def _keys(keys: tuple[str, ...]) -> str:
-    return "  or  ".join(dict.fromkeys(native(key) for key in keys[:2]))
+    return "  or  ".join(
+        dict.fromkeys(native(key) for key in keys[:2] if "Backtab" not in key)
+    )  # Qt's name for Shift+Tab

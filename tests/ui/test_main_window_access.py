@@ -108,3 +108,11 @@ def test_that_sizes_of_panes_leave_room_at_1280_by_800(studio, desk):
     assert left >= 240
     assert right >= 320
     assert middle >= 560
+
+
+def test_that_the_window_is_no_larger_than_the_screen_at_first(studio):
+    first = type(studio.window)()
+    available = studio.window.screen().availableSize()
+    assert first.width() <= available.width()
+    assert first.height() <= available.height()
+    first.deleteLater()
