@@ -105,6 +105,8 @@ class Studio(QObject):
                 "Everything is saved already: each change goes to disk as you make it."
             ),
             "add_folder": lambda: self._with_transfers(lambda transfers: transfers.ask_folder()),
+            "look_again": lambda: self._with_transfers(lambda transfers: transfers.look_again()),
+            "relink": lambda: self._with_transfers(lambda transfers: transfers.ask_relink()),
             "import_coco": lambda: self._with_transfers(lambda transfers: transfers.ask_import()),
             "export_coco": lambda: self._with_transfers(lambda transfers: transfers.ask_export()),
             "index": lambda: self._with_index(lambda index: index.start()),

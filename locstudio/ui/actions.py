@@ -34,6 +34,10 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ),
     ActionSpec("open_demo", "Project", "Open demo", "Open the project that comes with LocStudio"),
     ActionSpec("add_folder", "Project", "Add images…", "Add another folder of images to this project"),
+    ActionSpec(
+        "look_again", "Project", "Look at image files again", "Find what is missing, replaced or moved", ("F5",)
+    ),
+    ActionSpec("relink", "Project", "Relink image folder…", "Say where a folder of images is now"),
     ActionSpec("import_coco", "Project", "Import COCO…", "Take regions and captions from a COCO file", (), "import"),
     ActionSpec("export_coco", "Project", "Export COCO…", "Write regions and captions to a COCO file", (), "export"),
     ActionSpec("checkpoint", "Project", "Save", "Everything is saved already; says so", ("Ctrl+S",)),

@@ -21,6 +21,8 @@ from locstudio.ui.workspace import Workspace
 _FIRST_SIZE = (1440, 900)
 _NEEDS_PROJECT = (
     "add_folder",
+    "look_again",
+    "relink",
     "import_coco",
     "export_coco",
     "checkpoint",
@@ -182,7 +184,8 @@ class MainWindow(QMainWindow):
         project = self._menu(bar, "Project", "open_project", "open_folder", "open_demo")
         project.addMenu(self._recent_menu)
         project.addSeparator()
-        self._add(project, "add_folder", "import_coco", "export_coco", "", "checkpoint", "close_project", "", "quit")
+        self._add(project, "add_folder", "look_again", "relink", "", "import_coco", "export_coco", "")
+        self._add(project, "checkpoint", "close_project", "", "quit")
         edit = self._menu(bar, "Edit", "undo", "redo", "")
         self._add_canvas(edit, _BOX_COMMANDS)
         self._menu(bar, "Go", "next", "previous", "", "next_unreviewed", "previous_unreviewed", "", "verify")

@@ -5,9 +5,18 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QIcon
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFileDialog, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QInputDialog,
+    QPlainTextEdit,
+    QVBoxLayout,
+    QWidget,
+)
 
-from locstudio.services.collection import AddReport, add_folder
+from locstudio.domain.text import shown
+from locstudio.services.collection import AddReport, add_folder, refresh
 from locstudio.services.exporting import export_coco
 from locstudio.services.importing import import_coco
 from locstudio.store.dataset import Dataset
@@ -53,6 +62,34 @@ class Transfers(QObject):
     def add_folder(self, folder: Path) -> None:
         """Take a folder of images in."""
         self._run("Looking at images", lambda tell: add_folder(self._dataset, folder, progress=tell, cancel=self._stop))
+
+    def look_again(self) -> None:
+        """Look at every image file again: missing, replaced, back, or under another name."""
+        self._run("Looking at image files", lambda tell: refresh(self._dataset, progress=tell, cancel=self._stop))
+
+    def ask_relink(self) -> None:
+        """Ask where a folder of images is now: of those that are not where they were, else of all."""
+        roots = {str(root.path): root.id for root in self._dataset.roots()}
+        gone = [path for path in roots if not Path(path).is_dir()] or list(roots)
+        path = gone[0]
+        if len(gone) > 1:
+            path, is_chosen = QInputDialog.getItem(
+                self._window, "Relink image folder", "Which folder has moved?", gone, 0, False
+            )
+            if not is_chosen:
+                return
+        folder = QFileDialog.getExistingDirectory(self._window, f"Where is {shown(path)} now?")
+        if folder:
+            self.relink(roots[path], Path(folder))
+
+    def relink(self, root_id: int, folder: Path) -> None:
+        """Take a folder of images from its new place, and look at its files."""
+
+        def work(tell: Callable[[int, int], None]) -> object:
+            self._dataset.relink_root(root_id, folder)
+            return refresh(self._dataset, progress=tell, cancel=self._stop)
+
+        self._run("Looking at image files", work)
 
     def ask_import(self) -> None:
         """Ask for a COCO file and for the folder of its images, and import it."""
