@@ -130,3 +130,8 @@ def desk(studio, sample, qtbot):
     qtbot.waitUntil(lambda: len(desk.canvas.editor.boxes.regions) == 2, timeout=10_000)
     qtbot.waitUntil(lambda: desk.engine.state.phase == "ready", timeout=15_000)
     return desk
+
+
+@pytest.fixture(autouse=True)
+def _application(qapp):
+    """Pictures and icons abort the process where there is no application; each test may be the first to run."""

@@ -157,7 +157,7 @@ class _StepDelegate(QStyledItemDelegate):
 def _aside(step: Step) -> str:
     parts = []
     if step.num_changes > 1:
-        parts.append(f"{step.num_changes}×")
+        parts.append(translate("History", "{count} changes").format(count=f"{step.num_changes:,}"))
     if step.actor not in ("", "human"):
         parts.append(one_line(step.actor))
     parts.append(_time_of(step.at))
