@@ -5,28 +5,46 @@ from typing import Literal
 import msgspec
 
 Preset = Literal["quick", "standard"]
+Task = Literal["regions", "retrieval", "grounding", "images", "all"]
+Kind = Literal["cloc", "embed", "evaluate", "compare"]
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run's configuration.
 
     ``checkpoint`` is the folder of the checkpoint that the run starts from or evaluates.  ``image_roots`` maps the
-    snapshot's root ids to folders of this machine, as they were when the run was made.
+    snapshot's root ids to folders of this machine, as they were when the run was made.  ``snapshot_sha256``,
+    ``snapshot_revision`` and ``code_version`` say what exactly the run has worked on, and with.
     """
 
-    kind: Literal["cloc", "embed", "evaluate"]
+    kind: Kind
     checkpoint: str
     seed: int = 0
     device: str = "auto"
     num_threads: int = 0
+    num_processes: int = 1
     parent_run: str = ""
+    title: str = ""
+    snapshot_sha256: str = ""
+    snapshot_revision: int = 0
+    code_version: str = ""
     cloc: "ClocTraining | None" = None
     embed: "Embedding | None" = None
     evaluate: "Evaluation | None" = None
+    compare: "Comparison | None" = None
 
 
 class ClocTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How CLOC is trained (arXiv:2410.02746, section 4.1 and Table A; what differs says so where it is used)."""
+    """How CLOC is trained (arXiv:2410.02746, section 4.1 and Table A; what differs says so where it is used).
+
+    Attributes:
+        micro_batch: Images that go through the model at once; 0 for the whole batch.  Less memory, the same gradient.
+        ema: Decay of the running mean of the weights that is evaluated and saved; 0 for none.
+        has_compile: Let torch compile the model where it can.
+        has_tensorboard: Also write curves for TensorBoard.
+        hold_out: Share of images that are measured and not learnt from, where the project names no held-out split.
+        is_dry_run: Time a few steps, say ``Estimated``, save nothing.
+    """
 
     preset: Preset = "quick"
     num_steps: int = 600
@@ -41,6 +59,12 @@ class ClocTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     extractor: Literal["prompter", "roi_align", "crop"] = "prompter"
     include_pending: bool = False
     evaluate_every: int = 200
+    micro_batch: int = 0
+    ema: float = 0.0
+    has_compile: bool = False
+    has_tensorboard: bool = False
+    hold_out: float = 0.2
+    is_dry_run: bool = False
 
 
 class Embedding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,5 +80,17 @@ class Embedding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is evaluated: ``split`` empty means every image with ground truth."""
 
-    task: Literal["regions", "retrieval", "grounding"]
+    task: Task
     split: str = ""
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a new checkpoint does better and worse than ``RunConfig.checkpoint``, and whether it may take its place.
+
+    ``held_out`` names the run whose held-out images decide the gate (empty: a named split, or what ``hold_out`` of a
+    ``ClocTraining`` would hold out).  ``margin`` is how much worse, as a share, the gate's metric may be.
+    """
+
+    new: str
+    held_out: str = ""
+    margin: float = 0.01

@@ -13,14 +13,25 @@ class Message(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fiel
     sequence: int
 
 
+class Waiting(Message, frozen=True, tag="waiting"):
+    """The run waits for its turn; ``behind`` is the id of the run before it, or empty if that is another project's."""
+
+    behind: str = ""
+
+
 class Started(Message, frozen=True, tag="started"):
-    """The run begins or goes on.  ``device`` is in words a person reads: "NVIDIA H200" or "CPU, 2 cores"."""
+    """The run begins or goes on.  ``device`` is in words a person reads: "NVIDIA H200" or "CPU, 2 cores".
+
+    ``num_held_out`` are regions that are measured and not learnt from; ``steps_per_epoch`` is 0 where there are none.
+    """
 
     device: str
     num_images: int
     num_regions: int
     num_steps: int
     first_step: int = 0
+    num_held_out: int = 0
+    steps_per_epoch: int = 0
 
 
 class Progress(Message, frozen=True, tag="progress"):
@@ -32,6 +43,7 @@ class Progress(Message, frozen=True, tag="progress"):
     seconds_left: float
     loss: float | None = None
     parts: dict[str, float] = {}
+    learning_rate: float | None = None
 
 
 class Evaluated(Message, frozen=True, tag="evaluated"):
@@ -46,6 +58,23 @@ class Saved(Message, frozen=True, tag="saved"):
 
     step: int
     path: str
+
+
+class Sampled(Message, frozen=True, tag="sampled"):
+    """What the model says of a few held-out regions now: a file of ``samples``, path relative to the run folder."""
+
+    step: int
+    path: str
+
+
+class Estimated(Message, frozen=True, tag="estimated"):
+    """The answer of a timed dry run: what the whole run would take on this device."""
+
+    seconds: float
+    seconds_per_step: float
+    num_images_to_encode: int
+    memory_bytes: int
+    disk_bytes: int
 
 
 class Note(Message, frozen=True, tag="note"):
@@ -71,7 +100,9 @@ class Failed(Message, frozen=True, tag="failed"):
     exit_status: int
 
 
-AnyMessage = Started | Progress | Evaluated | Saved | Note | Heartbeat | Finished | Failed
+AnyMessage = (
+    Waiting | Started | Progress | Evaluated | Saved | Sampled | Estimated | Note | Heartbeat | Finished | Failed
+)
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AnyMessage)

@@ -46,6 +46,38 @@ class ClocStepConfig:
     proposal_weight: float = 1.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ClocOutputs:
+    """What the model made of a batch, padding left out: all that the contrastive and grounding losses look at.
+
+    It lies between model and losses so that rows of other processes, or of other parts of a large batch, can be put
+    beside them before a loss is taken.
+
+    Attributes:
+        image_BD: Embeddings of the images that have a caption.
+        caption_BD: Embeddings of those captions.
+        region_RD: Region embeddings.
+        text_RD: Embeddings of their phrases.
+        further_KD: Phrases of no region of the batch.
+        found_R4: Boxes that the grounding head found for the phrases; no rows without grounding.
+        true_R4: The regions' boxes, ``square`` frame; as many rows.
+        logit_scale: Scalar, already exponentiated.
+        num_labelled: Images that have regions.
+        num_images: Images of the batch.
+    """
+
+    image_BD: Tensor
+    caption_BD: Tensor
+    region_RD: Tensor
+    text_RD: Tensor
+    further_KD: Tensor
+    found_R4: Tensor
+    true_R4: Tensor
+    logit_scale: Tensor
+    num_labelled: int
+    num_images: int
+
+
 class ClocStep:
     """The forward half of a step: a batch in, its loss and the terms of it out.
 
@@ -64,35 +96,84 @@ class ClocStep:
         Raises:
             ValueError: the batch brings neither tokens nor pixels.
         """
-        model, device = self._model, self._model.device
         tokens_BNC = self._tokens(batch)
-        prepared_BNC = model.prompter.prepare(tokens_BNC)
-        valid_BM = batch.valid_BM.to(device)
-        scale = temperature(model.logit_scale)
-        zero = scale.sum() * 0.0
-        text_UD = self._texts(batch.phrases)
+        prepared_BNC = self._model.prompter.prepare(tokens_BNC)
+        terms = self.contrast(self._outputs(batch, tokens_BNC, prepared_BNC))
+        terms |= self._other_terms(batch, tokens_BNC, prepared_BNC)
+        loss = terms.pop("loss")
+        for name, weight in (
+            ("proposal", self._config.proposal_weight),
+            ("distillation", self._config.distillation_weight),
+        ):
+            if name in terms:
+                loss = loss + weight * terms[name]
+        return {"loss": loss, **{name: term.detach() for name, term in terms.items()}}
+
+    def outputs(self, batch: ClocBatch) -> ClocOutputs:
+        """What the model makes of the batch.
+
+        Raises:
+            ValueError: the batch brings neither tokens nor pixels.
+        """
+        tokens_BNC = self._tokens(batch)
+        return self._outputs(batch, tokens_BNC, self._model.prompter.prepare(tokens_BNC))
+
+    def contrast(self, outputs: ClocOutputs) -> dict[str, Tensor]:
+        """``loss`` and its terms ``clip``, ``region_text`` and ``grounding``, each with its graph."""
         terms = {
-            "clip": self._clip(batch, tokens_BNC, scale),
-            "region_text": self._region_text(batch, prepared_BNC, valid_BM, text_UD, scale),
-            "grounding": self._grounding(batch, prepared_BNC, valid_BM, text_UD)
-            if self._config.has_grounding
-            else zero,
+            "clip": clip_loss(outputs.image_BD, outputs.caption_BD, outputs.logit_scale),
+            "region_text": region_text_loss(
+                outputs.region_RD,
+                outputs.text_RD,
+                outputs.logit_scale,
+                max_similarity=self._config.text_filter,
+                further_KD=outputs.further_KD,
+                has_unique_keys=self._config.has_unique_keys,
+            ),
+            "grounding": grounding_loss(outputs.found_R4, outputs.true_R4),
         }
-        loss = total_loss(
-            terms["clip"],
-            terms["region_text"],
-            terms["grounding"],
+        loss = total_loss(**terms, num_labelled=outputs.num_labelled, num_images=outputs.num_images)
+        return {"loss": loss, **terms}
+
+    def _outputs(self, batch: ClocBatch, tokens_BNC: Tensor, prepared_BNC: Tensor) -> ClocOutputs:
+        model, device = self._model, self._model.device
+        valid_BM = batch.valid_BM.to(device)
+        boxes_BM4 = batch.boxes_BM4.to(device)
+        phrase_BM = batch.phrase_BM.to(device)
+        text_UD = self._texts(batch.phrases)
+        captioned = [row for row, caption in enumerate(batch.captions) if caption]
+        region_RD = self._boxes(batch, prepared_BNC, boxes_BM4)[valid_BM]
+        is_free_U = torch.ones(len(text_UD), dtype=torch.bool, device=device)
+        is_free_U[phrase_BM[valid_BM]] = False
+        has_grounding = self._config.has_grounding and len(text_UD) > 0
+        found_R4 = (
+            model.grounding(model.prompter.state_of_texts(prepared_BNC, text_UD[phrase_BM]))[valid_BM]
+            if has_grounding
+            else boxes_BM4.new_zeros(0, 4)
+        )
+        return ClocOutputs(
+            image_BD=model.embed_images(tokens_BNC[captioned]),
+            caption_BD=self._texts(tuple(caption for caption in batch.captions if caption)),
+            region_RD=region_RD,
+            text_RD=text_UD[phrase_BM[valid_BM]],
+            further_KD=text_UD[is_free_U],
+            found_R4=found_R4,
+            true_R4=boxes_BM4[valid_BM] if has_grounding else found_R4,
+            logit_scale=temperature(model.logit_scale),
             num_labelled=int(valid_BM.any(dim=1).sum()),
             num_images=len(valid_BM),
         )
+
+    def _other_terms(self, batch: ClocBatch, tokens_BNC: Tensor, prepared_BNC: Tensor) -> dict[str, Tensor]:
+        """Terms that look at one image at a time: ``proposal`` and ``distillation``, where the batch brings them."""
+        terms = {}
         if batch.object_boxes is not None:
             terms["proposal"] = self._proposal(batch.object_boxes, tokens_BNC)
-            loss = loss + self._config.proposal_weight * terms["proposal"]
         if batch.teacher_boxes_BK4 is not None and batch.teacher_BKE is not None:
-            found = self._boxes(batch, prepared_BNC, batch.teacher_boxes_BK4.to(device))
-            terms["distillation"] = distillation_loss(found.flatten(0, 1), batch.teacher_BKE.to(device).flatten(0, 1))
-            loss = loss + self._config.distillation_weight * terms["distillation"]
-        return {"loss": loss, **{name: term.detach() for name, term in terms.items()}}
+            found = self._boxes(batch, prepared_BNC, batch.teacher_boxes_BK4.to(self._model.device))
+            teacher = batch.teacher_BKE.to(self._model.device)
+            terms["distillation"] = distillation_loss(found.flatten(0, 1), teacher.flatten(0, 1))
+        return terms
 
     def _tokens(self, batch: ClocBatch) -> Tensor:
         if batch.tokens_BND is not None:
@@ -123,11 +204,6 @@ class ClocStep:
             return model.project_texts(model.text_features([]))
         return model.project_texts(torch.stack([self._features[text] for text in texts]))
 
-    def _clip(self, batch: ClocBatch, tokens_BNC: Tensor, scale: Tensor) -> Tensor:
-        rows = [row for row, caption in enumerate(batch.captions) if caption]
-        captions = tuple(caption for caption in batch.captions if caption)
-        return clip_loss(self._model.embed_images(tokens_BNC[rows]), self._texts(captions), scale)
-
     def _boxes(self, batch: ClocBatch, prepared_BNC: Tensor, boxes_BR4: Tensor) -> Tensor:
         model = self._model
         if model.crop_project is None:
@@ -138,34 +214,6 @@ class ClocStep:
             raise ValueError("an extractor that crops needs pixels or the states of its crops in a batch")
         crops = crop_pixels(batch.pixels_B3HW.to(model.device), boxes_BR4, model.crop_px)
         return model.embed_crops(model.crop_states(crops.flatten(0, 1))).unflatten(0, boxes_BR4.shape[:2])
-
-    def _region_text(
-        self, batch: ClocBatch, prepared_BNC: Tensor, valid_BM: Tensor, text_UD: Tensor, scale: Tensor
-    ) -> Tensor:
-        device = self._model.device
-        region_BMD = self._boxes(batch, prepared_BNC, batch.boxes_BM4.to(device))
-        if not len(text_UD):
-            return region_BMD.sum() * 0.0
-        phrase_BM = batch.phrase_BM.to(device)
-        is_free_U = torch.ones(len(text_UD), dtype=torch.bool, device=device)
-        is_free_U[phrase_BM[valid_BM]] = False
-        return region_text_loss(
-            region_BMD.flatten(0, 1),
-            text_UD[phrase_BM].flatten(0, 1),
-            scale,
-            valid_R=valid_BM.flatten(),
-            max_similarity=self._config.text_filter,
-            further_KD=text_UD[is_free_U],
-            has_unique_keys=self._config.has_unique_keys,
-        )
-
-    def _grounding(self, batch: ClocBatch, prepared_BNC: Tensor, valid_BM: Tensor, text_UD: Tensor) -> Tensor:
-        if not len(text_UD):
-            return prepared_BNC.sum() * 0.0
-        device = self._model.device
-        states = self._model.prompter.state_of_texts(prepared_BNC, text_UD[batch.phrase_BM.to(device)])
-        found_BM4 = self._model.grounding(states)
-        return grounding_loss(found_BM4.flatten(0, 1), batch.boxes_BM4.to(device).flatten(0, 1), valid_BM.flatten())
 
     def _proposal(self, objects: tuple[Tensor | None, ...], tokens_BNC: Tensor) -> Tensor:
         head = self._model.proposals

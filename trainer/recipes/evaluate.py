@@ -8,7 +8,6 @@ ground truth.  Axes: R = regions of an image, T = texts, D = embedding width.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -18,7 +17,7 @@ from torch import Tensor
 from locstudio.domain.errors import BadInput
 from locstudio.domain.geometry import BoxArray, Letterbox, iou_matrix
 from locstudio.domain.regions import Image, Problem
-from locstudio.jobs.configs import Evaluation
+from locstudio.jobs.configs import Evaluation, Task
 from locstudio.jobs.run_folder import write_whole
 from locstudio.models.checkpoint import load_checkpoint
 from locstudio.models.cloc import Cloc
@@ -32,7 +31,6 @@ from trainer.images import Unreadable
 from trainer.loop import Hook, StepMetrics, run_loop
 from trainer.metrics import Floats, grounding_metrics, naming_metrics, retrieval_metrics
 
-Task = Literal["regions", "retrieval", "grounding"]
 MAX_KEPT_BYTES = 4 << 30
 
 
@@ -194,6 +192,6 @@ def _metrics(truth: GroundTruth, seen: Sequence[tuple[EvaluationImage, Floats]],
 
 
 def _nothing_to_measure(wanted: Evaluation) -> str:
-    what = {"regions": "box with a class", "retrieval": "box with a phrase", "grounding": "box with a phrase"}
+    what = {"regions": "box with a class", "images": "image with a caption"}
     where = f"in the split {wanted.split!r}" if wanted.split else "in this project"
-    return f"There is no {what[wanted.task]} {where}, so there is nothing to measure."
+    return f"There is no {what.get(wanted.task, 'box with a phrase')} {where}, so there is nothing to measure."
