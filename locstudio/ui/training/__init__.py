@@ -1,0 +1,1 @@
+"""Training: runs, curves, evaluation, what changed, checkpoints."""
