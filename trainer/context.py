@@ -13,13 +13,17 @@ from trainer.reporting import Reporter
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """One run: its folder and configuration, whom to tell, when to stop, where to compute."""
+    """One run: its folder and configuration, whom to tell, when to stop, where to compute.
+
+    ``should_stop`` is asked before every step, ``stops_at_epoch_end`` where an epoch ends.
+    """
 
     folder: RunFolder
     config: RunConfig
     reporter: Reporter
     should_stop: Callable[[], bool]
     device: torch.device
+    stops_at_epoch_end: Callable[[], bool] = lambda: False
 
     @property
     def cache(self) -> Path:

@@ -16,12 +16,13 @@ _Batch = TypeVar("_Batch")
 
 
 class TrainingStep(Generic[_Batch]):
-    """Takes the loss of a batch and improves the weights.
+    """Takes the gradient of a batch and improves the weights.
 
     A step whose loss is not finite changes nothing; three of them in a row end the run.
 
     Args:
-        loss_of: Terms of a batch by name, ``loss`` among them with its graph.
+        gradient_of: Adds the gradient of a batch and returns its terms by name, ``loss`` among them, all detached; a
+            loss that is no number must add nothing.
         num_images: How many images a batch has.
         optimizer: Its parameters are those that learn.
         rate: Learning rate of the step with this number, counted from 0.
@@ -30,14 +31,14 @@ class TrainingStep(Generic[_Batch]):
 
     def __init__(
         self,
-        loss_of: Callable[[_Batch], dict[str, Tensor]],
+        gradient_of: Callable[[_Batch], dict[str, Tensor]],
         num_images: Callable[[_Batch], int],
         optimizer: torch.optim.Optimizer,
         rate: Callable[[int], float],
         *,
         first_step: int = 0,
     ) -> None:
-        self._loss_of = loss_of
+        self._gradient_of = gradient_of
         self._num_images = num_images
         self._optimizer = optimizer
         self._rate = rate
@@ -48,15 +49,14 @@ class TrainingStep(Generic[_Batch]):
         set_learning_rate(self._optimizer, self._rate(self._number))
         self._number += 1
         self._optimizer.zero_grad(set_to_none=True)
-        terms = self._loss_of(batch)
+        terms = self._gradient_of(batch)
         loss = terms.pop("loss")
         if not torch.isfinite(loss):
             self._refuse()
             return StepMetrics(self._num_images(batch))
         self._num_bad = 0
-        loss.backward()
         self._optimizer.step()
-        return StepMetrics(self._num_images(batch), loss.detach(), terms)
+        return StepMetrics(self._num_images(batch), loss, terms)
 
     def _refuse(self) -> None:
         self._num_bad += 1

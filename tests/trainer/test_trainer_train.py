@@ -77,7 +77,7 @@ class Killed(BaseException):
 
 
 def test_that_a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_end(paint, tiny_checkpoint, monkeypatch):
-    monkeypatch.setattr("trainer.recipes.train_cloc.SAVE_EVERY", 2)
+    monkeypatch.setattr("trainer.recipes.cloc_loop.SAVE_EVERY", 2)
     painted = paint(9)
     whole, killed = new_run(painted, tiny_checkpoint), new_run(painted, tiny_checkpoint)
     assert work(whole, None, lambda: False) == 0
@@ -130,7 +130,7 @@ def test_that_the_loss_falls_on_what_is_seen_again_and_again(paint, tiny_checkpo
 
 
 def test_that_a_damaged_checkpoint_is_passed_over_with_a_note(paint, tiny_checkpoint, monkeypatch):
-    monkeypatch.setattr("trainer.recipes.train_cloc.SAVE_EVERY", 2)
+    monkeypatch.setattr("trainer.recipes.cloc_loop.SAVE_EVERY", 2)
     painted = paint(5)
     folder = new_run(painted, tiny_checkpoint)
     assert work(folder, None, StopAfterStep(folder, 4)) == 0
@@ -252,8 +252,14 @@ def test_that_a_batch_pads_regions_and_names_each_phrase_once(paint):
 
 def test_that_a_loss_that_is_no_number_changes_nothing_and_ends_the_run_at_the_third_time():
     weight = torch.nn.Parameter(torch.ones(2))
+
+    def gradient_of(batch):
+        loss = (weight * batch).sum()
+        loss.backward()
+        return {"loss": loss.detach()}
+
     step = TrainingStep(
-        lambda batch: {"loss": (weight * batch).sum()},
+        gradient_of,
         lambda batch: 1,
         torch.optim.SGD([weight], lr=0.1),
         lambda number: 0.1,

@@ -8,37 +8,30 @@ are not all objects of an image, so what is not boxed is no background.
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import torch
-from torch import Tensor
 
 from locstudio.domain.errors import BadInput, LocStudioError, StorageFailed
 from locstudio.jobs.checkpoint_folder import CheckpointInfo, checkpoint_info
 from locstudio.jobs.configs import ClocTraining, Embedding
 from locstudio.jobs.token_cache import TokenCache
-from locstudio.models.checkpoint import load_checkpoint, new_model, save_checkpoint
+from locstudio.models.checkpoint import load_checkpoint, save_checkpoint
 from locstudio.models.cloc import Cloc
 from locstudio.store.dataset import Dataset, open_snapshot
-from trainer.batches import batches_of, pixels_of
-from trainer.checkpoint import restore_step, save_step, step_folders
+from trainer.checkpoint import restore_step, step_folders
 from trainer.context import RunContext
 from trainer.data import HELD_OUT_SPLITS, TrainingImage, at_most, read_training_images
-from trainer.device import autocast, describe_device
-from trainer.encoding import TEXT_BATCH, TokenSource, bytes_of_tokens, cache_of
-from trainer.hooks import EvaluateEvery, ReportProgress, SaveCheckpoints
+from trainer.device import describe_device
+from trainer.encoding import TokenSource, bytes_of_tokens, cache_of
 from trainer.images import Unreadable
-from trainer.loop import run_loop
-from trainer.optim import learning_rate_at, make_optimizer
-from trainer.recipes.cloc import ClocStep, ClocStepConfig
-from trainer.recipes.cloc_batch import ClocBatch
+from trainer.optim import make_optimizer
+from trainer.recipes.cloc_loop import ClocWork, go_round
+from trainer.recipes.cloc_model import TrainedStep, model_to_train
 from trainer.recipes.embed import fill_index
 from trainer.recipes.evaluate import GroundTruth, measure, read_ground_truth
-from trainer.training_step import TrainingStep
 
-SAVE_EVERY = 200
 MIN_FREE_BYTES = 2 << 30
 
 
@@ -52,7 +45,7 @@ def train_cloc(context: RunContext) -> bool:
     training = context.config.cloc or ClocTraining()
     torch.manual_seed(context.config.seed)
     parent = checkpoint_info(Path(context.config.checkpoint))
-    model = _model_to_train(Path(context.config.checkpoint), training, str(context.device))
+    model = model_to_train(Path(context.config.checkpoint), training, str(context.device))
     optimizer = make_optimizer(model, learning_rate=training.learning_rate, weight_decay=training.weight_decay)
     first_step = _resume(context, model, optimizer)
     cache = cache_of(model, context.cache, checkpoint_id=parent.id)
@@ -76,111 +69,22 @@ def train_cloc(context: RunContext) -> bool:
         metrics: dict[str, float] = {}
         evaluate = _evaluation(model, dataset, source, metrics, context.reporter.alive)
         write_model = _writer(model, parent, context, training, readable, metrics)
-        was_stopped = _loop(context, training, model, optimizer, readable, source, first_step, evaluate, write_model)
-        return was_stopped or _embed_with_result(context, dataset, cache, training)
-
-
-def _loop(
-    context: RunContext,
-    training: ClocTraining,
-    model: Cloc,
-    optimizer: torch.optim.Optimizer,
-    images: Sequence[TrainingImage],
-    source: TokenSource,
-    first_step: int,
-    evaluate: Callable[[], dict[str, float]],
-    write_model: Callable[[Path], object],
-) -> bool:
-    """Assemble batches, step and hooks, go round, and save where it ends; True if it was stopped."""
-    needs_pixels = not training.is_tower_frozen or model.config.prompter.extractor == "crop"
-    batches = batches_of(
-        images,
-        range(first_step, training.num_steps),
-        batch_size=training.batch_size,
-        num_regions=training.regions_per_image,
-        seed=context.config.seed,
-        tokens=source.tokens_of if training.is_tower_frozen else None,
-        preprocess=(lambda image: model.preprocess(pixels_of(image, model.input_px))) if needs_pixels else None,
-    )
-    step = TrainingStep(
-        _loss(model, training, images, context.reporter.alive),
-        lambda batch: len(batch.captions),
-        optimizer,
-        lambda number: learning_rate_at(
-            number,
-            peak=training.learning_rate,
-            num_warmup_steps=training.num_warmup_steps,
-            num_steps=training.num_steps,
-        ),
-        first_step=first_step,
-    )
-    saving = SaveCheckpoints(
-        context.reporter,
-        context.folder.path,
-        lambda number: save_step(context.folder.checkpoints, number, model, optimizer, write_model),
-        SAVE_EVERY,
-    )
-    end = run_loop(
-        batches,
-        step,
-        [
-            ReportProgress(context.reporter, training.num_steps),
-            EvaluateEvery(context.reporter, evaluate, training.evaluate_every, training.num_steps),
-            saving,
-        ],
-        should_stop=context.should_stop,
-        first_step=first_step,
-    )
-    saving.save_now(end.step)
-    return end.was_stopped
-
-
-def _loss(
-    model: Cloc, training: ClocTraining, images: Sequence[TrainingImage], alive: Callable[[], object]
-) -> Callable[[ClocBatch], dict[str, Tensor]]:
-    """The loss of a batch.  A tower that learns computes in bfloat16 where the device has it, the losses never do."""
-    loss_of = ClocStep(model, ClocStepConfig(text_filter=training.text_filter, has_grounding=training.has_grounding))
-    if training.is_tower_frozen:
-        # In one order and size whatever step the run begins with: padding changes a text's last bits.
-        texts = sorted({text for image in images for text in (*image.phrases, *image.captions)})
-        for start in range(0, len(texts), TEXT_BATCH):
-            loss_of.remember(texts[start : start + TEXT_BATCH], size=TEXT_BATCH)
-            alive()
-        return loss_of
-
-    def through_tower(batch: ClocBatch) -> dict[str, Tensor]:
-        assert batch.pixels_B3HW is not None
-        with autocast(model.device):
-            tokens_BND = model.encode_image(batch.pixels_B3HW.to(model.device))
-        return loss_of(replace(batch, tokens_BND=tokens_BND.float()))
-
-    return through_tower
-
-
-def _model_to_train(folder: Path, training: ClocTraining, device: str) -> Cloc:
-    """The checkpoint's model with gradients where it shall learn; another extractor begins anew on the same towers."""
-    model = load_checkpoint(folder, device)
-    held = "prompter" if model.config.prompter.extractor == "literal" else model.config.prompter.extractor
-    if held != training.extractor:
-        prompter = msgspec.structs.replace(model.config.prompter, extractor=training.extractor)
-        other = new_model(msgspec.structs.replace(model.config, prompter=prompter)).to(device)
-        own = other.state_dict()
-        kept = {name: value for name, value in model.state_dict().items() if not name.startswith("prompter.")}
-        other.load_state_dict(own | {name: value for name, value in kept.items() if name in own})
-        model = other
-    model.requires_grad_(False)
-    learning: list[torch.nn.Module] = [model.prompter, model.image_project, model.text_project, model.grounding]
-    learning += [model.crop_project] if model.crop_project is not None else []
-    if not training.is_tower_frozen:
-        learning += [model.towers, model.reduce]
-        # A tower that has learnt is no longer the package's, so the checkpoint must hold it.
-        model.config = msgspec.structs.replace(
-            model.config, tower=msgspec.structs.replace(model.config.tower, is_packaged=False)
+        step = TrainedStep(model, training)
+        step.remember(readable, context.reporter.alive)
+        work = ClocWork(
+            context=context,
+            training=training,
+            model=model,
+            step=step,
+            optimizer=optimizer,
+            images=readable,
+            source=source,
+            evaluate=evaluate,
+            write_model=write_model,
+            first_step=first_step,
         )
-    for module in learning:
-        module.requires_grad_(True)
-    model.logit_scale.requires_grad_(True)
-    return model
+        was_stopped = go_round(work)
+        return was_stopped or _embed_with_result(context, dataset, cache, training)
 
 
 def _resume(context: RunContext, model: Cloc, optimizer: torch.optim.Optimizer) -> int:

@@ -1,0 +1,82 @@
+"""The model that a CLOC run trains, and its step in two halves with the towers in it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import torch
+from torch import Tensor
+
+from locstudio.jobs.configs import ClocTraining
+from locstudio.models.checkpoint import load_checkpoint, new_model
+from locstudio.models.cloc import Cloc
+from trainer.data import TrainingImage
+from trainer.device import autocast
+from trainer.encoding import TEXT_BATCH
+from trainer.recipes.cloc import ClocOutputs, ClocStep, ClocStepConfig
+from trainer.recipes.cloc_batch import ClocBatch
+
+
+def model_to_train(folder: Path, training: ClocTraining, device: str) -> Cloc:
+    """The checkpoint's model with gradients where it shall learn; another extractor begins anew on the same towers."""
+    model = load_checkpoint(folder, device)
+    held = "prompter" if model.config.prompter.extractor == "literal" else model.config.prompter.extractor
+    if held != training.extractor:
+        prompter = msgspec.structs.replace(model.config.prompter, extractor=training.extractor)
+        other = new_model(msgspec.structs.replace(model.config, prompter=prompter)).to(device)
+        own = other.state_dict()
+        kept = {name: value for name, value in model.state_dict().items() if not name.startswith("prompter.")}
+        other.load_state_dict(own | {name: value for name, value in kept.items() if name in own})
+        model = other
+    model.requires_grad_(False)
+    learning: list[torch.nn.Module] = [model.prompter, model.image_project, model.text_project, model.grounding]
+    learning += [model.crop_project] if model.crop_project is not None else []
+    if not training.is_tower_frozen:
+        learning += [model.towers, model.reduce]
+        # A tower that has learnt is no longer the package's, so the checkpoint must hold it.
+        model.config = msgspec.structs.replace(
+            model.config, tower=msgspec.structs.replace(model.config.tower, is_packaged=False)
+        )
+    for module in learning:
+        module.requires_grad_(True)
+    model.logit_scale.requires_grad_(True)
+    return model
+
+
+class TrainedStep:
+    """``ClocStep`` in its two halves, as a run uses it: ``outputs`` of a batch, and ``contrast`` of outputs.
+
+    A tower that learns computes in bfloat16 where the device has it; the losses never do.
+    """
+
+    def __init__(self, model: Cloc, training: ClocTraining) -> None:
+        config = ClocStepConfig(text_filter=training.text_filter, has_grounding=training.has_grounding)
+        self._model = model
+        self._step = ClocStep(model, config)
+        self._is_tower_frozen = training.is_tower_frozen
+
+    def remember(self, images: Sequence[TrainingImage], alive: Callable[[], object]) -> None:
+        """Run a frozen text tower over all that the images say, in one order and size whatever step a run begins with.
+
+        Padding changes a text's last bits, so a run that is resumed bitwise must not depend on where it begins.
+        """
+        if not self._is_tower_frozen:
+            return
+        texts = sorted({text for image in images for text in (*image.phrases, *image.captions)})
+        for start in range(0, len(texts), TEXT_BATCH):
+            self._step.remember(texts[start : start + TEXT_BATCH], size=TEXT_BATCH)
+            alive()
+
+    def outputs(self, batch: ClocBatch) -> ClocOutputs:
+        """What the model makes of a batch or of a part of one."""
+        if self._is_tower_frozen:
+            return self._step.outputs(batch)
+        assert batch.pixels_B3HW is not None
+        with autocast(self._model.device):
+            tokens_BND = self._model.encode_image(batch.pixels_B3HW.to(self._model.device))
+        return self._step.outputs(replace(batch, tokens_BND=tokens_BND.float()))
+
+    def contrast(self, outputs: ClocOutputs) -> dict[str, Tensor]:
+        """``loss`` and its terms, each with its graph."""
+        return self._step.contrast(outputs)
