@@ -37,20 +37,11 @@ from locstudio.store.making import make_dataset
 from locstudio.store.migrating import migrate
 from locstudio.store.ownership import Ownership
 from locstudio.store.project import Project
-from locstudio.store.records import (
-    CheckpointRow,
-    RunRow,
-    SavedSearch,
-    make_active,
-    put_checkpoint,
-    put_run,
-    put_saved_search,
-    remove_saved_search,
-)
+from locstudio.store.records import CheckpointRow, RunRow, SavedSearch
+from locstudio.store.remembering import DatasetMemory
 from locstudio.store.rows import ImageRoot
-from locstudio.store.settings import read_revision, write_setting
+from locstudio.store.settings import read_revision
 from locstudio.store.snapshot import SnapshotInfo, write_snapshot
-from locstudio.store.view import DatasetView
 from locstudio.store.words import word_index_problems
 from locstudio.store.writer import Writer
 
@@ -71,7 +62,7 @@ T = TypeVar("T")
 _CHUNK = 5000
 
 
-class Dataset(DatasetView):
+class Dataset(DatasetMemory):
     """A project's dataset, open.  Use as a context manager, or ``close`` it."""
 
     def __init__(
@@ -129,11 +120,11 @@ class Dataset(DatasetView):
         path = project.dataset_path
         refuse_foreign_file(path)
         if read_only:
-            _refuse_unfit(path, may_be_older=False)
+            _refuse_unfit(path)
             return cls(path, project=project)
         ownership = Ownership(project)
         try:
-            _refuse_unfit(path, may_be_older=True)
+            _refuse_unfit(path, oldest=0)
             with failures_named("Not opened"):
                 ensure_journal(path)
                 migrate(path, lambda: make_backup(project, "migration"))
@@ -174,8 +165,8 @@ class Dataset(DatasetView):
             raise StorageFailed("Not saved: this project is open read-only.")
         return self._writer
 
-    def _write(self, work: Callable[[Connection], T]) -> T:
-        return self._writing().run(work)
+    def _write(self, work: Callable[[Connection], T], *, is_counted: bool = True) -> T:
+        return self._writing().run(work, is_counted=is_counted)
 
     def revision(self) -> int:
         """How many writes the dataset has seen; grows with each."""
@@ -304,46 +295,16 @@ class Dataset(DatasetView):
         if self._writer:
             self._writer.run_outside(lambda _: None)
 
-    # What the dataset remembers besides
-
-    def record_run(self, row: RunRow) -> None:
-        """Remember a run, or what has become of it."""
-        self._write(lambda connection: put_run(connection, row))
-
-    def record_checkpoint(self, row: CheckpointRow) -> None:
-        """Remember a checkpoint; it becomes active only by ``activate_checkpoint``."""
-        self._write(lambda connection: put_checkpoint(connection, row))
-
-    def activate_checkpoint(self, checkpoint_id: str) -> None:
-        """Make one checkpoint the active one; an empty name means the bundled one.
-
-        Raises:
-            LookupError: there is no such checkpoint.
-        """
-        self._write(lambda connection: make_active(connection, checkpoint_id))
-
-    def save_search(self, name: str, query: str) -> int:
-        """Keep a search under a name; the same name again replaces it."""
-        return self._write(lambda connection: put_saved_search(connection, name, query))
-
-    def forget_search(self, search_id: int) -> None:
-        """Remove a saved search."""
-        self._write(lambda connection: remove_saved_search(connection, search_id))
-
-    def set_setting(self, key: str, value: str) -> None:
-        """Remember a text under a key."""
-        self._write(lambda connection: write_setting(connection, f"user.{key}", value))
-
 
 def open_snapshot(path: Path, roots: Mapping[int, str] | None = None) -> Dataset:
-    """Open a snapshot for reading.  ``roots`` says where image roots are on this machine.
+    """Open a snapshot for reading, also an older one.  ``roots`` says where image roots are on this machine.
 
     Raises:
         NotAProject: the file is no snapshot.
         TooNew: a newer LocStudio wrote it.
     """
     refuse_foreign_file(path)
-    _refuse_unfit(path, may_be_older=False, is_snapshot=True)
+    _refuse_unfit(path, oldest=schema.OLDEST_SNAPSHOT, is_snapshot=True)
     return Dataset(path, roots=roots)
 
 
@@ -354,12 +315,12 @@ def _reading_access(path: Path, *, is_snapshot: bool) -> Access:
     return "read" if can_read and not is_snapshot else "frozen"
 
 
-def _refuse_unfit(path: Path, *, may_be_older: bool, is_snapshot: bool = False) -> None:
+def _refuse_unfit(path: Path, *, oldest: int = schema.SCHEMA_VERSION, is_snapshot: bool = False) -> None:
     engine = make_engine(path, _reading_access(path, is_snapshot=is_snapshot))
     try:
         with failures_named("Not opened"), engine.begin() as connection:
             refuse_unknown_schema(connection, path)
-            if not may_be_older and (version := schema_version(connection)) < schema.SCHEMA_VERSION:
+            if (version := schema_version(connection)) < oldest:
                 raise StorageFailed(
                     f"{path} has the older schema {version}. Open the project once for writing, to bring it up."
                 )

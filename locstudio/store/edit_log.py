@@ -19,6 +19,7 @@ from locstudio.domain.regions import Caption, Image, LabelClass, Region
 from locstudio.store.changing import apply_changes
 from locstudio.store.rows import path_of, stored_path
 from locstudio.store.schema import edit as edit_table
+from locstudio.store.settings import read_revision
 
 _COMPRESS_FROM = 2048
 _LEVEL = 1
@@ -152,6 +153,7 @@ def record_edit(connection: Connection, edit: Edit, actor: str, group: str) -> E
         "num_changes": len(edit.changes),
         "changes": encode_changes(edit.changes),
         "step": step or 0,
+        "revision": read_revision(connection) + 1,
     }
     entry = connection.execute(_put, values).inserted_primary_key
     assert entry is not None
@@ -176,6 +178,7 @@ def _turn(connection: Connection, step: int, kind: str) -> Edit:
     was, becomes = ("done", "undone") if kind == "undo" else ("undone", "done")
     query = _of_step.order_by(_c.id.desc() if kind == "undo" else _c.id)
     entries = connection.execute(query, {"of": step, "state": was}).all()
+    revision = read_revision(connection) + 1
     applied: list[Change] = []
     for entry in entries:
         stored = Edit(entry.title, decode_changes(entry.changes))
@@ -184,7 +187,7 @@ def _turn(connection: Connection, step: int, kind: str) -> Edit:
         applied += changes
         connection.execute(_mark, {"entry": entry.id, "becomes": becomes})
         line = {"kind": kind, "of_id": entry.id, "step": step, "state": "note", "title": entry.title, "at": _now()}
-        connection.execute(_put, line)
+        connection.execute(_put, line | {"revision": revision})
     return Edit(entries[0].title, tuple(applied))
 
 
@@ -222,3 +225,14 @@ def read_history(connection: Connection, limit: int) -> list[HistoryEntry]:
         num_changes = sum(entry.num_changes for entry in entries)
         history.append(HistoryEntry(step, first.title, first.at, first.actor, first.state == "undone", num_changes))
     return history
+
+
+def count_corrections_since(connection: Connection, revision: int) -> int:
+    """How many changes of a person are in the dataset and were not at this revision, or the other way round."""
+    turned = select(_c.of_id).where(_c.revision > revision, _c.of_id.is_not(None))
+    # Taken back and put again since is as it was.
+    turned_oddly = turned.group_by(_c.of_id).having(func.count() % 2 == 1)
+    by_a_person = select(func.coalesce(func.sum(_c.num_changes), 0)).where(_c.kind == "do", _c.actor == "human")
+    new = by_a_person.where(_c.revision > revision, _c.state == "done")
+    other = by_a_person.where(_c.revision <= revision, _c.id.in_(turned_oddly))
+    return int(connection.execute(new).scalar_one()) + int(connection.execute(other).scalar_one())

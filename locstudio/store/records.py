@@ -11,7 +11,11 @@ from locstudio.store import schema
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One execution of the trainer.  ``id`` is its folder's name; times are UTC, ISO 8601; the rest of it is JSON."""
+    """One execution of the trainer.
+
+    ``id`` is its folder's name; times are UTC, ISO 8601; ``config`` and ``metrics`` are JSON.  ``revision`` and
+    ``snapshot_sha256`` say what it worked on: the dataset's revision and content at its snapshot.
+    """
 
     id: str
     kind: str
@@ -23,11 +27,17 @@ class RunRow:
     config: str = "{}"
     metrics: str = "{}"
     error: str = ""
+    snapshot_sha256: str = ""
+    code_version: str = ""
+    parent_run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRow:
-    """A checkpoint the project knows.  ``path`` is its folder; at most one checkpoint is active."""
+    """A checkpoint the project knows.  ``path`` is its folder; at most one checkpoint is active.
+
+    ``gate`` is JSON of what decided that it may be used, empty where nothing did; ``note`` is a person's own.
+    """
 
     id: str
     model: str
@@ -38,6 +48,10 @@ class CheckpointRow:
     created_at: str = ""
     metrics: str = "{}"
     is_active: bool = False
+    snapshot_sha256: str = ""
+    code_version: str = ""
+    note: str = ""
+    gate: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,10 @@ from sqlalchemy.types import TypeEngine
 from locstudio.domain.regions import Origin, Problem, Review
 
 APPLICATION_ID = 0x4C6F6353  # "LocS"
-SCHEMA_VERSION = 1
-HEAD_REVISION = "0001"
+SCHEMA_VERSION = 2
+HEAD_REVISION = "0002"
+OLDEST_SNAPSHOT = 1
+"""The oldest schema whose snapshots are read as they are: tables of content have not changed since."""
 
 metadata = MetaData(
     naming_convention={
@@ -212,7 +214,22 @@ run = Table(
     _text("config", "{}"),
     _text("metrics", "{}"),
     _text("error"),
+    _text("snapshot_sha256"),
+    _text("code_version"),
+    _text("parent_run"),
     Index("ix_run_created_at", "created_at"),
+)
+
+run_event = Table(
+    "run_event",
+    metadata,
+    # Not a reference: events are taken in while a run goes on, and also of runs that this dataset never started.
+    Column("run_id", Text, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("step", BigInteger),
+    Column("body", Text, nullable=False),  # the message, as JSON
+    sqlite_with_rowid=False,
 )
 
 checkpoint = Table(
@@ -227,7 +244,23 @@ checkpoint = Table(
     _text("created_at"),
     _text("metrics", "{}"),
     _flag("is_active"),
+    _text("snapshot_sha256"),
+    _text("code_version"),
+    _text("note"),
+    _text("gate"),  # JSON: what decided that it may be used
     Index("ix_checkpoint_run_id", "run_id"),
+)
+
+change_choice = Table(
+    "change_choice",
+    metadata,
+    # What a person chose of what changed from one checkpoint to another, by the change's own key.
+    Column("old_id", Text, primary_key=True),
+    Column("new_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("choice", Text, nullable=False),
+    _text("at"),
+    sqlite_with_rowid=False,
 )
 
 edit = _table(
@@ -246,9 +279,12 @@ edit = _table(
     Column("num_changes", Integer, nullable=False, server_default=text("0")),
     # Pairs (before, after): read forwards the edit, read backwards and swapped its inverse.
     Column("changes", LargeBinary),
+    # The dataset's revision with this line in it; 0 for lines of schema 1.
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
     _one_of("kind", ("do", "undo", "redo")),
     _one_of("state", ("done", "undone", "discarded", "note")),
     Index("ix_edit_state", "state", "step"),
+    Index("ix_edit_revision", "revision", "of_id"),
 )
 
 saved_search = _table(

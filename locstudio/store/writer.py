@@ -29,13 +29,16 @@ class Writer:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dataset-writer")
         self.revision = 0
 
-    def submit(self, work: Callable[[Connection], T]) -> "Future[T]":
-        """Queue a function that writes; its result, or its error by our own name, arrives in the future."""
-        return self._thread.submit(self._write, work)
+    def submit(self, work: Callable[[Connection], T], *, is_counted: bool = True) -> "Future[T]":
+        """Queue a function that writes; its result, or its error by our own name, arrives in the future.
 
-    def run(self, work: Callable[[Connection], T]) -> T:
+        ``is_counted``: the dataset's revision grows, so that whoever remembers what it has read reads it again.
+        """
+        return self._thread.submit(self._write, work, is_counted)
+
+    def run(self, work: Callable[[Connection], T], *, is_counted: bool = True) -> T:
         """Write and wait until it is on disk."""
-        return self.submit(work).result()
+        return self.submit(work, is_counted=is_counted).result()
 
     def run_outside(self, work: Callable[[Connection], T]) -> T:
         """Run a function on the writer's thread that manages its transactions itself, or needs none."""
@@ -50,13 +53,13 @@ class Writer:
         self.drain()
         self._engine.dispose()
 
-    def _write(self, work: Callable[[Connection], T]) -> T:
+    def _write(self, work: Callable[[Connection], T], is_counted: bool) -> T:
         self._refuse_replaced_file()
         with failures_named():
             try:
                 with self._engine.begin() as connection:
                     result = work(connection)
-                    revision = bump_revision(connection)
+                    revision = bump_revision(connection) if is_counted else self.revision
                     self._refuse_replaced_file()
             except IntegrityError:
                 raise

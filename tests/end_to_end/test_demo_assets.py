@@ -10,6 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from locstudio.services.demo import open_demo
+from locstudio.store.backup import backups_of
+from locstudio.store.dataset import Dataset
+from locstudio.store.schema import SCHEMA_VERSION
+
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
 MIB = 1024 * 1024
 
@@ -42,6 +47,16 @@ def test_that_the_scenes_take_less_than_20_mib_and_the_finished_project_less_tha
     project = sum(size for path, size in sizes.items() if path.is_relative_to(DEMO / "project"))
     assert sum(sizes.values()) - project < 20 * MIB
     assert project < 10 * MIB
+
+
+def test_that_the_finished_project_has_the_newest_schema_and_opens_without_being_brought_up(tmp_path):
+    header = (DEMO / "project" / "dataset.sqlite").read_bytes()[:64]
+    assert int.from_bytes(header[60:], "big") == SCHEMA_VERSION
+    project = open_demo(tmp_path / "demo")
+    with Dataset.open(project) as dataset:
+        assert dataset.count_images() >= 150
+        assert dataset.integrity() == []
+    assert "migration" not in [backup.reason for backup in backups_of(project)]
 
 
 def test_that_every_box_is_the_extent_of_its_mask_and_inside_its_image(document):

@@ -1,0 +1,104 @@
+"""What a dataset remembers besides edits: runs and their events, checkpoints, choices, searches, settings."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from sqlalchemy import Connection, func, select
+
+from locstudio.store import schema
+from locstudio.store.edit_log import count_corrections_since
+from locstudio.store.ingesting import RunEvent, put_choice, put_events, remove_choice
+from locstudio.store.records import (
+    CheckpointRow,
+    RunRow,
+    make_active,
+    put_checkpoint,
+    put_run,
+    put_saved_search,
+    remove_saved_search,
+)
+from locstudio.store.settings import write_setting
+from locstudio.store.view import DatasetView
+
+T = TypeVar("T")
+
+
+class DatasetMemory(DatasetView):
+    """A dataset's memory.  ``Dataset`` gives it the writer."""
+
+    def _write(self, work: Callable[[Connection], T], *, is_counted: bool = True) -> T:
+        raise NotImplementedError
+
+    def record_run(self, row: RunRow) -> None:
+        """Remember a run, or what has become of it."""
+        self._write(lambda connection: put_run(connection, row))
+
+    def record_checkpoint(self, row: CheckpointRow) -> None:
+        """Remember a checkpoint; it becomes active only by ``activate_checkpoint``."""
+        self._write(lambda connection: put_checkpoint(connection, row))
+
+    def activate_checkpoint(self, checkpoint_id: str) -> None:
+        """Make one checkpoint the active one; an empty name means the bundled one.
+
+        Raises:
+            LookupError: there is no such checkpoint.
+        """
+        self._write(lambda connection: make_active(connection, checkpoint_id))
+
+    def ingest_events(self, run_id: str, events: Sequence[tuple[int, str, int | None, str]]) -> int:
+        """Take messages of a run in: (sequence, kind, step or None, JSON).  Known numbers stay as they were.
+
+        The dataset's revision does not grow: nothing that a person did has changed.
+
+        Returns:
+            How many were new.
+        """
+        return self._write(lambda connection: put_events(connection, run_id, events), is_counted=False)
+
+    def events_of(self, run_id: str, kind: str = "") -> list[RunEvent]:
+        """The messages of a run that were taken in, in their order; of one kind only, if it is named."""
+        table = schema.run_event.c
+        query = select(table.sequence, table.kind, table.step, table.body).where(table.run_id == run_id)
+        if kind:
+            query = query.where(table.kind == kind)
+        return [RunEvent(*row) for row in self._rows(query.order_by(table.sequence))]
+
+    def last_sequence_of(self, run_id: str) -> int:
+        """The highest number of a message of the run that was taken in; -1 before the first."""
+        table = schema.run_event.c
+        newest = self._rows(select(func.max(table.sequence)).where(table.run_id == run_id))[0][0]
+        return -1 if newest is None else int(newest)
+
+    def remember_choice(self, old_id: str, new_id: str, key: str, choice: str) -> None:
+        """Remember what a person chose of one change between two checkpoints; a later choice replaces it."""
+        self._write(lambda connection: put_choice(connection, old_id, new_id, key, choice), is_counted=False)
+
+    def forget_choice(self, old_id: str, new_id: str, key: str) -> None:
+        """Forget what a person chose of one change."""
+        self._write(lambda connection: remove_choice(connection, old_id, new_id, key), is_counted=False)
+
+    def choices(self, old_id: str, new_id: str) -> dict[str, str]:
+        """What a person chose of the changes between two checkpoints, by the changes' keys."""
+        table = schema.change_choice.c
+        query = select(table.key, table.choice).where(table.old_id == old_id, table.new_id == new_id)
+        return {row.key: row.choice for row in self._rows(query.order_by(table.key))}
+
+    def corrections_since(self, revision: int) -> int:
+        """How many changes of a person the dataset has seen since this revision; since its beginning for -1.
+
+        What was undone since counts as well, and what was undone and done again does not.
+        """
+        with self._read() as connection:
+            return count_corrections_since(connection, revision)
+
+    def save_search(self, name: str, query: str) -> int:
+        """Keep a search under a name; the same name again replaces it."""
+        return self._write(lambda connection: put_saved_search(connection, name, query))
+
+    def forget_search(self, search_id: int) -> None:
+        """Remove a saved search."""
+        self._write(lambda connection: remove_saved_search(connection, search_id))
+
+    def set_setting(self, key: str, value: str) -> None:
+        """Remember a text under a key."""
+        self._write(lambda connection: write_setting(connection, f"user.{key}", value))
