@@ -1,25 +1,32 @@
 """``python -m trainer RUN_FOLDER``: do the run that the folder describes.
 
-Exit status 0 after ``Finished``; after ``Failed`` the status it names.
+A run that must not go on beside others waits for its turn first, before anything large is loaded.  Exit status 0
+after ``Finished``; after ``Failed`` the status it names.
 """
 
 import argparse
 import errno
 import os
 import sys
+import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from locstudio.domain.errors import LocStudioError
+from locstudio.jobs.configs import RunConfig
 from locstudio.jobs.run_folder import EventLog, RunFolder
-from locstudio.jobs.run_state import claim_run, stop_file
+from locstudio.jobs.run_state import Pulse, claim_run, stop_file
+from locstudio.jobs.turn import Turn, takes_turns
 from trainer.reporting import Reporter
+from trainer.restarting import EXIT_GPU_LOST, begin_again, is_gpu_lost, may_restart
 from trainer.stop import StopRequest
 
 if TYPE_CHECKING:
     from trainer.context import Recipe
+
+TURN_POLL_S = 0.5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,22 +37,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     pipe = _take_stdout()
     try:
-        folder.config()
-        claim_run(folder)
+        config = folder.config()
+        pulse = Pulse(folder, claim_run(folder, "queued" if takes_turns(config) else "running"))
     except LocStudioError as error:
         print(error, file=sys.stderr)
         return error.exit_status
-    stop = StopRequest(stop_file(folder), _stdin_descriptor())
+    stop = StopRequest(stop_file(folder), _stdin_descriptor(), on_asked=lambda: pulse.enter("stopping"))
     stop.listen_to_signals()
-    return work(folder, pipe, stop)
+    turn = Turn(folder, config)
+    try:
+        if takes_turns(config) and not wait_for_turn(folder, turn, pipe, pulse, stop):
+            return 0
+        pulse.enter("running")
+        return work(folder, pipe, stop, pulse)
+    finally:
+        turn.release()
 
 
-def work(folder: RunFolder, pipe: IO[bytes] | None, stop: StopRequest) -> int:
+def wait_for_turn(
+    folder: RunFolder, turn: Turn, pipe: IO[bytes] | None, pulse: Pulse, should_stop: Callable[[], bool]
+) -> bool:
+    """Return True once it is this run's turn; False, with the last word said, if it was stopped while it waited."""
+    if turn.try_take():
+        return True
+    log = EventLog(folder)
+    try:
+        reporter = Reporter(log, pipe, pulse)
+        reporter.waiting(turn.behind)
+        while not turn.try_take():
+            if should_stop():
+                reporter.finished(was_stopped=True)
+                return False
+            pulse.beat()
+            time.sleep(TURN_POLL_S)
+        return True
+    finally:
+        log.close()
+
+
+def work(folder: RunFolder, pipe: IO[bytes] | None, should_stop: Callable[[], bool], pulse: Pulse | None = None) -> int:
     """Do the run and say its last word, whatever happens; return the exit status."""
     log = EventLog(folder)
-    reporter = Reporter(log, pipe)
+    reporter = Reporter(log, pipe, pulse)
     try:
-        was_stopped = _run(folder, reporter, stop)
+        was_stopped = _run(folder, reporter, should_stop)
         reporter.finished(was_stopped=was_stopped)
         return 0
     except LocStudioError as error:
@@ -55,6 +90,9 @@ def work(folder: RunFolder, pipe: IO[bytes] | None, stop: StopRequest) -> int:
         return _fail(reporter, _storage_sentence(folder, error), 5)
     except Exception as error:  # noqa: BLE001 - the job's outermost handler: it delivers, with the traceback in the log
         traceback.print_exc()
+        if is_gpu_lost(error):
+            is_own_process = pulse is not None and "RANK" not in os.environ
+            return _go_on_without_gpu(folder, reporter, log, pipe, may_begin_again=is_own_process)
         return _fail(
             reporter,
             f"The run failed by a fault of LocStudio ({type(error).__name__}: {error}); its log is {folder.log}.",
@@ -64,7 +102,7 @@ def work(folder: RunFolder, pipe: IO[bytes] | None, stop: StopRequest) -> int:
         log.close()
 
 
-def _run(folder: RunFolder, reporter: Reporter, stop: StopRequest) -> bool:
+def _run(folder: RunFolder, reporter: Reporter, should_stop: Callable[[], bool]) -> bool:
     from trainer.context import RunContext
     from trainer.device import choose_device, set_threads, step_aside
 
@@ -75,21 +113,34 @@ def _run(folder: RunFolder, reporter: Reporter, stop: StopRequest) -> bool:
     set_threads(config.num_threads)
     if device.type == "cpu":
         step_aside()
-    return _recipe(config.kind)(RunContext(folder, config, reporter, stop, device))
+    at_epoch_end = should_stop.at_epoch_end if isinstance(should_stop, StopRequest) else should_stop
+    return _recipe(config)(RunContext(folder, config, reporter, should_stop, device, at_epoch_end))
 
 
-def _recipe(kind: str) -> "Recipe":
-    if kind == "embed":
+def _recipe(config: RunConfig) -> "Recipe":
+    if config.kind == "embed":
         from trainer.recipes.embed import embed
 
         return embed
-    if kind == "evaluate":
+    if config.kind == "evaluate":
         from trainer.recipes.evaluate import evaluate
 
         return evaluate
     from trainer.recipes.train_cloc import train_cloc
 
     return train_cloc
+
+
+def _go_on_without_gpu(
+    folder: RunFolder, reporter: Reporter, log: EventLog, pipe: IO[bytes] | None, *, may_begin_again: bool
+) -> int:
+    """A lost GPU is answered once by beginning again from the checkpoint, which does not return."""
+    if may_begin_again and may_restart(folder):
+        reporter.note("The GPU was lost; the run begins again from its last checkpoint.")
+        log.close()
+        begin_again(folder, pipe)
+    sentence = f"The GPU was lost; resume the run once it is back, or on the CPU. Its log is {folder.log}."
+    return _fail(reporter, sentence, EXIT_GPU_LOST)
 
 
 def _fail(reporter: Reporter, sentence: str, exit_status: int) -> int:

@@ -5,16 +5,20 @@ from typing import IO
 
 from locstudio.jobs.messages import (
     AnyMessage,
+    Estimated,
     Evaluated,
     Failed,
     Finished,
     Heartbeat,
     Note,
     Progress,
+    Sampled,
     Saved,
     Started,
+    Waiting,
 )
 from locstudio.jobs.run_folder import EventLog
+from locstudio.jobs.run_state import Pulse
 
 HEARTBEAT_SECONDS = 10.0
 MAX_NOTES = 200
@@ -23,16 +27,32 @@ MAX_NOTES = 200
 class Reporter:
     """Numbers the messages of a run and sends them.
 
-    A listener that went away is not an error: a run outlives the app, and the file has every word.
+    A listener that went away is not an error: a run outlives the app, and the file has every word.  Whatever is said,
+    and every ``alive``, also beats the pulse by which a run that hangs is told from one that works.
     """
 
-    def __init__(self, log: EventLog, pipe: IO[bytes] | None) -> None:
+    def __init__(self, log: EventLog, pipe: IO[bytes] | None, pulse: Pulse | None = None) -> None:
         self._log = log
         self._pipe = pipe
+        self._pulse = pulse
         self._last_said = time.monotonic()
         self._num_notes = 0
 
-    def started(self, *, device: str, num_images: int, num_regions: int, num_steps: int, first_step: int = 0) -> None:
+    def waiting(self, behind: str) -> None:
+        """Say that the run waits for its turn, and which run is before it."""
+        self._send(Waiting(sequence=self._log.next_sequence, behind=behind))
+
+    def started(
+        self,
+        *,
+        device: str,
+        num_images: int,
+        num_regions: int,
+        num_steps: int,
+        first_step: int = 0,
+        num_held_out: int = 0,
+        steps_per_epoch: int = 0,
+    ) -> None:
         """Say that the run begins or goes on."""
         self._send(
             Started(
@@ -42,6 +62,8 @@ class Reporter:
                 num_regions=num_regions,
                 num_steps=num_steps,
                 first_step=first_step,
+                num_held_out=num_held_out,
+                steps_per_epoch=steps_per_epoch,
             )
         )
 
@@ -54,6 +76,7 @@ class Reporter:
         seconds_left: float,
         loss: float | None = None,
         parts: dict[str, float] | None = None,
+        learning_rate: float | None = None,
     ) -> None:
         """Say how far the run is."""
         self._send(
@@ -65,6 +88,7 @@ class Reporter:
                 seconds_left=round(seconds_left, 1),
                 loss=loss,
                 parts=parts or {},
+                learning_rate=learning_rate,
             )
         )
 
@@ -75,6 +99,31 @@ class Reporter:
     def saved(self, step: int, path: str) -> None:
         """Say that a folder, relative to the run folder, is complete."""
         self._send(Saved(sequence=self._log.next_sequence, step=step, path=path))
+
+    def sampled(self, step: int, path: str) -> None:
+        """Say that a file of sample predictions, relative to the run folder, is complete."""
+        self._send(Sampled(sequence=self._log.next_sequence, step=step, path=path))
+
+    def estimated(
+        self,
+        *,
+        seconds: float,
+        seconds_per_step: float,
+        num_images_to_encode: int,
+        memory_bytes: int,
+        disk_bytes: int,
+    ) -> None:
+        """Say what the whole run would take."""
+        self._send(
+            Estimated(
+                sequence=self._log.next_sequence,
+                seconds=seconds,
+                seconds_per_step=seconds_per_step,
+                num_images_to_encode=num_images_to_encode,
+                memory_bytes=memory_bytes,
+                disk_bytes=disk_bytes,
+            )
+        )
 
     def note(self, text: str) -> None:
         """Say one sentence to the person; after ``MAX_NOTES`` of them only the log could bear more."""
@@ -88,6 +137,8 @@ class Reporter:
         """Say that the run lives, if it has been silent for a while; long work calls this between its parts."""
         if time.monotonic() - self._last_said >= HEARTBEAT_SECONDS:
             self._send(Heartbeat(sequence=self._log.next_sequence))
+        elif self._pulse is not None:
+            self._pulse.beat()
 
     def finished(self, *, was_stopped: bool) -> None:
         """Say the last word of a run that did what it was asked."""
@@ -99,6 +150,8 @@ class Reporter:
 
     def _send(self, message: AnyMessage) -> None:
         line = self._log.append(message)
+        if self._pulse is not None:
+            self._pulse.beat()
         self._last_said = time.monotonic()
         if self._pipe is None:
             return
