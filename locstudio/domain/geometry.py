@@ -118,6 +118,17 @@ def iou_matrix(a_N4: BoxArray, b_M4: BoxArray) -> NDArray[np.float32]:
     return iou_NM.astype(np.float32)
 
 
+def iou_pairs(a_N4: BoxArray, b_N4: BoxArray) -> NDArray[np.float32]:
+    """Intersection over union of every box of ``a`` with the box of ``b`` in the same row, shape (N,)."""
+    sides_N2 = np.minimum(a_N4[:, 2:], b_N4[:, 2:]) - np.maximum(a_N4[:, :2], b_N4[:, :2])
+    overlap_N = np.clip(sides_N2, 0.0, None).prod(axis=1)
+    area_a = np.clip(a_N4[:, 2:] - a_N4[:, :2], 0.0, None).prod(axis=1)
+    area_b = np.clip(b_N4[:, 2:] - b_N4[:, :2], 0.0, None).prod(axis=1)
+    union_N = area_a + area_b - overlap_N
+    iou_N: NDArray[np.float32] = np.divide(overlap_N, union_N, out=np.zeros_like(overlap_N), where=union_N > 0)
+    return iou_N.astype(np.float32)
+
+
 def smallest_containing(boxes_N4: BoxArray, x: float, y: float) -> int | None:
     """Position of the smallest box that contains the point, or None; the inner of nested boxes wins."""
     inside = (boxes_N4[:, 0] <= x) & (x <= boxes_N4[:, 2]) & (boxes_N4[:, 1] <= y) & (y <= boxes_N4[:, 3])
