@@ -18,6 +18,7 @@ Prompter and RoIAlign have top-1 0.452 and 0.448 (a tie), mAcc 0.325 and 0.296 (
 Axes: B = images, M = regions an image at most, N = tokens, C = token width, U = different phrases, D = embedding width.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,6 +60,8 @@ class ClocOutputs:
         region_RD: Region embeddings.
         text_RD: Embeddings of their phrases.
         further_KD: Phrases of no region of the batch.
+        text_key_R: The same number for the same phrase, int64, on the CPU, so that a phrase is known again elsewhere.
+        further_key_K: The same for the further phrases.
         found_R4: Boxes that the grounding head found for the phrases; no rows without grounding.
         true_R4: The regions' boxes, ``square`` frame; as many rows.
         logit_scale: Scalar, already exponentiated.
@@ -71,11 +74,18 @@ class ClocOutputs:
     region_RD: Tensor
     text_RD: Tensor
     further_KD: Tensor
+    text_key_R: Tensor
+    further_key_K: Tensor
     found_R4: Tensor
     true_R4: Tensor
     logit_scale: Tensor
     num_labelled: int
     num_images: int
+
+
+def phrase_key(phrase: str) -> int:
+    """A number for a phrase, the same in every process; 64 bits, so that two phrases hardly ever share one."""
+    return int.from_bytes(hashlib.blake2b(phrase.encode(), digest_size=8).digest(), signed=True)
 
 
 class ClocStep:
@@ -141,6 +151,7 @@ class ClocStep:
         boxes_BM4 = batch.boxes_BM4.to(device)
         phrase_BM = batch.phrase_BM.to(device)
         text_UD = self._texts(batch.phrases)
+        key_U = torch.tensor([phrase_key(phrase) for phrase in batch.phrases], dtype=torch.int64)
         captioned = [row for row, caption in enumerate(batch.captions) if caption]
         region_RD = self._boxes(batch, prepared_BNC, boxes_BM4)[valid_BM]
         is_free_U = torch.ones(len(text_UD), dtype=torch.bool, device=device)
@@ -157,6 +168,8 @@ class ClocStep:
             region_RD=region_RD,
             text_RD=text_UD[phrase_BM[valid_BM]],
             further_KD=text_UD[is_free_U],
+            text_key_R=key_U[batch.phrase_BM[batch.valid_BM].cpu()],
+            further_key_K=key_U[is_free_U.cpu()],
             found_R4=found_R4,
             true_R4=boxes_BM4[valid_BM] if has_grounding else found_R4,
             logit_scale=temperature(model.logit_scale),
