@@ -8,9 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import locstudio
 from locstudio.domain.errors import BadInput, JobCrashed, ProtocolError, UserError
@@ -18,16 +17,14 @@ from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.jobs.configs import ClocTraining, Embedding, Evaluation, Preset, RunConfig
 from locstudio.jobs.messages import (
     AnyMessage,
-    Evaluated,
     Failed,
     Finished,
-    Progress,
-    Started,
     from_line,
 )
 from locstudio.jobs.run_folder import RunFolder
-from locstudio.jobs.run_state import RunState, hand_over, state_of, stop_file
+from locstudio.jobs.run_state import ask_to_stop, hand_over
 from locstudio.services.adoption import adopt_checkpoint, adopt_index, settle_adoption
+from locstudio.services.run_summary import RunSummary, describe_run
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 
@@ -59,37 +56,6 @@ PRESETS: dict[Preset, ClocTraining] = {
         preset="standard", num_steps=2000, batch_size=64, num_warmup_steps=100, evaluate_every=200
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """One run as a list shows it: how far it is, what it measured last, and why it failed, if it did."""
-
-    folder: RunFolder
-    kind: str
-    state: RunState
-    step: int = 0
-    num_steps: int = 0
-    seconds_left: float = 0.0
-    metrics: dict[str, float] = field(default_factory=dict)
-    sentence: str = ""
-
-    @property
-    def id(self) -> str:
-        """The folder's name."""
-        return self.folder.id
-
-    def to_json(self) -> dict[str, Any]:
-        """The row as a document."""
-        return {
-            "id": self.id,
-            "kind": self.kind,
-            "state": str(self.state),
-            "step": self.step,
-            "num_steps": self.num_steps,
-            "metrics": self.metrics,
-            "sentence": self.sentence,
-        }
 
 
 def start_embed(
@@ -221,7 +187,7 @@ def run_and_wait(folder: RunFolder, on_message: Callable[[AnyMessage], object] =
 
 def request_stop(folder: RunFolder) -> None:
     """Ask a run to stop after its step, also one that another app has started."""
-    stop_file(folder).touch()
+    ask_to_stop(folder)
 
 
 def list_runs(project: Project) -> list[RunSummary]:
@@ -231,32 +197,6 @@ def list_runs(project: Project) -> list[RunSummary]:
         with suppress(BadInput):
             rows.append(describe_run(folder))
     return sorted(rows, key=lambda row: row.id, reverse=True)
-
-
-def describe_run(folder: RunFolder) -> RunSummary:
-    """Where a run stands, from its events and from whether its process lives.
-
-    Raises:
-        BadInput: the folder is no run.
-    """
-    config = folder.config()
-    last: AnyMessage | None = None
-    step = num_steps = 0
-    seconds_left = 0.0
-    metrics: dict[str, float] = {}
-    with suppress(ProtocolError):
-        for last in folder.read_events():
-            if isinstance(last, Started):
-                step, num_steps = last.first_step, last.num_steps
-            elif isinstance(last, Progress):
-                step, num_steps, seconds_left = last.step, last.num_steps, last.seconds_left
-            elif isinstance(last, Evaluated):
-                metrics = last.metrics
-    state = state_of(folder, last)
-    sentence = last.sentence if isinstance(last, Failed) else ""
-    if state is RunState.INTERRUPTED:
-        sentence = "The process ended without a last word; the run can be resumed."
-    return RunSummary(folder, config.kind, state, step, num_steps, seconds_left, metrics, sentence)
 
 
 def _new_run(
