@@ -45,6 +45,11 @@ _GLYPHS = {
     "menu": '<path d="M2.5 4.5h11M2.5 8h11M2.5 11.5h11"/>',
     "eye": '<path d="M1.5 8C3 5.2 5.3 3.8 8 3.8S13 5.2 14.5 8C13 10.8 10.7 12.2 8 12.2S3 10.8 1.5 8z"/>'
     '<circle cx="8" cy="8" r="1.9"/>',
+    "run": '<circle cx="8" cy="8" r="5.6"/><path d="M6.6 5.6 10.6 8l-4 2.4z" fill="INK"/>',
+    "pause": '<circle cx="8" cy="8" r="5.6"/><path d="M6.5 5.8v4.4M9.5 5.8v4.4"/>',
+    "stop": '<circle cx="8" cy="8" r="5.6"/><rect x="6" y="6" width="4" height="4" fill="INK"/>',
+    "curves": '<path d="M2.5 2.5v11h11M4.5 6c2 .5 2 4 4 4.5s3-.8 4.5-.8"/>',
+    "train": '<path d="M8 1.8 9.5 6l4.2 1.5L9.5 9 8 13.2 6.5 9 2.3 7.5 6.5 6zM13 11.5v3M11.5 13h3"/>',
     "logo": '<path d="M2.5 5.5v-3h3M10.5 2.5h3v3M2.5 10.5v3h3M13.5 10.5v3h-3"/>'
     '<rect x="5.3" y="5.3" width="5.4" height="5.4" rx="1" fill="INK"/>',
 }
