@@ -13,13 +13,14 @@ class RunTail:
     """Reads ``events.jsonl`` from where it stopped the last time.
 
     A message whose sequence is not above every one before it has been seen already and is left out; so is a line that
-    is no message, which is counted.  A last line without its end is read once it is whole.
+    is no message, which is counted.  A last line without its end is read once it is whole.  Numbers up to ``after``
+    count as seen.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, *, after: int = -1) -> None:
         self._folder = folder
         self._offset = 0
-        self._sequence = -1
+        self._sequence = after
         self._file_id = (0, 0)
         self._num_unreadable = 0
         self._has_more = False

@@ -1,6 +1,6 @@
-"""Runs of the trainer: make one, start it, wait for it, list them.
+"""Runs of the trainer: start one, wait for it, list them.
 
-What a finished run made is taken into the project by ``adoption``, whose door is here too.
+Runs are made by ``starting``, and what they made is taken into the project by ``adoption``; their doors are here too.
 """
 
 import os
@@ -9,23 +9,20 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
 
 import locstudio
 from locstudio.domain.errors import BadInput, JobCrashed, ProtocolError, UserError
-from locstudio.jobs.checkpoint_folder import checkpoint_info
-from locstudio.jobs.configs import ClocTraining, Embedding, Evaluation, Preset, RunConfig
 from locstudio.jobs.messages import (
     AnyMessage,
     Failed,
     Finished,
     from_line,
 )
-from locstudio.jobs.run_folder import RunFolder
+from locstudio.jobs.run_folder import PARTIAL, RunFolder
 from locstudio.jobs.run_state import ask_to_stop, hand_over
 from locstudio.services.adoption import adopt_checkpoint, adopt_index, settle_adoption
 from locstudio.services.run_summary import RunSummary, describe_run
-from locstudio.store.dataset import Dataset
+from locstudio.services.starting import PRESETS, start_compare, start_embed, start_evaluate, start_train
 from locstudio.store.project import Project
 
 __all__ = [
@@ -40,6 +37,7 @@ __all__ = [
     "request_stop",
     "run_and_wait",
     "settle_adoption",
+    "start_compare",
     "start_embed",
     "start_evaluate",
     "start_train",
@@ -48,60 +46,6 @@ __all__ = [
 
 TRAINER = ("-P", "-m", "trainer")
 """Arguments of Python that start the trainer; ``-P``, so that no package in a stranger's folder is taken for it."""
-
-# On 292 COCO images naming of held-out boxes is best after 200 of 300 steps and falls afterwards.
-PRESETS: dict[Preset, ClocTraining] = {
-    "quick": ClocTraining(preset="quick", num_steps=240, num_warmup_steps=20, evaluate_every=80),
-    "standard": ClocTraining(
-        preset="standard", num_steps=2000, batch_size=64, num_warmup_steps=100, evaluate_every=200
-    ),
-}
-
-
-def start_embed(
-    project: Project,
-    dataset: Dataset,
-    checkpoint: Path,
-    *,
-    num_proposals: int = Embedding().num_proposals,
-    device: str = "auto",
-    num_threads: int = 0,
-) -> RunFolder:
-    """Make a run that embeds the collection; rows of unchanged images are taken over from the project's index."""
-    known = str(project.index) if project.index.is_dir() else ""
-    embedding = Embedding(num_proposals=num_proposals, known=known)
-    return _new_run(project, dataset, checkpoint, "embed", device, num_threads, embed=embedding)
-
-
-def start_train(
-    project: Project,
-    dataset: Dataset,
-    checkpoint: Path,
-    *,
-    preset: Preset = "quick",
-    training: ClocTraining | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    num_threads: int = 0,
-) -> RunFolder:
-    """Make a run that trains CLOC from this checkpoint on, as the preset says or exactly as ``training`` says."""
-    chosen = training or PRESETS[preset]
-    return _new_run(project, dataset, checkpoint, "cloc", device, num_threads, seed=seed, cloc=chosen)
-
-
-def start_evaluate(
-    project: Project,
-    dataset: Dataset,
-    checkpoint: Path,
-    *,
-    task: Literal["regions", "retrieval", "grounding"],
-    split: str = "",
-    device: str = "auto",
-    num_threads: int = 0,
-) -> RunFolder:
-    """Make a run that measures the checkpoint on the project's ground truth."""
-    evaluation = Evaluation(task=task, split=split)
-    return _new_run(project, dataset, checkpoint, "evaluate", device, num_threads, evaluate=evaluation)
 
 
 def find_run(project: Project, run_id: str) -> RunFolder:
@@ -125,17 +69,19 @@ def trainer_environment() -> dict[str, str]:
     return {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def launch(folder: RunFolder) -> subprocess.Popen[bytes]:
+def launch(folder: RunFolder, *, is_heard: bool = True) -> subprocess.Popen[bytes]:
     """Start the trainer on a run, new or broken off.
 
     It has its own session, so neither the window's end nor its terminal's ends the run.  Its stdout is the protocol,
-    its log goes to ``log.txt``; a line ``stop`` on its stdin asks it to stop after the step.
+    its log goes to ``log.txt``; a line ``stop`` on its stdin asks it to stop after the step.  One that is not heard
+    has neither stdin nor stdout; its folder says the same.
     """
+    pipe = subprocess.PIPE if is_heard else subprocess.DEVNULL
     with open(folder.log, "ab") as log:
         process = subprocess.Popen(
             [sys.executable, *TRAINER, str(folder.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdin=pipe,
+            stdout=pipe,
             stderr=log,
             env=trainer_environment(),
             start_new_session=True,
@@ -199,40 +145,14 @@ def list_runs(project: Project) -> list[RunSummary]:
     return sorted(rows, key=lambda row: row.id, reverse=True)
 
 
-def _new_run(
-    project: Project,
-    dataset: Dataset,
-    checkpoint: Path,
-    kind: Literal["cloc", "embed", "evaluate"],
-    device: str,
-    num_threads: int,
-    *,
-    seed: int = 0,
-    cloc: ClocTraining | None = None,
-    embed: Embedding | None = None,
-    evaluate: Evaluation | None = None,
-) -> RunFolder:
-    """A run folder with its snapshot; the checkpoint is verified first, so that no run starts from a damaged one."""
-    checkpoint_info(checkpoint)
-    config = RunConfig(
-        kind=kind,
-        checkpoint=str(checkpoint.resolve()),
-        seed=seed,
-        device=device,
-        num_threads=num_threads,
-        cloc=cloc,
-        embed=embed,
-        evaluate=evaluate,
-    )
-    folder = RunFolder.create(project.runs, config)
-    dataset.snapshot(folder.snapshot)
-    return folder
-
-
 def _folders(project: Project) -> list[RunFolder]:
     if not project.runs.is_dir():
         return []
-    return [RunFolder(path) for path in sorted(project.runs.iterdir()) if (path / "config.json").is_file()]
+    return [RunFolder(path) for path in sorted(project.runs.iterdir()) if _is_run(path)]
+
+
+def _is_run(path: Path) -> bool:
+    return not path.name.endswith(PARTIAL) and (path / "config.json").is_file()
 
 
 def _crash_sentence(folder: RunFolder, status: int) -> str:
