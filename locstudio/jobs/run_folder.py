@@ -10,8 +10,10 @@ from pathlib import Path
 import msgspec
 
 from locstudio.domain.errors import BadInput, ProtocolError
-from locstudio.jobs.configs import RunConfig
+from locstudio.jobs.configs import Kind, RunConfig
 from locstudio.jobs.messages import AnyMessage, from_line, to_line
+
+PARTIAL = ".partial"
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -42,13 +44,25 @@ class RunFolder:
 
     @classmethod
     def create(cls, runs: Path, config: RunConfig) -> "RunFolder":
-        """A new folder under ``runs`` with its configuration written; the snapshot is put in by the caller."""
+        """A new folder under ``runs`` with its configuration written, and without a snapshot."""
+        return cls.prepare(runs, config.kind).complete(config)
+
+    @classmethod
+    def prepare(cls, runs: Path, kind: Kind) -> "RunFolder":
+        """A new folder that is no run yet: its name ends in ``.partial`` until ``complete`` gives it its final one."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        folder = cls(runs / f"{stamp}-{config.kind}-{secrets.token_hex(3)}")
+        folder = cls(runs / f"{stamp}-{kind}-{secrets.token_hex(3)}{PARTIAL}")
         for part in (folder.path, folder.checkpoints, folder.results):
             part.mkdir(parents=True)
-        write_whole(folder.path / "config.json", msgspec.json.format(msgspec.json.encode(config)) + b"\n")
         return folder
+
+    def complete(self, config: RunConfig) -> "RunFolder":
+        """Write the configuration, last of all, and give the prepared folder its name.  Returns the run."""
+        write_whole(self.path / "config.json", msgspec.json.format(msgspec.json.encode(config)) + b"\n")
+        final = self.path.with_name(self.path.name.removesuffix(PARTIAL))
+        os.replace(self.path, final)
+        sync_folder(final.parent)
+        return RunFolder(final)
 
     @property
     def id(self) -> str:
