@@ -13,12 +13,12 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWi
 
 from locstudio.ui import theme
 from locstudio.ui.flow_layout import FlowLayout
-from locstudio.ui.plain_text import label, shown
-from locstudio.ui.training.lines import Line, line_color, number, smoothed, thinned
+from locstudio.ui.plain_text import label, shown, tip
+from locstudio.ui.training.lines import LegendEntry, Line, legend_of, line_color, smoothed, thinned
 
 _DASHES: tuple[list[float] | None, ...] = (None, [6, 3], [2, 3], [9, 3, 2, 3], [4, 2], [1, 2])
 _RAW_OPACITY = 0.28  # of what was measured, behind its running mean
-_MAX_KEYS = 8
+_PIECE, _WORD_GAP = 32, 6  # px: of the line in a legend, and between words
 _MIN_HEIGHT = 150
 
 
@@ -45,11 +45,8 @@ class CurvePlot(QFrame):
         self._hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._legend = QWidget(self)
         self._legend.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
-        self._keys_layout = FlowLayout(self._legend, 10)
+        self._keys_layout = FlowLayout(self._legend, 4)
         self._keys: list[_Key] = []
-        self._more = label("", "muted", self._legend)
-        self._more.hide()
-        self._keys_layout.addWidget(self._more)
         self._plot = _Plot(self)
         self._plot.setMinimumHeight(_MIN_HEIGHT)
         self._plot.pointed.connect(self.pointed)
@@ -92,7 +89,7 @@ class CurvePlot(QFrame):
 
     def legend(self) -> list[str]:
         """The legend as it reads now."""
-        return [key.text for key in self._keys]
+        return [key.entry.words() for key in self._keys]
 
     def _draw(self) -> None:
         look = theme.current()
@@ -105,69 +102,106 @@ class CurvePlot(QFrame):
                 drawn.append((curve, color, line.dash, _RAW_OPACITY, 1.0))
             drawn.append((smoothed(curve, self._smoothing), color, line.dash, 1.0, 2.0))
         self._plot.set_curves(drawn, is_log=self._is_log)
-        self._make_keys()
         self._tell()
 
-    def _make_keys(self) -> None:
-        wanted = self._lines[:_MAX_KEYS]
-        while len(self._keys) > len(wanted):
+    def _tell(self) -> None:
+        entries = legend_of(self._lines, self._step)
+        while len(self._keys) > len(entries):
             key = self._keys.pop()
             self._keys_layout.removeWidget(key)
             key.deleteLater()
-        while len(self._keys) < len(wanted):
-            key = _Key(self._legend)
-            self._keys.append(key)
-            self._keys_layout.removeWidget(self._more)
-            self._keys_layout.addWidget(key)
-            self._keys_layout.addWidget(self._more)
-        left_out = len(self._lines) - len(wanted)
-        self._more.setText(f"and {left_out} more")
-        self._more.setVisible(left_out > 0)
-
-    def _tell(self) -> None:
-        look = theme.current()
-        told = []
-        for key, line in zip(self._keys, self._lines, strict=False):
-            value = line.curve.last if self._step is None else line.curve.at(self._step)
-            key.show_line(line_color(line.color, look.base), line.dash, f"{shown(line.name, 28)} {number(value)}")
-            told.append(key.text)
+        while len(self._keys) < len(entries):
+            self._keys.append(_Key(self._legend))
+            self._keys_layout.addWidget(self._keys[-1])
+            self._keys[-1].show()
+        for key, entry in zip(self._keys, entries, strict=True):
+            key.show_entry(entry)
+        told = ", ".join(self.legend())
         where = "newest" if self._step is None else f"at step {self._step:,.0f}"
-        self._legend.updateGeometry()
         self._plot.setAccessibleName(f"{self._title_text} over steps; arrow keys move the pointer")
-        self._plot.setAccessibleDescription(f"{where}: {', '.join(told)}" if told else self._hint.text())
+        self._plot.setAccessibleDescription(f"{where}: {told}" if told else self._hint.text())
 
 
 class _Key(QWidget):
-    """One entry of a legend: a piece of the line, its name and value."""
+    """One entry of a legend: a piece of the line, its name and values."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._color, self._dash, self.text = "", 0, ""
+        self.entry = LegendEntry(None, 0, "", ())
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
-    def show_line(self, color: str, dash: int, text: str) -> None:
-        if (color, dash, text) != (self._color, self._dash, self.text):
-            is_wider = len(text) != len(self.text)
-            self._color, self._dash, self.text = color, dash, text
-            if is_wider:
-                self.updateGeometry()
-            self.update()
+    def show_entry(self, entry: LegendEntry) -> None:
+        is_wider = len(entry.words()) != len(self.entry.words())
+        self.entry = entry
+        if is_wider:
+            self.updateGeometry()
+        self.update()
+
+    def _parts(self) -> list[tuple[str, int | None]]:
+        name = shown(self.entry.text, 28)
+        return [*([(name, None)] if name else []), *self.entry.values]
 
     def sizeHint(self) -> QSize:
         metrics = self.fontMetrics()
-        return QSize(22 + metrics.horizontalAdvance(self.text) + 2, metrics.height() + 2)
+        width = sum(metrics.horizontalAdvance(text) + _WORD_GAP for text, _ in self._parts())
+        return QSize(_PIECE + width + 8, metrics.height() + 2)
 
     def minimumSizeHint(self) -> QSize:
         return self.sizeHint()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002 - always painted as a whole
+        look = theme.current()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(_pen(self._color, self._dash, 2.0))
+        painter.setPen(_pen(_ink(self.entry.color), self.entry.dash, 2.0))
         middle = self.height() / 2
-        painter.drawLine(QPointF(1, middle), QPointF(16, middle))
-        painter.setPen(QColor(theme.current().text))
-        painter.drawText(QRectF(22, 0, self.width() - 22, self.height()), Qt.AlignmentFlag.AlignVCenter, self.text)
+        painter.drawLine(QPointF(1, middle), QPointF(_PIECE - 6, middle))
+        x = float(_PIECE)
+        for place, (text, color) in enumerate(self._parts()):
+            is_name = place == 0 and bool(self.entry.text)
+            painter.setPen(QColor(look.muted if is_name else _ink(color)))
+            painter.drawText(QRectF(x, 0, self.width() - x, self.height()), Qt.AlignmentFlag.AlignVCenter, text)
+            x += painter.fontMetrics().horizontalAdvance(text) + _WORD_GAP
+
+
+class RunLegend(QWidget):
+    """Which colour is which run, in one line; what does not fit is cut off with an ellipsis."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._runs: list[tuple[str, int]] = []
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        theme.notifier.changed.connect(self.update)
+
+    def set_runs(self, runs: Sequence[tuple[str, int]]) -> None:
+        """Show these titles with the numbers of their colours."""
+        self._runs = list(runs)
+        self.setToolTip(tip(", ".join(title for title, _ in runs)) if runs else "")
+        self.setAccessibleName("Runs that are drawn: " + ", ".join(title for title, _ in runs))
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002 - always painted as a whole
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        metrics = painter.fontMetrics()
+        share = self.width() / max(1, len(self._runs)) - 28
+        x = 0.0
+        for title, color in self._runs:
+            text = metrics.elidedText(shown(title), Qt.TextElideMode.ElideRight, round(max(share, 24)))
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(_ink(color)))
+            painter.drawRoundedRect(QRectF(x, self.height() / 2 - 5, 10, 10), 3, 3)
+            painter.setPen(QColor(theme.current().text))
+            painter.drawText(QRectF(x + 15, 0, self.width() - x, self.height()), Qt.AlignmentFlag.AlignVCenter, text)
+            x += metrics.horizontalAdvance(text) + 28
+
+
+class _Axis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        """Small numbers in one form: 5e-5 beside 1e-4."""
+        if self.logMode or not values or max(map(abs, values)) * scale >= 1e-2:
+            return list(super().tickStrings(values, scale, spacing))
+        return [f"{value * scale:.3g}" if not value else _short(value * scale) for value in values]
 
 
 class _Plot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
@@ -176,7 +210,7 @@ class _Plot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
     pointed = Signal(object)
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
+        super().__init__(parent, axisItems={side: _Axis(side) for side in ("left", "bottom")})
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setMouseTracking(True)
@@ -283,3 +317,13 @@ def _pen(color: QColor | str, dash: int, width: float) -> QPen:
     else:
         pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
     return pen
+
+
+def _ink(color: int | None) -> str:
+    look = theme.current()
+    return look.text if color is None else line_color(color, look.base)
+
+
+def _short(value: float) -> str:
+    digits, _, power = f"{value:.2e}".partition("e")
+    return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from locstudio.ui.icons import drawn
 from locstudio.ui.plain_text import label
-from locstudio.ui.training.curve_plot import CurvePlot
+from locstudio.ui.training.curve_plot import CurvePlot, RunLegend
 from locstudio.ui.training.lines import Curve, Line
 from locstudio.ui.training.wording import metric_name
 
@@ -104,6 +104,7 @@ class CurvesView(QWidget):
         menu.addAction("Picture (PNG)…").triggered.connect(lambda: self._ask_export("curves.png", "Pictures (*.png)"))
         menu.addAction("Table (CSV)…").triggered.connect(lambda: self._ask_export("curves.csv", "Tables (*.csv)"))
         self._export.setMenu(menu)
+        self._legend = RunLegend(self)
         self._smoothing.valueChanged.connect(self._draw)
         self._log.toggled.connect(self._draw)
         row = QHBoxLayout()
@@ -114,7 +115,8 @@ class CurvesView(QWidget):
         row.addWidget(self._share)
         row.addSpacing(16)
         row.addWidget(self._log)
-        row.addStretch()
+        row.addSpacing(16)
+        row.addWidget(self._legend, 1)
         row.addWidget(self._export)
         return row
 
@@ -131,6 +133,7 @@ class CurvesView(QWidget):
     def set_runs(self, runs: Sequence[RunCurves]) -> None:
         """Show these runs, the one that matters most first."""
         self._runs = tuple(runs)
+        self._legend.set_runs([(run.title, run.color) for run in runs] if len(runs) > 1 else [])
         self._draw()
 
     def _draw(self) -> None:
@@ -182,15 +185,10 @@ def lines_of(runs: Sequence[RunCurves], plot: str) -> list[Line]:
     lines = []
     for run in runs:
         for place, name in enumerate(names):
-            curve = run.curves.get(name)
-            if curve is None:
-                continue
-            what = _quantity(name)
-            if len(runs) > 1:
-                title = run.title if len(names) == 1 else f"{run.title} · {what}"
-                lines.append(Line(title, curve, run.color, place))
-            else:
-                lines.append(Line(what, curve, place))
+            if (curve := run.curves.get(name)) is not None:
+                has_many = len(runs) > 1
+                color, dash = (run.color, place) if has_many else (place, 0)
+                lines.append(Line(_quantity(name), run.title, curve, color, dash))
     return lines
 
 

@@ -44,12 +44,60 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """A curve as a plot shows it: its name, which colour of ``line_color``, and which dashes (0 is unbroken)."""
+    """A curve as a plot shows it: which quantity of which run.
 
-    name: str
+    ``color`` is a number for ``line_color``; ``dash`` one of the dashes of a plot, 0 is unbroken.
+    """
+
+    quantity: str
+    run: str
     curve: Curve
     color: int = 0
     dash: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LegendEntry:
+    """One entry of a legend: a piece of line in this colour (None: the text's), words, values with their colours."""
+
+    color: int | None
+    dash: int
+    text: str
+    values: tuple[tuple[str, int | None], ...]
+
+    def words(self) -> str:
+        """The entry as it reads."""
+        return " ".join(filter(None, (self.text, *(value for value, _ in self.values))))
+
+
+def legend_of(lines: Sequence[Line], step: float | None) -> list[LegendEntry]:
+    """The legend of a plot: by quantity, by run, or, with several of both, quantities with a value for every run.
+
+    Args:
+        lines: What the plot shows.
+        step: Where values are read; None for the newest.
+    """
+
+    def value(line: Line) -> str:
+        return number(line.curve.last if step is None else line.curve.at(step))
+
+    quantities = list(dict.fromkeys(line.quantity for line in lines))
+    is_one_run = len({line.run for line in lines}) <= 1
+    if is_one_run or len(quantities) == 1:
+        names = [""] if len(lines) == 1 else [line.quantity if is_one_run else line.run for line in lines]
+        return [
+            LegendEntry(line.color, line.dash, name, ((value(line), None),))
+            for name, line in zip(names, lines, strict=True)
+        ]
+    return [
+        LegendEntry(
+            None,
+            next(line.dash for line in lines if line.quantity == quantity),
+            quantity,
+            tuple((value(line), line.color) for line in lines if line.quantity == quantity),
+        )
+        for quantity in quantities
+    ]
 
 
 def thinned(curve: Curve, limit: int = MAX_POINTS) -> Curve:

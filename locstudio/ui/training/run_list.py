@@ -247,6 +247,7 @@ class _RunDelegate(QStyledItemDelegate):
             self._paint_bar(painter, QRectF(left, inner.bottom() - 2, inner.right() - left, 3), row)
         if state & QStyle.StateFlag.State_HasFocus:
             painter.setPen(QColor(look.accent))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(rect.adjusted(0, 0, -1, -1))
         painter.restore()
 

@@ -241,7 +241,7 @@ class _Cards(QListView):
         theme.notifier.changed.connect(self.viewport().update)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        width = self.viewport().width() - 2
+        width = self.viewport().width() - 2 * self.verticalScrollBar().sizeHint().width() - 4
         num_columns = max(1, width // _MIN_WIDTH)
         self.setGridSize(QSize(width // num_columns, _HEIGHT))
         super().resizeEvent(event)
