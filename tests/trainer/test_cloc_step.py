@@ -135,6 +135,52 @@ def test_that_a_teacher_that_agrees_costs_nothing():
     assert opposed["distillation"] == pytest.approx(2.0, abs=1e-5)
 
 
+def test_that_a_teacher_of_likeness_speaks_of_the_batch_s_phrases_and_zeros_say_nothing():
+    model = make_model()
+    batch = make_batch()
+    teacher = torch.zeros(3, 2, 32)
+    asked = {"distillation": "likeness"}
+    silent = terms_of(make_batch(teacher_boxes_BK4=batch.boxes_BM4, teacher_BKE=teacher), model, **asked)
+    assert silent["distillation"] == 0.0
+    # A teacher whose logits are the student's own: the text projection begins as identity.
+    with torch.no_grad():
+        own = model.prompter.embed_boxes(model.prompter.prepare(batch.tokens_BND), batch.boxes_BM4)
+    teacher[0] = own[0] * model.logit_scale.exp().detach()
+    agreed = terms_of(make_batch(teacher_boxes_BK4=batch.boxes_BM4, teacher_BKE=teacher), model, **asked)
+    assert agreed["distillation"] == pytest.approx(0.0, abs=1e-5)
+    teacher[0] *= -1
+    opposed = terms_of(make_batch(teacher_boxes_BK4=batch.boxes_BM4, teacher_BKE=teacher), model, **asked)
+    assert opposed["distillation"] > 0.01
+
+
+def test_that_what_is_beyond_the_paper_is_off_unless_asked_for():
+    assert set(terms_of(make_batch())) == {"loss", "clip", "region_text", "grounding"}
+
+
+def test_that_altered_phrases_are_rivals_of_their_own_region_alone():
+    coloured = make_batch(phrases=("a red cat", "a rug"))
+    terms = terms_of(coloured, altered_weight=0.5)
+    assert terms["altered"] > 0
+    assert terms["loss"] == pytest.approx(terms_of(coloured)["loss"] + 0.5 * terms["altered"], rel=1e-5)
+    assert terms_of(make_batch(), altered_weight=0.5)["altered"] == 0.0
+
+
+def test_that_the_text_contrast_adds_its_share():
+    terms = terms_of(make_batch(), text_contrast_weight=0.1)
+    assert terms["loss"] == pytest.approx(terms_of(make_batch())["loss"] + 0.1 * terms["text_contrast"], rel=1e-5)
+
+
+def test_that_pairs_can_be_judged_alone_and_boxes_by_overlap():
+    plain, other = terms_of(make_batch()), terms_of(make_batch(), contrast="sigmoid", grounding="overlap")
+    assert other["region_text"] != plain["region_text"]
+    assert other["grounding"] > plain["grounding"]
+
+
+def test_that_the_nearest_box_of_a_phrase_costs_no_more_than_its_own():
+    twice = make_batch(phrase_BM=torch.zeros(3, 2, dtype=torch.int64))
+    assert terms_of(twice, has_nearest_box=True)["grounding"] <= terms_of(twice)["grounding"]
+
+
 @pytest.mark.parametrize("extractor", ["roi_align", "crop"])
 def test_that_the_rivals_train_by_the_same_step(extractor):
     model = make_model(extractor)

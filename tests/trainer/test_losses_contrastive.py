@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from trainer.losses.contrastive import (
     MAX_LOG_SCALE,
     clip_loss,
-    distillation_loss,
     region_text_loss,
     similar_phrases,
     temperature,
@@ -127,13 +126,3 @@ def test_that_the_temperature_stops_at_a_hundred():
     factor.backward()
     assert factor.item() == pytest.approx(100.0, rel=1e-5)
     assert log_scale.grad.item() == 0.0
-
-
-def test_that_distillation_is_one_minus_the_cosine_and_teaches_the_student_alone():
-    # Cosines 1, 0 and -1: mean of 0, 1, 2.
-    student_32 = torch.tensor([[2.0, 0.0], [0.0, 3.0], [-1.0, 0.0]], requires_grad=True)
-    teacher_32 = torch.tensor([[1.0, 0.0]] * 3, requires_grad=True)
-    loss = distillation_loss(student_32, teacher_32)
-    loss.backward()
-    assert loss.item() == pytest.approx(1.0)
-    assert teacher_32.grad is None

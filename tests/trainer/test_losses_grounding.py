@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from locstudio.domain.geometry import iou_matrix
-from trainer.losses.grounding import grounding_loss, paired_giou, pairwise_iou, proposal_loss, total_loss
+from trainer.losses.grounding import (
+    grounding_loss,
+    nearest_boxes,
+    overlap_grounding_loss,
+    paired_giou,
+    pairwise_iou,
+    proposal_loss,
+    total_loss,
+)
 
 BOX = torch.tensor([[0.1, 0.1, 0.5, 0.5]])
 
@@ -89,3 +97,35 @@ def test_that_an_object_no_anchor_fits_still_has_its_best_one():
     proposal_loss(torch.full((2,), -5.0), boxes, anchors(), sliver).backward()
     assert boxes.grad[0].abs().sum() == 0
     assert boxes.grad[1].abs().sum() > 0
+
+
+def test_the_distance_and_overlap_of_a_shifted_box_derived_by_hand():
+    # Sides 0.4, shifted right by 0.4: centres differ by 0.4, sizes by nothing; the boxes touch, IoU 0, hull 0.8 x 0.4
+    # of which the boxes fill all, GIoU 0.  5/7 of 0.4 and 2/7 of 1.
+    shifted = BOX + torch.tensor([0.4, 0.0, 0.4, 0.0])
+    assert overlap_grounding_loss(shifted, BOX).item() == pytest.approx((5 * 0.4 + 2) / 7, rel=1e-5)
+    assert overlap_grounding_loss(BOX, BOX).item() == pytest.approx(0.0, abs=1e-6)
+    assert overlap_grounding_loss(BOX[:0], BOX[:0]).item() == 0.0
+    with pytest.raises(ValueError, match="differ in shape"):
+        overlap_grounding_loss(BOX, BOX.repeat(2, 1))
+
+
+def test_that_a_box_far_away_is_still_pulled():
+    far = torch.tensor([[0.8, 0.8, 0.9, 0.9]], requires_grad=True)
+    overlap_grounding_loss(far, BOX).backward()
+    assert (far.grad[0, :2] > 0).all()
+
+
+def test_that_a_phrase_of_two_boxes_shall_find_the_nearer_one():
+    # Rows 0 and 1 are two boxes of one phrase, row 2 is another phrase; what was found lies at the second box.
+    left, right = [0.0, 0.0, 0.2, 0.2], [0.7, 0.7, 0.9, 0.9]
+    boxes_134 = torch.tensor([[left, right, left]])
+    found_134 = torch.tensor([[[0.6, 0.6, 0.9, 0.9]] * 3])
+    is_own = torch.tensor([[[True, True, False], [True, True, False], [False, False, True]]])
+    assert torch.equal(nearest_boxes(found_134, boxes_134, is_own), torch.tensor([[right, right, left]]))
+
+
+def test_that_a_row_without_boxes_of_its_own_keeps_its_box():
+    boxes_124 = torch.rand(1, 2, 4, generator=torch.Generator().manual_seed(0))
+    none = torch.zeros(1, 2, 2, dtype=torch.bool)
+    assert torch.equal(nearest_boxes(boxes_124.flip(1), boxes_124, none), boxes_124)

@@ -62,6 +62,14 @@ ARMS: dict[str, Arm] = {
         prompter=PrompterConfig(dropout=DROPOUT),
         step=ClocStepConfig(has_grounding=False, has_unique_keys=True),
     ),
+    **{
+        f"m{count}": Arm(
+            title=f"Prompter, at most {count} region{'s' * (count > 1)} an image and step (prompter: 8)",
+            prompter=PrompterConfig(dropout=DROPOUT),
+            sampling=Sampling(num_regions=count),
+        )
+        for count in (1, 2, 4)
+    },
 }
 
 

@@ -44,8 +44,12 @@ def batches(
     num_steps: int,
     seed: int,
     crops: dict[int, NDArray[np.float16]] | None = None,
+    teacher: dict[int, NDArray[np.float32]] | None = None,
 ) -> Iterator[ClocBatch]:
-    """Batches of the chosen scenes; a pure function of its arguments."""
+    """Batches of the chosen scenes; a pure function of its arguments.
+
+    ``crops`` and ``teacher`` have a row for every box of a scene; ``teacher`` need not know every scene.
+    """
     random = np.random.default_rng([seed, 17])
     photos = [row for row in rows if scenes.scenes[row].is_exhaustive and len(scenes.scenes[row].boxes_R4)]
     if crops is not None:
@@ -58,7 +62,7 @@ def batches(
         chosen = np.concatenate(
             [random.choice(photos, sampling.batch_size - num_tiles), random.choice(tiles or [0], num_tiles)]
         ).astype(np.int64)
-        yield _batch(scenes, chosen, sampling, counts, names, random, crops)
+        yield _batch(scenes, chosen, sampling, counts, names, random, crops, teacher)
 
 
 def _batch(
@@ -69,12 +73,17 @@ def _batch(
     names: list[str],
     random: np.random.Generator,
     crops: dict[int, NDArray[np.float16]] | None,
+    teacher: dict[int, NDArray[np.float32]] | None,
 ) -> ClocBatch:
     num_scenes, num_regions = len(chosen), sampling.num_regions
     boxes = np.tile(np.array([0, 0, 1, 1], np.float32), (num_scenes, num_regions, 1))
     valid = np.zeros((num_scenes, num_regions), bool)
     phrase = np.zeros((num_scenes, num_regions), np.int64)
     states = None if crops is None else np.zeros((num_scenes, num_regions, scenes.tokens_SNC.shape[2]), np.float32)
+    taught = None
+    if teacher is not None:
+        width = next((known.shape[1] for known in teacher.values()), 1)
+        taught = np.zeros((num_scenes, num_regions, width), np.float32)
     position = {name: row for row, name in enumerate(names)}
     captions = []
     for place, row in enumerate(chosen):
@@ -88,6 +97,8 @@ def _batch(
             valid[place, slot] = True
             if states is not None and crops is not None:
                 states[place, slot] = crops[int(row)][region]
+            if taught is not None and teacher is not None and int(row) in teacher:
+                taught[place, slot] = teacher[int(row)][region]
     return ClocBatch(
         boxes_BM4=torch.from_numpy(boxes),
         valid_BM=torch.from_numpy(valid),
@@ -95,6 +106,8 @@ def _batch(
         phrase_BM=torch.from_numpy(phrase),
         captions=tuple(captions),
         tokens_BND=as_tensor(scenes.tokens_SNC, chosen),
+        teacher_boxes_BK4=None if taught is None else torch.from_numpy(boxes),
+        teacher_BKE=None if taught is None else torch.from_numpy(taught),
         crop_states_BMC=None if states is None else torch.from_numpy(states),
     )
 

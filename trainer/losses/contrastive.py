@@ -105,17 +105,6 @@ def similar_phrases(one_RD: Tensor, other_KD: Tensor, max_similarity: float | No
     return one_RD @ other_KD.T > max_similarity
 
 
-def distillation_loss(student_ND: Tensor, teacher_ND: Tensor) -> Tensor:
-    """Mean of one minus cosine between a student's embeddings and a teacher's, which gets no gradient; in [0, 2].
-
-    Source: CLIPSelf (arXiv:2310.01403), equation 1.
-    """
-    _require_same_shape(student_ND, teacher_ND)
-    if not len(student_ND):
-        return student_ND.sum() * 0.0
-    return (1.0 - F.cosine_similarity(student_ND, teacher_ND.detach(), dim=-1)).mean()
-
-
 def _require_same_shape(one: Tensor, other: Tensor) -> None:
     if one.shape != other.shape:
         raise ValueError(

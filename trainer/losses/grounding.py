@@ -28,6 +28,51 @@ def grounding_loss(found_R4: Tensor, true_R4: Tensor, valid_R: Tensor | None = N
     return ((found_R4 - true_R4) ** 2).sum(dim=-1).mean() / 4
 
 
+def overlap_grounding_loss(found_R4: Tensor, true_R4: Tensor) -> Tensor:
+    """Distance and overlap of boxes: 5/7 of the L1 distance of centres and sizes, 2/7 of one minus generalised IoU.
+
+    Raises:
+        ValueError: the two inputs differ in shape.
+
+    Source: DETR (arXiv:2005.12872), its loss of boxes with the weights 5 and 2, divided by their sum.
+    """
+    if found_R4.shape != true_R4.shape:
+        raise ValueError(f"found and true boxes differ in shape: {tuple(found_R4.shape)}, {tuple(true_R4.shape)}")
+    if not len(found_R4):
+        return found_R4.sum() * 0.0
+    distance = (_centre_and_size(found_R4) - _centre_and_size(true_R4)).abs().sum(dim=1).mean()
+    giou_R, _ = paired_giou(found_R4, true_R4)
+    return (5.0 * distance + 2.0 * (1.0 - giou_R).mean()) / 7.0
+
+
+@torch.no_grad()
+def nearest_boxes(found_BM4: Tensor, boxes_BM4: Tensor, is_own_BMM: Tensor) -> Tensor:
+    """For every box that was found, the one of its own phrase's boxes that it overlaps most (generalised IoU).
+
+    A phrase with several boxes ("person") names any of them: its one found box shall go to the nearest, not to their
+    mean.  With one found box a phrase this is the bipartite matching of DETR.
+
+    Args:
+        found_BM4: Boxes found for each phrase.
+        boxes_BM4: True boxes of the same images.
+        is_own_BMM: True where the third axis' box is one of the phrase on the second.
+
+    Returns:
+        True boxes, shape (B, M, 4); where a phrase has none, the box of its own row.
+
+    Source: DETR (arXiv:2005.12872); MDETR (arXiv:2104.12763) for phrases with several boxes.
+    """
+    num_images, count, _ = boxes_BM4.shape
+    pairs = (num_images, count, count, 4)
+    found, true = found_BM4[:, :, None].expand(pairs), boxes_BM4[:, None].expand(pairs)
+    giou, _ = paired_giou(found.reshape(-1, 4), true.reshape(-1, 4))
+    giou_BMM = giou.view(pairs[:3]).masked_fill(~is_own_BMM, -torch.inf)
+    best_BM = torch.where(
+        is_own_BMM.any(dim=2), giou_BMM.argmax(dim=2), torch.arange(count, device=boxes_BM4.device)[None]
+    )
+    return boxes_BM4.gather(1, best_BM[..., None].expand(-1, -1, 4))
+
+
 def total_loss(clip: Tensor, region_text: Tensor, grounding: Tensor, *, num_labelled: int, num_images: int) -> Tensor:
     """``clip + lambda (region_text + grounding)``, where lambda is the share of images in the batch that have regions.
 
@@ -97,6 +142,10 @@ def paired_giou(one_N4: Tensor, other_N4: Tensor) -> tuple[Tensor, Tensor]:
     hull_area = hull.prod(dim=1).clamp(min=1e-9)
     iou = shared / union.clamp(min=1e-9)
     return iou - (hull_area - union) / hull_area, iou
+
+
+def _centre_and_size(boxes_N4: Tensor) -> Tensor:
+    return torch.cat([(boxes_N4[:, :2] + boxes_N4[:, 2:]) / 2, boxes_N4[:, 2:] - boxes_N4[:, :2]], dim=1)
 
 
 def _quality_focal(logits_A: Tensor, quality_A: Tensor, is_counted_A: Tensor) -> Tensor:

@@ -21,14 +21,19 @@ Axes: B = images, M = regions an image at most, N = tokens, C = token width, U =
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from locstudio.models.cloc import Cloc
 from locstudio.models.extractors import crop_pixels
-from trainer.losses.contrastive import clip_loss, distillation_loss, region_text_loss, temperature
-from trainer.losses.grounding import grounding_loss, proposal_loss, total_loss
+from trainer.losses.contrastive import clip_loss, region_text_loss, temperature
+from trainer.losses.distillation import distillation_loss, likeness_distillation_loss
+from trainer.losses.grounding import grounding_loss, nearest_boxes, overlap_grounding_loss, proposal_loss, total_loss
+from trainer.losses.hardness import NO_TEXT, altered_phrase_loss, sigmoid_region_text_loss, text_contrast_loss
+from trainer.recipes.attributes import NUM_ALTERED, altered_phrases
 from trainer.recipes.cloc_batch import ClocBatch
 
 
@@ -36,13 +41,30 @@ from trainer.recipes.cloc_batch import ClocBatch
 class ClocStepConfig:
     """Switches of a step; the defaults are the paper's.
 
-    ``text_filter`` is the likeness above which two phrases are not each other's negatives (None: all are).
-    ``distillation_weight`` and ``proposal_weight`` count only where a batch brings a teacher or objects.
+    Attributes:
+        text_filter: Likeness above which two phrases are not each other's negatives (None: all are).
+        has_grounding: Learn to find the box of a phrase.
+        has_unique_keys: A phrase of several regions is one key for the others; see ``region_text_loss``.
+        contrast: ``sigmoid`` judges each pair of region and phrase alone (SigLIP).
+        grounding: ``overlap`` is L1 and generalised IoU (DETR), ``squared`` the paper's.
+        has_nearest_box: A phrase with several boxes in an image shall find the nearest of them, not their mean.
+        text_contrast_weight: Of ``text_contrast_loss`` (TIC); 0 for none.
+        altered_weight: Of ``altered_phrase_loss``, phrases with an attribute altered; 0 for none.
+        distillation: What of a teacher is learnt where a batch brings one: its embedding (``cosine``), or what it calls
+            each box among the batch's phrases (``likeness``).
+        distillation_weight: Of that.
+        proposal_weight: Of the proposal head's loss, where a batch brings objects.
     """
 
     text_filter: float | None = 0.9
     has_grounding: bool = True
     has_unique_keys: bool = False
+    contrast: Literal["softmax", "sigmoid"] = "softmax"
+    grounding: Literal["squared", "overlap"] = "squared"
+    has_nearest_box: bool = False
+    text_contrast_weight: float = 0.0
+    altered_weight: float = 0.0
+    distillation: Literal["cosine", "likeness"] = "cosine"
     distillation_weight: float = 1.0
     proposal_weight: float = 1.0
 
@@ -62,8 +84,9 @@ class ClocOutputs:
         further_KD: Phrases of no region of the batch.
         text_key_R: The same number for the same phrase, int64, on the CPU, so that a phrase is known again elsewhere.
         further_key_K: The same for the further phrases.
+        altered_RA: Cosines of each region with its phrase, one attribute altered; ``NO_TEXT`` where there are fewer.
         found_R4: Boxes that the grounding head found for the phrases; no rows without grounding.
-        true_R4: The regions' boxes, ``square`` frame; as many rows.
+        true_R4: The boxes they shall find, ``square`` frame; as many rows.
         logit_scale: Scalar, already exponentiated.
         num_labelled: Images that have regions.
         num_images: Images of the batch.
@@ -76,6 +99,7 @@ class ClocOutputs:
     further_KD: Tensor
     text_key_R: Tensor
     further_key_K: Tensor
+    altered_RA: Tensor
     found_R4: Tensor
     true_R4: Tensor
     logit_scale: Tensor
@@ -100,7 +124,7 @@ class ClocStep:
         self._features: dict[str, Tensor] = {}
 
     def __call__(self, batch: ClocBatch) -> dict[str, Tensor]:
-        """``loss`` with its graph, and its terms without: ``clip``, ``region_text``, ``grounding``, and where asked for
+        """``loss`` with its graph, and its terms without: those of ``contrast``, and where a batch brings them
         ``proposal`` and ``distillation``; all scalars.
 
         Raises:
@@ -129,21 +153,44 @@ class ClocStep:
         return self._outputs(batch, tokens_BNC, self._model.prompter.prepare(tokens_BNC))
 
     def contrast(self, outputs: ClocOutputs) -> dict[str, Tensor]:
-        """``loss`` and its terms ``clip``, ``region_text`` and ``grounding``, each with its graph."""
+        """``loss`` and its terms, each with its graph: ``clip``, ``region_text``, ``grounding``, and where asked for
+        ``text_contrast`` and ``altered``."""
+        config = self._config
         terms = {
             "clip": clip_loss(outputs.image_BD, outputs.caption_BD, outputs.logit_scale),
-            "region_text": region_text_loss(
+            "region_text": self._region_text(outputs),
+            "grounding": (overlap_grounding_loss if config.grounding == "overlap" else grounding_loss)(
+                outputs.found_R4, outputs.true_R4
+            ),
+        }
+        loss = total_loss(**terms, num_labelled=outputs.num_labelled, num_images=outputs.num_images)
+        if config.text_contrast_weight:
+            terms["text_contrast"] = text_contrast_loss(torch.cat([outputs.text_RD, outputs.further_KD]))
+            loss = loss + config.text_contrast_weight * terms["text_contrast"]
+        if config.altered_weight:
+            own_R = (outputs.region_RD * outputs.text_RD).sum(dim=1)
+            terms["altered"] = altered_phrase_loss(own_R, outputs.altered_RA, outputs.logit_scale)
+            loss = loss + config.altered_weight * terms["altered"]
+        return {"loss": loss, **terms}
+
+    def _region_text(self, outputs: ClocOutputs) -> Tensor:
+        config = self._config
+        if config.contrast == "sigmoid":
+            return sigmoid_region_text_loss(
                 outputs.region_RD,
                 outputs.text_RD,
                 outputs.logit_scale,
-                max_similarity=self._config.text_filter,
+                max_similarity=config.text_filter,
                 further_KD=outputs.further_KD,
-                has_unique_keys=self._config.has_unique_keys,
-            ),
-            "grounding": grounding_loss(outputs.found_R4, outputs.true_R4),
-        }
-        loss = total_loss(**terms, num_labelled=outputs.num_labelled, num_images=outputs.num_images)
-        return {"loss": loss, **terms}
+            )
+        return region_text_loss(
+            outputs.region_RD,
+            outputs.text_RD,
+            outputs.logit_scale,
+            max_similarity=config.text_filter,
+            further_KD=outputs.further_KD,
+            has_unique_keys=config.has_unique_keys,
+        )
 
     def _outputs(self, batch: ClocBatch, tokens_BNC: Tensor, prepared_BNC: Tensor) -> ClocOutputs:
         model, device = self._model, self._model.device
@@ -156,12 +203,7 @@ class ClocStep:
         region_RD = self._boxes(batch, prepared_BNC, boxes_BM4)[valid_BM]
         is_free_U = torch.ones(len(text_UD), dtype=torch.bool, device=device)
         is_free_U[phrase_BM[valid_BM]] = False
-        has_grounding = self._config.has_grounding and len(text_UD) > 0
-        found_R4 = (
-            model.grounding(model.prompter.state_of_texts(prepared_BNC, text_UD[phrase_BM]))[valid_BM]
-            if has_grounding
-            else boxes_BM4.new_zeros(0, 4)
-        )
+        found_R4, true_R4 = self._grounded(prepared_BNC, boxes_BM4, valid_BM, phrase_BM, text_UD)
         return ClocOutputs(
             image_BD=model.embed_images(tokens_BNC[captioned]),
             caption_BD=self._texts(tuple(caption for caption in batch.captions if caption)),
@@ -170,12 +212,41 @@ class ClocStep:
             further_KD=text_UD[is_free_U],
             text_key_R=key_U[batch.phrase_BM[batch.valid_BM].cpu()],
             further_key_K=key_U[is_free_U.cpu()],
+            altered_RA=self._altered(batch.phrases, phrase_BM[valid_BM], region_RD),
             found_R4=found_R4,
-            true_R4=boxes_BM4[valid_BM] if has_grounding else found_R4,
+            true_R4=true_R4,
             logit_scale=temperature(model.logit_scale),
             num_labelled=int(valid_BM.any(dim=1).sum()),
             num_images=len(valid_BM),
         )
+
+    def _grounded(
+        self, prepared_BNC: Tensor, boxes_BM4: Tensor, valid_BM: Tensor, phrase_BM: Tensor, text_UD: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Boxes found for the phrases of regions, and the boxes they shall find; no rows without grounding."""
+        if not self._config.has_grounding or not len(text_UD):
+            return boxes_BM4.new_zeros(0, 4), boxes_BM4.new_zeros(0, 4)
+        model = self._model
+        found_BM4 = model.grounding(model.prompter.state_of_texts(prepared_BNC, text_UD[phrase_BM]))
+        if self._config.has_nearest_box:
+            is_own_BMM = (phrase_BM[:, :, None] == phrase_BM[:, None]) & valid_BM[:, None]
+            boxes_BM4 = nearest_boxes(found_BM4, boxes_BM4, is_own_BMM)
+        return found_BM4[valid_BM], boxes_BM4[valid_BM]
+
+    def _altered(self, phrases: tuple[str, ...], phrase_R: Tensor, region_RD: Tensor) -> Tensor:
+        """Cosines of each region with its phrase, one attribute altered; nothing but ``NO_TEXT`` if not asked for."""
+        none_RA = region_RD.new_full((len(region_RD), NUM_ALTERED), NO_TEXT)
+        if not self._config.altered_weight:
+            return none_RA[:, :1]
+        altered = [altered_phrases(phrase) for phrase in phrases]
+        all_texts = tuple(dict.fromkeys(text for texts in altered for text in texts))
+        if not all_texts:
+            return none_RA
+        place = {text: row for row, text in enumerate(all_texts)}
+        rows_UA = [[place[text] for text in texts] + [-1] * (NUM_ALTERED - len(texts)) for texts in altered]
+        rows_RA = torch.tensor(rows_UA, dtype=torch.int64, device=region_RD.device)[phrase_R]
+        cosines_RA = (region_RD @ self._texts(all_texts).T).gather(1, rows_RA.clamp(min=0))
+        return torch.where(rows_RA < 0, none_RA, cosines_RA)
 
     def _other_terms(self, batch: ClocBatch, tokens_BNC: Tensor, prepared_BNC: Tensor) -> dict[str, Tensor]:
         """Terms that look at one image at a time: ``proposal`` and ``distillation``, where the batch brings them."""
@@ -183,10 +254,19 @@ class ClocStep:
         if batch.object_boxes is not None:
             terms["proposal"] = self._proposal(batch.object_boxes, tokens_BNC)
         if batch.teacher_boxes_BK4 is not None and batch.teacher_BKE is not None:
-            found = self._boxes(batch, prepared_BNC, batch.teacher_boxes_BK4.to(self._model.device))
-            teacher = batch.teacher_BKE.to(self._model.device)
-            terms["distillation"] = distillation_loss(found.flatten(0, 1), teacher.flatten(0, 1))
+            found_BKD = self._boxes(batch, prepared_BNC, batch.teacher_boxes_BK4.to(self._model.device))
+            teacher_BKE = batch.teacher_BKE.to(self._model.device)
+            says_BK = teacher_BKE.any(dim=2)
+            terms["distillation"] = self._distilled(batch.phrases, found_BKD[says_BK], teacher_BKE[says_BK])
         return terms
+
+    def _distilled(self, phrases: tuple[str, ...], found_ND: Tensor, teacher_NE: Tensor) -> Tensor:
+        if self._config.distillation == "cosine":
+            return distillation_loss(found_ND, F.normalize(teacher_NE, dim=1))
+        student_NU = temperature(self._model.logit_scale) * found_ND @ self._texts(phrases).T
+        self.remember(phrases)
+        features_UE = torch.stack([self._features[phrase] for phrase in phrases])
+        return likeness_distillation_loss(student_NU, teacher_NE @ features_UE.T)
 
     def _tokens(self, batch: ClocBatch) -> Tensor:
         if batch.tokens_BND is not None:

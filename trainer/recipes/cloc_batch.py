@@ -23,7 +23,8 @@ class ClocBatch:
         object_boxes: All boxes (O, 4) of every image for the proposal head (None for an image where not everything has
             its box), or None to leave that head alone.
         teacher_boxes_BK4: Boxes whose embedding a teacher has given, or None.
-        teacher_BKE: The teacher's embeddings there, L2-normalised, or None.
+        teacher_BKE: The teacher's embeddings there, or None; zeros where it says nothing.  For likeness they are times
+            the teacher's 1 / temperature, and its texts are the text tower's own features.
 
     At least one of ``tokens_BND`` and ``pixels_B3HW`` is given; tokens win.
     """
