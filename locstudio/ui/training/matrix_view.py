@@ -1,4 +1,4 @@
-"""A matrix of square cells whose names stay in sight while it is scrolled.  What a cell shows is a subclass's to paint."""
+"""A matrix of square cells whose names stay in sight while it is scrolled; a subclass paints what is in them."""
 
 from collections.abc import Sequence
 
@@ -21,9 +21,10 @@ from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QToolTip, QWidg
 from locstudio.ui import theme
 from locstudio.ui.plain_text import shown, tip
 
-MIN_SIDE, MAX_SIDE = 9, 48
+MIN_SIDE, MAX_SIDE = 8, 48
 _FIRST_SIDE = 30
-_LONGEST_NAME = 150
+_LONGEST_NAME = 19  # letters
+_LINES_FROM = 13
 _WHEEL_STEP = 1.15
 
 Place = tuple[int, int]
@@ -127,9 +128,10 @@ class MatrixView(QAbstractScrollArea):
     def _measure(self) -> None:
         if self._rows and self._columns:
             metrics = QFontMetrics(self._name_font())
-            left = min(_LONGEST_NAME, max(map(metrics.horizontalAdvance, self._rows)))
+            longest = _LONGEST_NAME * metrics.averageCharWidth()
+            left = min(longest, max(map(metrics.horizontalAdvance, self._rows)))
             notes = max(map(metrics.horizontalAdvance, self._notes), default=0)
-            top = min(_LONGEST_NAME, max(map(metrics.horizontalAdvance, self._columns)))
+            top = min(longest, max(map(metrics.horizontalAdvance, self._columns)))
             self._margins = (left + notes + 24, max(top + 14, 48))
         content = (len(self._columns) * self._side + 1, len(self._rows) * self._side + 1)
         room = (self.viewport().width() - self._margins[0], self.viewport().height() - self._margins[1])
@@ -260,10 +262,11 @@ class MatrixView(QAbstractScrollArea):
             painter.fillRect(QRect(origin.x(), cell.top(), width, self._side), band)
             painter.fillRect(QRect(cell.left(), origin.y(), self._side, height), band)
         painter.setPen(QPen(QColor(theme.mixed(look.base, look.border, 0.8)), 1))
-        for row in range(rows.start, rows.stop + 1):
+        every = 1 if self._side >= _LINES_FROM else 5
+        for row in range(-(-rows.start // every) * every, rows.stop + 1, every):
             y = origin.y() + row * self._side
             painter.drawLine(origin.x(), y, origin.x() + width, y)
-        for column in range(columns.start, columns.stop + 1):
+        for column in range(-(-columns.start // every) * every, columns.stop + 1, every):
             x = origin.x() + column * self._side
             painter.drawLine(x, origin.y(), x, origin.y() + height)
 
@@ -280,24 +283,26 @@ class MatrixView(QAbstractScrollArea):
         painter.setClipRect(area)
         right = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight)
         for row in rows:
-            font.setBold(place is not None and place[0] == row)
+            is_looked_at = place is not None and place[0] == row
+            font.setWeight(QFont.Weight.DemiBold if is_looked_at else QFont.Weight.Normal)
             painter.setFont(font)
-            line = QRect(6, self.rect_of(row, 0).top(), area.width() - 12, self._side)
+            line = QRect(6, self.rect_of(row, 0).center().y() - 12, area.width() - 12, 24)
             painter.setPen(QColor(look.muted))
             painter.drawText(line, right, self._notes[row])
             words = line.adjusted(0, 0, -painter.fontMetrics().horizontalAdvance(self._notes[row]) - 8, 0)
-            painter.setPen(QColor(look.text if place is None or place[0] == row else look.muted))
+            painter.setPen(QColor(look.text if place is None or is_looked_at else look.muted))
             text = painter.fontMetrics().elidedText(self._rows[row], Qt.TextElideMode.ElideRight, words.width())
             painter.drawText(words, right, text)
 
     def _paint_column_names(self, painter: QPainter, area: QRect, columns: range) -> None:
         look, font, place = theme.current(), self._name_font(), self._pointed or self._current
         painter.setClipRect(area)
-        box = QRectF(0, -self._side / 2, area.height() - 10, self._side)
+        box = QRectF(0, -12, area.height() - 10, 24)
         for column in columns:
-            font.setBold(place is not None and place[1] == column)
+            is_looked_at = place is not None and place[1] == column
+            font.setWeight(QFont.Weight.DemiBold if is_looked_at else QFont.Weight.Normal)
             painter.setFont(font)
-            painter.setPen(QColor(look.text if place is None or place[1] == column else look.muted))
+            painter.setPen(QColor(look.text if place is None or is_looked_at else look.muted))
             painter.save()
             painter.translate(QPointF(self.rect_of(0, column).center().x() + 0.5, area.bottom() - 6))
             painter.rotate(-90)
