@@ -1,4 +1,6 @@
-"""Metrics of evaluations, as functions of arrays.  Axes: N = regions, C = classes, T = texts, Q = queries.
+"""Ranks and the metrics made of them, as functions of arrays.
+
+Axes: N = regions, C = classes, Q = queries, I = items that are searched, P = pairs, D = embedding width.
 
 Ties count against the model: a wrong answer with the same score stands before the right one.  A metric over nothing
 is left out, since no number would be true.
@@ -12,57 +14,68 @@ Ints = NDArray[np.int64]
 
 RECALL_RANKS = (1, 5, 10)
 GROUNDING_IOU = 0.5
+CHUNK = 1024
 
 
-def naming_metrics(similarity_NC: Floats, class_N: Ints) -> dict[str, float]:
-    """Region naming: top-1 and top-5 over regions, and ``macc``, top-1 averaged over the classes that occur.
-
-    Source: CLOC (arXiv:2410.02746), region object recognition; macc as in CLIPSelf's evaluation.
+def naming_ranks(scores_NC: Floats, true_N: Ints) -> tuple[Ints, Ints]:
+    """How many wrong classes stand before the right one, and which class stands first, for each region.
 
     Raises:
         ValueError: the two inputs differ in their number of regions.
     """
-    if similarity_NC.shape[0] != class_N.shape[0]:
-        raise ValueError(f"{similarity_NC.shape[0]} rows of similarity for {class_N.shape[0]} regions")
-    if class_N.size == 0:
+    if scores_NC.shape[0] != true_N.shape[0]:
+        raise ValueError(f"{scores_NC.shape[0]} rows of scores for {true_N.shape[0]} regions")
+    right_score_N1 = np.take_along_axis(scores_NC, true_N[:, None], axis=1)
+    rank_N = (scores_NC >= right_score_N1).sum(axis=1, dtype=np.int64) - 1
+    wrong_NC = scores_NC.copy()
+    np.put_along_axis(wrong_NC, true_N[:, None], -np.inf, axis=1)
+    found_N = np.where(rank_N == 0, true_N, wrong_NC.argmax(axis=1)) if scores_NC.size else true_N.copy()
+    return rank_N, found_N
+
+
+def best_ranks(query_QD: Floats, item_ID: Floats, pairs_P2: Ints, *, chunk: int = CHUNK) -> Ints:
+    """How many wrong items stand before the best of the right ones, for each query.
+
+    Args:
+        pairs_P2: (query, item): the item is a right answer to the query.  A query with none has all items before it.
+        chunk: So many queries are compared at a time.
+    """
+    order = np.argsort(pairs_P2[:, 0], kind="stable")
+    pairs = pairs_P2[order]
+    ranks = [np.zeros(0, np.int64)]
+    for start in range(0, len(query_QD), chunk):
+        scores_QI = query_QD[start : start + chunk] @ item_ID.T
+        own = pairs[slice(*np.searchsorted(pairs[:, 0], [start, start + chunk]))]
+        is_right_QI = np.zeros(scores_QI.shape, np.bool_)
+        is_right_QI[own[:, 0] - start, own[:, 1]] = True
+        best_Q1 = np.where(is_right_QI, scores_QI, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
+        ranks.append(((scores_QI >= best_Q1) & ~is_right_QI).sum(axis=1, dtype=np.int64))
+    return np.concatenate(ranks)
+
+
+def naming_metrics(rank_N: Ints, true_N: Ints) -> dict[str, float]:
+    """Region naming: top-1 and top-5 over regions, and ``macc``, top-1 averaged over the classes that occur.
+
+    Source: CLOC (arXiv:2410.02746), region object recognition; macc as in CLIPSelf's evaluation.
+    """
+    if rank_N.size == 0:
         return {}
-    rank_N = _ranks_of(similarity_NC, class_N)
     is_first_N = rank_N == 0
-    accuracies = [float(is_first_N[class_N == present].mean()) for present in np.unique(class_N)]
+    num_C, right_C = np.bincount(true_N), np.bincount(true_N[is_first_N], minlength=int(true_N.max()) + 1)
+    occurs_C = num_C > 0
     return {
         "top1": float(is_first_N.mean()),
         "top5": float((rank_N < 5).mean()),
-        "macc": float(np.mean(accuracies)),
+        "macc": float((right_C[occurs_C] / num_C[occurs_C]).mean()),
     }
 
 
-def retrieval_metrics(region_ND: Floats, text_TD: Floats, text_of_N: Ints, *, chunk: int = 1024) -> dict[str, float]:
-    """Region-phrase retrieval in both directions, recall at 1, 5 and 10.
+def recall_metrics(direction: str, rank_Q: Ints) -> dict[str, float]:
+    """Recall at 1, 5 and 10 of queries in one direction: ``r2t``, ``t2r``, ``i2t`` or ``t2i``.
 
-    The texts are distinct.  ``r2t``: a region finds its phrase among all texts.  ``t2r``: a phrase finds any of its
-    regions among all regions.  Similarities are computed ``chunk`` queries at a time.
+    Source: CLOC (arXiv:2410.02746), region-text retrieval at 10, image-text retrieval at 1.
     """
-    if text_of_N.size == 0:
-        return {}
-    metrics: dict[str, float] = {}
-    rank_N = np.concatenate(
-        [
-            _ranks_of(region_ND[start : start + chunk] @ text_TD.T, text_of_N[start : start + chunk])
-            for start in range(0, len(region_ND), chunk)
-        ]
-    )
-    metrics |= {f"r2t_r{k}": float((rank_N < k).mean()) for k in RECALL_RANKS}
-    rank_T = np.concatenate(
-        [
-            _best_ranks(
-                text_TD[start : start + chunk] @ region_ND.T,
-                text_of_N[None, :] == np.arange(start, min(start + chunk, len(text_TD)))[:, None],
-            )
-            for start in range(0, len(text_TD), chunk)
-        ]
-    )
-    metrics |= {f"t2r_r{k}": float((rank_T < k).mean()) for k in RECALL_RANKS}
-    return metrics
+    return {f"{direction}_r{k}": float((rank_Q < k).mean()) for k in RECALL_RANKS} if rank_Q.size else {}
 
 
 def grounding_metrics(iou_Q: Floats) -> dict[str, float]:
@@ -70,15 +83,3 @@ def grounding_metrics(iou_Q: Floats) -> dict[str, float]:
     if iou_Q.size == 0:
         return {}
     return {"mean_iou": float(iou_Q.mean()), "hit50": float((iou_Q >= GROUNDING_IOU).mean())}
-
-
-def _ranks_of(scores_NC: Floats, right_N: Ints) -> Ints:
-    """How many wrong columns stand before the right one, in each row."""
-    right_score_N1 = np.take_along_axis(scores_NC, right_N[:, None], axis=1)
-    return (scores_NC >= right_score_N1).sum(axis=1, dtype=np.int64) - 1
-
-
-def _best_ranks(scores_QN: Floats, is_right_QN: NDArray[np.bool_]) -> Ints:
-    """How many wrong columns stand before the best of the right ones, in each row."""
-    best_Q1 = np.where(is_right_QN, scores_QN, -np.inf).max(axis=1, keepdims=True)
-    return ((scores_QN >= best_Q1) & ~is_right_QN).sum(axis=1, dtype=np.int64)

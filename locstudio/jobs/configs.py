@@ -78,10 +78,14 @@ class Embedding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is evaluated: ``split`` empty means every image with ground truth."""
+    """What is evaluated: ``split`` empty means every image with ground truth.
+
+    ``held_out`` names a run; then only what that run has held out is measured.
+    """
 
     task: Task
     split: str = ""
+    held_out: str = ""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,0 +1,262 @@
+"""From what a model said of each image to the tables of an evaluation, and from these to its metrics.
+
+Axes: R = regions of an image, N = all regions, C = classes, Q = phrases asked, P = detections, T = texts, I = images,
+D = embedding width.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from locstudio.domain.geometry import BoxArray, iou_matrix
+from locstudio.jobs.predictions import (
+    Detections,
+    GroundingPredictions,
+    ImageTextPredictions,
+    Predictions,
+    RegionPredictions,
+    RetrievalPredictions,
+    Summary,
+)
+from trainer.ground_truth import EvaluationImage, GroundTruth
+from trainer.metrics import (
+    CHUNK,
+    Floats,
+    Ints,
+    best_ranks,
+    grounding_metrics,
+    naming_metrics,
+    naming_ranks,
+    recall_metrics,
+)
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """Where an image's phrases were found (Q): rows of the phrases, boxes in the ``unit`` frame, cosines."""
+
+    phrase_rows: Ints
+    boxes: BoxArray
+    scores: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detected:
+    """What an image's proposals show (P): boxes in the ``unit`` frame, classes and scores in [0, 1]."""
+
+    boxes: BoxArray
+    class_rows: Ints
+    scores: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageAnswers:
+    """All that a model said of one image; ``region_RD`` and ``image_D`` are embeddings."""
+
+    asked: EvaluationImage
+    region_RD: Floats
+    image_D: Floats
+    found: Found
+    detected: Detected
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Texts:
+    """Embeddings of the texts of a ground truth; none of those that the task does not ask for."""
+
+    class_CD: Floats
+    phrase_TD: Floats
+    caption_TD: Floats
+
+
+def put_together(
+    summary: Summary, truth: GroundTruth, seen: Sequence[ImageAnswers], texts: Texts, held_out: frozenset[int]
+) -> Predictions:
+    """All tables that the task asks for and that have a row, and the metrics over them.
+
+    What ``summary`` says of numbers of images and metrics is filled in.
+    """
+    is_held_out = [answers.asked.image.id in held_out for answers in seen]
+    tables = Predictions(
+        summary=msgspec.structs.replace(summary, num_images=len(seen), num_held_out_images=sum(is_held_out)),
+        classes=truth.classes,
+        phrases=truth.phrases,
+        regions=_regions(seen, is_held_out, texts.class_CD) if truth.has("regions") else None,
+        grounding=_grounding(seen, is_held_out) if truth.has("grounding") else None,
+        detections=_detections(seen, is_held_out) if truth.task == "all" and truth.classes else None,
+        retrieval=_retrieval(seen, is_held_out, texts.phrase_TD) if truth.has("retrieval") else None,
+        images=_image_texts(seen, is_held_out, texts.caption_TD) if truth.has("images") else None,
+    )
+    metrics = {
+        "metrics": metrics_of(tables),
+        "held_out_metrics": metrics_of(tables, is_held_out_only=True),
+    }
+    return replace(tables, summary=msgspec.structs.replace(tables.summary, **metrics))
+
+
+def metrics_of(predictions: Predictions, *, is_held_out_only: bool = False) -> dict[str, float]:
+    """All metrics of the tables, each task's with ``n_<task>``, the number of its queries; nothing over nothing.
+
+    Of what is held out, each query is still asked among the whole collection.
+    """
+
+    def rows(is_held_out: Mask) -> Ints:
+        return np.flatnonzero(is_held_out | (not is_held_out_only))
+
+    found: dict[str, dict[str, float]] = {}
+    if (regions := predictions.regions) is not None and len(at := rows(regions.is_held_out)):
+        found["regions"] = {"n_regions": len(at), **naming_metrics(regions.ranks[at], regions.true_rows[at])}
+    if (retrieval := predictions.retrieval) is not None and len(at := rows(retrieval.is_held_out)):
+        phrase_ranks = retrieval.ranks_t2r[np.unique(retrieval.phrase_rows[at])]
+        recall = recall_metrics("r2t", retrieval.ranks_r2t[at]) | recall_metrics("t2r", phrase_ranks)
+        found["retrieval"] = {"n_retrieval": len(at), **recall}
+    if (grounding := predictions.grounding) is not None and len(at := rows(grounding.is_held_out)):
+        found["grounding"] = {"n_grounding": len(at), **grounding_metrics(grounding.ious[at])}
+    if (images := predictions.images) is not None and len(at := rows(images.is_held_out)):
+        caption_ranks = images.ranks_t2i[np.isin(images.caption_image_ids, images.image_ids[at])]
+        recall = recall_metrics("i2t", images.ranks_i2t[at]) | recall_metrics("t2i", caption_ranks)
+        found["images"] = {"n_images": len(at), **recall}
+    return {name: value for metrics in found.values() for name, value in metrics.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Column:
+    """Those true regions of all images that have a name, or a phrase."""
+
+    region_ids: Ints
+    image_ids: Ints
+    boxes: BoxArray
+    rows: Ints
+    is_held_out: Mask
+    region_ND: Floats
+
+
+def _described(seen: Sequence[ImageAnswers], is_held_out: Sequence[bool], *, by_class: bool) -> _Column:
+    rows = _joined((a.asked.class_rows if by_class else a.asked.phrase_rows) for a in seen)
+    at = np.flatnonzero(rows >= 0)
+    counts = [len(a.asked.region_ids) for a in seen]
+    return _Column(
+        region_ids=_joined(a.asked.region_ids for a in seen)[at],
+        image_ids=np.repeat(_image_ids(seen), counts)[at],
+        boxes=_boxes(a.asked.boxes for a in seen)[at],
+        rows=rows[at],
+        is_held_out=np.repeat(np.array(is_held_out, np.bool_), counts)[at],
+        region_ND=np.concatenate([a.region_RD for a in seen])[at] if seen else np.zeros((0, 0), np.float32),
+    )
+
+
+def _regions(seen: Sequence[ImageAnswers], is_held_out: Sequence[bool], class_CD: Floats) -> RegionPredictions | None:
+    named = _described(seen, is_held_out, by_class=True)
+    if not len(named.rows):
+        return None
+    ranks, found, scores = [], [], []
+    for start in range(0, len(named.rows), CHUNK):
+        scores_NC = named.region_ND[start : start + CHUNK] @ class_CD.T
+        rank_N, found_N = naming_ranks(scores_NC, named.rows[start : start + CHUNK])
+        ranks.append(rank_N)
+        found.append(found_N)
+        scores.append(scores_NC.astype(np.float16))
+    return RegionPredictions(
+        region_ids=named.region_ids,
+        image_ids=named.image_ids,
+        boxes=named.boxes,
+        true_rows=named.rows,
+        found_rows=np.concatenate(found),
+        ranks=np.concatenate(ranks),
+        is_held_out=named.is_held_out,
+        scores=np.concatenate(scores),
+    )
+
+
+def _retrieval(
+    seen: Sequence[ImageAnswers], is_held_out: Sequence[bool], phrase_TD: Floats
+) -> RetrievalPredictions | None:
+    described = _described(seen, is_held_out, by_class=False)
+    if not len(described.rows):
+        return None
+    pairs = np.stack([np.arange(len(described.rows)), described.rows], axis=1)
+    return RetrievalPredictions(
+        region_ids=described.region_ids,
+        image_ids=described.image_ids,
+        phrase_rows=described.rows,
+        ranks_r2t=best_ranks(described.region_ND, phrase_TD, pairs),
+        is_held_out=described.is_held_out,
+        ranks_t2r=best_ranks(phrase_TD, described.region_ND, pairs[:, ::-1]),
+    )
+
+
+def _grounding(seen: Sequence[ImageAnswers], is_held_out: Sequence[bool]) -> GroundingPredictions | None:
+    counts = [len(answers.found.phrase_rows) for answers in seen]
+    if not sum(counts):
+        return None
+    nearest = [_nearest(answers) for answers in seen]
+    return GroundingPredictions(
+        region_ids=_joined(a.asked.region_ids[places] for a, (places, _) in zip(seen, nearest, strict=True)),
+        image_ids=np.repeat(_image_ids(seen), counts),
+        phrase_rows=_joined(a.found.phrase_rows for a in seen),
+        true_boxes=_boxes(a.asked.boxes[places] for a, (places, _) in zip(seen, nearest, strict=True)),
+        found=_boxes(a.found.boxes for a in seen),
+        ious=np.concatenate([iou_Q for _, iou_Q in nearest]),
+        scores=np.concatenate([a.found.scores for a in seen]),
+        is_held_out=np.repeat(np.array(is_held_out, np.bool_), counts),
+    )
+
+
+def _nearest(answers: ImageAnswers) -> tuple[Ints, Floats]:
+    """For each phrase that was asked, which of its true regions the found box overlaps most, and how much."""
+    asked, found = answers.asked, answers.found
+    if not len(found.phrase_rows):
+        return np.zeros(0, np.int64), np.zeros(0, np.float32)
+    is_own_QR = asked.phrase_rows[None, :] == found.phrase_rows[:, None]
+    overlap_QR = np.where(is_own_QR, iou_matrix(found.boxes, asked.boxes), -1.0)
+    nearest_Q = overlap_QR.argmax(axis=1)  # of equals the first, which is the oldest
+    return nearest_Q, overlap_QR.max(axis=1).astype(np.float32)
+
+
+def _detections(seen: Sequence[ImageAnswers], is_held_out: Sequence[bool]) -> Detections:
+    counts = [len(answers.detected.scores) for answers in seen]
+    return Detections(
+        image_ids=np.repeat(_image_ids(seen), counts),
+        boxes=_boxes(a.detected.boxes for a in seen),
+        class_rows=_joined(a.detected.class_rows for a in seen),
+        scores=np.concatenate([np.zeros(0, np.float32), *(a.detected.scores for a in seen)]),
+        is_held_out=np.repeat(np.array(is_held_out, np.bool_), counts),
+    )
+
+
+def _image_texts(
+    seen: Sequence[ImageAnswers], is_held_out: Sequence[bool], caption_TD: Floats
+) -> ImageTextPredictions | None:
+    captioned = [place for place, answers in enumerate(seen) if answers.asked.captions]
+    if not captioned:
+        return None
+    asked: list[EvaluationImage] = [seen[place].asked for place in captioned]
+    image_ID = np.stack([seen[place].image_D for place in captioned])
+    captions = [(key, image.image.id, row, place) for place, image in enumerate(asked) for key, row in image.captions]
+    keys, owners, rows, places = np.array(captions, np.int64).T
+    pairs = np.unique(np.stack([places, rows], axis=1), axis=0)
+    return ImageTextPredictions(
+        image_ids=np.array([image.image.id for image in asked], np.int64),
+        ranks_i2t=best_ranks(image_ID, caption_TD, pairs),
+        is_held_out=np.array([is_held_out[place] for place in captioned], np.bool_),
+        caption_ids=keys,
+        caption_image_ids=owners,
+        ranks_t2i=best_ranks(caption_TD, image_ID, pairs[:, ::-1])[rows],
+    )
+
+
+def _image_ids(seen: Sequence[ImageAnswers]) -> Ints:
+    return np.array([answers.asked.image.id for answers in seen], np.int64)
+
+
+def _joined(parts: Iterable[Ints]) -> Ints:
+    return np.concatenate([np.zeros(0, np.int64), *parts])
+
+
+def _boxes(parts: Iterable[BoxArray]) -> BoxArray:
+    return np.concatenate([np.zeros((0, 4), np.float32), *parts])
