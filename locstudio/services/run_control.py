@@ -114,7 +114,13 @@ def resume(folder: RunFolder) -> "subprocess.Popen[bytes]":
 
 
 def _signal(folder: RunFolder, number: signal.Signals) -> bool:
-    process = process_of(folder)
+    try:
+        process = process_of(folder)
+    except (AttributeError, OSError):  # a system without descriptors of processes
+        mark = living_mark(folder)
+        if mark is not None:
+            os.kill(mark.pid, number)
+        return mark is not None
     if process is None:
         return False
     try:

@@ -3,106 +3,19 @@
 The window reads what the run has written; nothing is lost when either of them ends first.
 """
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
 from locstudio.services.adoption import adopt_index
-from locstudio.services.runs import TRAINER, RunSummary, describe_run, request_stop, start_embed, trainer_environment
+from locstudio.services.run_summary import RunSummary
+from locstudio.services.runs import start_embed
 from locstudio.ui.background import DatasetWorker
+from locstudio.ui.job_process import JobProcess
 from locstudio.ui.project_loading import OpenedProject
-
-_LOOK_MS = 400
-_PATIENCE = 150  # looks until a run that has not said a word is given up
-
-
-class RunWatch(QObject):
-    """Starts a run, or finds one that goes on, and tells how far it is.
-
-    Signals:
-        progressed: a ``RunSummary``, whenever it says something new.
-        ended: a ``RunSummary`` in a state that does not change any more; always last.
-    """
-
-    progressed = Signal(object)
-    ended = Signal(object)
-
-    def __init__(self, work: DatasetWorker, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._work = work
-        self._folder: RunFolder | None = None
-        self._last: RunSummary | None = None
-        self._num_looks = 0
-        self._timer = QTimer(self, interval=_LOOK_MS, singleShot=True)
-        self._timer.timeout.connect(self._look)
-
-    @property
-    def folder(self) -> RunFolder | None:
-        """The run that is watched."""
-        return self._folder
-
-    def start(self, folder: RunFolder) -> bool:
-        """Start the trainer on a run; False when the process could not be made.
-
-        It is detached: closing the window does not end it, and the next start finds it again.
-        """
-        process = QProcess()
-        environment = QProcessEnvironment()
-        for name, value in trainer_environment().items():
-            environment.insert(name, value)
-        process.setProcessEnvironment(environment)
-        process.setProgram(sys.executable)
-        process.setArguments([*TRAINER, str(folder.path)])
-        process.setStandardInputFile(QProcess.nullDevice())
-        process.setStandardOutputFile(QProcess.nullDevice())
-        process.setStandardErrorFile(str(folder.log), QProcess.OpenModeFlag.Append)
-        has_started = process.startDetached()
-        is_ok = bool(has_started[0] if isinstance(has_started, tuple) else has_started)
-        if is_ok:
-            self.watch(folder)
-        return is_ok
-
-    def watch(self, folder: RunFolder) -> None:
-        """Tell about a run that goes on."""
-        self._folder, self._last, self._num_looks = folder, None, 0
-        self._timer.start()
-
-    def stop(self) -> None:
-        """Ask the run to stop after its step."""
-        if self._folder is not None:
-            request_stop(self._folder)
-
-    def leave(self) -> None:
-        """Watch no more; the run goes on."""
-        self._timer.stop()
-        self._folder = None
-
-    def _look(self) -> None:
-        if self._folder is not None:
-            self._work.ask(describe_run, self._folder, on_result=self._take, on_error=self._fail)
-
-    def _take(self, row: RunSummary) -> None:
-        if self._folder is None or row.folder != self._folder:
-            return
-        self._num_looks += 1
-        is_silent = row.state is RunState.QUEUED and self._num_looks > _PATIENCE
-        if row.state in (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING) and not is_silent:
-            if row != self._last:
-                self._last = row
-                self.progressed.emit(row)
-            self._timer.start()
-            return
-        self._folder = None
-        self.ended.emit(row)
-
-    def _fail(self, error: Exception) -> None:
-        folder, self._folder = self._folder, None
-        if folder is not None:
-            self.ended.emit(RunSummary(folder, "embed", RunState.FAILED, sentence=str(error)))
 
 
 class Indexing(QObject):
@@ -124,9 +37,9 @@ class Indexing(QObject):
         super().__init__(parent)
         self._opened = opened
         self._work = work
-        self._watch = RunWatch(work, self)
-        self._watch.progressed.connect(self._on_progressed)
-        self._watch.ended.connect(self._on_ended)
+        self._job = JobProcess(self)
+        self._job.state_changed.connect(self._on_changed)
+        self._job.ended.connect(self._on_ended)
         self._is_busy = False
 
     @property
@@ -146,24 +59,26 @@ class Indexing(QObject):
     def watch(self, folder: RunFolder) -> None:
         """Go on with a run that an earlier window has started."""
         self._is_busy = True
-        self._watch.watch(folder)
+        self._job.attach(folder)
 
     def stop(self) -> None:
         """Ask the run to stop after its step."""
-        self._watch.stop()
+        self._job.stop()
 
     def leave(self) -> None:
         """Let the run go on without us."""
-        self._watch.leave()
+        self._job.close()
 
     def _ask(self, function: Callable[[], Any], on_result: Callable[[Any], None]) -> None:
         self._work.ask(function, on_result=on_result, on_error=lambda error: self._fail(str(error)))
 
     def _on_prepared(self, folder: RunFolder) -> None:
-        if not self._watch.start(folder):
+        if not self._job.start(folder):
             self._fail("The run could not be started.")
 
-    def _on_progressed(self, run: RunSummary) -> None:
+    def _on_changed(self, run: RunSummary) -> None:
+        if not run.has_process:
+            return  # its end is told next
         if run.state is RunState.STOPPING:
             self.progressed.emit("Stopping after this step", -1.0)
         elif run.num_steps and run.step:
