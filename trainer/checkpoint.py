@@ -2,8 +2,8 @@
 
     checkpoints/step_500/            written as step_500.partial, then renamed
         config.json weights.safetensors ...   the model, as ``locstudio.models.checkpoint`` writes it
-        resume/state.safetensors              trained weights in full precision, optimiser, random generators
-        resume/state.json                     step, settings of the optimiser, SHA-256 of the file before
+        resume/state.safetensors              trained weights in full precision, their mean, optimiser, random state
+        resume/state.json                     step, course, settings of the optimiser, SHA-256 of the file before
 
 Data, never code: safetensors and JSON.  The order of the data needs no memory, it follows from (seed, epoch).
 """
@@ -12,8 +12,10 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -29,6 +31,22 @@ NUM_KEPT = 2
 _STEP_NAME = re.compile(r"step_(\d+)")
 
 
+class Course(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a run has changed of its own settings on the way.
+
+    Attributes:
+        rate_factor: The learning rate is multiplied by it.
+        num_returns: How often the run has gone back to a checkpoint because its loss was no number.
+        micro_batch: Images that go through the model at once, 0 for all.
+        num_halvings: How often memory was too small for more.
+    """
+
+    rate_factor: float = 1.0
+    num_returns: int = 0
+    micro_batch: int = 0
+    num_halvings: int = 0
+
+
 class _ResumeState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What ``resume/state.json`` holds."""
 
@@ -36,6 +54,20 @@ class _ResumeState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     step: int
     sha256: str
     param_groups: list[dict[str, Any]]
+    course: Course = Course()
+
+
+_AS_SET = Course()
+_NO_MEAN: Mapping[str, Tensor] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Restored:
+    """What a resumed run goes on from, beyond weights and optimiser: ``mean`` is empty where none was kept."""
+
+    step: int
+    course: Course
+    mean: dict[str, Tensor]
 
 
 def save_step(
@@ -44,6 +76,10 @@ def save_step(
     trained: nn.Module,
     optimizer: torch.optim.Optimizer,
     write_model: Callable[[Path], object],
+    *,
+    course: Course = _AS_SET,
+    mean: Mapping[str, Tensor] = _NO_MEAN,
+    keep: Collection[str] = (),
 ) -> Path:
     """Write a whole checkpoint and return its folder; older ones beyond ``NUM_KEPT`` are removed afterwards.
 
@@ -53,13 +89,16 @@ def save_step(
         trained: The module that is trained; what of it wants no gradient is left out of the resume state.
         optimizer: Its optimiser.
         write_model: Writes the model's own files into a folder that does not exist yet.
+        course: What the run has changed of its settings.
+        mean: Running mean of the trained weights by name.
+        keep: Names of older checkpoints that stay in any case.
     """
     folder = checkpoints / f"step_{step}"
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         write_model(partial)
-        _write_resume_state(partial / "resume", step, trained, optimizer)
+        _write_resume_state(partial / "resume", step, trained, optimizer, course, mean)
         if folder.exists():
             shutil.rmtree(folder)
         partial.rename(folder)
@@ -68,7 +107,8 @@ def save_step(
         raise
     sync_folder(checkpoints)
     for old in step_folders(checkpoints)[NUM_KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)
+        if old.name not in keep:
+            shutil.rmtree(old, ignore_errors=True)
     return folder
 
 
@@ -78,8 +118,8 @@ def step_folders(checkpoints: Path) -> list[Path]:
     return [path for _, path in sorted(found, reverse=True)]
 
 
-def restore_step(folder: Path, trained: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Put weights, optimiser and random generators back as they were, and return the number of steps done.
+def restore_step(folder: Path, trained: nn.Module, optimizer: torch.optim.Optimizer) -> Restored:
+    """Put weights, optimiser and random generators back as they were, and return how far and on what course it was.
 
     Everything is read and compared before anything is changed.
 
@@ -103,13 +143,22 @@ def restore_step(folder: Path, trained: nn.Module, optimizer: torch.optim.Optimi
     torch.set_rng_state(tensors["random.cpu"])
     if "random.cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["random.cuda"])
-    return state.step
+    mean = {name.removeprefix("mean."): tensor for name, tensor in tensors.items() if name.startswith("mean.")}
+    return Restored(state.step, state.course, mean)
 
 
-def _write_resume_state(folder: Path, step: int, trained: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def _write_resume_state(
+    folder: Path,
+    step: int,
+    trained: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    course: Course,
+    mean: Mapping[str, Tensor],
+) -> None:
     folder.mkdir(parents=True)
     packed = optimizer.state_dict()
     tensors = {f"model.{name}": value for name, value in _trained_tensors(trained).items()}
+    tensors |= {f"mean.{name}": value for name, value in mean.items()}
     for position, values in packed["state"].items():
         tensors |= {f"optimizer.{position}.{name}": value for name, value in values.items()}
     tensors["random.cpu"] = torch.get_rng_state()
@@ -120,7 +169,7 @@ def _write_resume_state(folder: Path, step: int, trained: nn.Module, optimizer: 
     with open(path, "rb+") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         os.fsync(file.fileno())
-    state = _ResumeState(format_version=1, step=step, sha256=sha256, param_groups=packed["param_groups"])
+    state = _ResumeState(format_version=1, step=step, sha256=sha256, param_groups=packed["param_groups"], course=course)
     write_whole(folder / "state.json", msgspec.json.format(msgspec.json.encode(state)) + b"\n")
 
 

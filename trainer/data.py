@@ -4,7 +4,7 @@ The order of the images, and which of their regions and captions a step sees, fo
 so a resumed run needs no memory of where it was.  Axes: R = regions of one image, M = regions sampled per image.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,16 +59,24 @@ def is_ground_truth(region: Region) -> bool:
     return region.origin is not Origin.MODEL or region.review is Review.ACCEPTED
 
 
-def read_training_images(dataset: Dataset, *, include_pending: bool = False) -> list[TrainingImage]:
-    """Every sound image outside the held-out splits that has a phrase or a caption, in the order of ids.
+def names_in_use(dataset: Dataset) -> dict[int, str]:
+    """Names of the classes by their id, without those that are retired: nothing is named by them any more."""
+    return {label.id: label.name for label in dataset.classes() if not label.is_retired}
+
+
+def read_training_images(
+    dataset: Dataset, *, include_pending: bool = False, held_out: Collection[int] = ()
+) -> list[TrainingImage]:
+    """Every sound image that has a phrase or a caption, in the order of ids, without the held-out splits and images.
 
     A region without a phrase is described by the name of its class.  ``include_pending`` lets a model's proposals in
     that nobody has looked at.
     """
-    class_names = {label.id: label.name for label in dataset.classes()}
+    class_names = names_in_use(dataset)
+    left_out = frozenset(held_out)
     found = []
     for work in images_with_regions(dataset):
-        if work.image.problem is not Problem.NONE or work.image.split in HELD_OUT_SPLITS:
+        if work.image.problem is not Problem.NONE or work.image.split in HELD_OUT_SPLITS or work.image.id in left_out:
             continue
         described = _training_image(dataset, work, class_names, include_pending=include_pending)
         if described.phrases or described.captions:

@@ -15,11 +15,13 @@ class StepMetrics:
         num_images: Images that the step worked through.
         loss: Mean over the batch, in nats, or None for a step without a loss.
         parts: Terms of the loss by name.
+        learning_rate: Of this step, or None for a step that learns nothing.
     """
 
     num_images: int
     loss: Tensor | None = None
     parts: Mapping[str, Tensor] = field(default_factory=dict)
+    learning_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

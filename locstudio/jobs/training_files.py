@@ -1,14 +1,14 @@
 """What a training run leaves in its folder besides checkpoints and messages, each file JSON and written whole.
 
-    results/held_out.json        which images are measured and not learnt from
-    results/best.json            which checkpoint is the best so far
-    results/history.json         metrics before and during the run, and what happened to it
-    results/bad_batch.json       the images of the batch whose loss was no number, when the run failed by it
-    results/samples/step_N.json  what the model said of a few held-out regions after N steps
+results/held_out.json        which images are measured and not learnt from
+results/best.json            which checkpoint is the best so far
+results/history.json         metrics before and during the run, and what happened to it
+results/bad_batch.json       the images of the batch whose loss was no number, when the run failed by it
+results/samples/step_N.json  what the model said of a few held-out regions after N steps
 """
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -60,7 +60,7 @@ class BadBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class SampledRegion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One held-out region: its box (``unit``, XYXY), its true name, and the best guesses with their shares in [0, 1]."""
+    """One held-out region: its box (``unit``, XYXY), its true name, and the best guesses, each a share in [0, 1]."""
 
     image_id: int
     region_id: int
@@ -139,7 +139,7 @@ def read_samples(path: Path) -> Samples:
     return samples
 
 
-def _read(path: Path, kind: type[_Document]) -> Any:
+def _read(path: Path, kind: type[_Document]) -> _Document | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError:

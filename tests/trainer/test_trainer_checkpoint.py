@@ -57,7 +57,7 @@ def test_that_training_goes_on_bitwise_as_if_it_had_not_been_broken_off(tmp_path
     other, other_optimizer = new_model()
     torch.manual_seed(99)
     train(other, other_optimizer, 1)
-    assert restore_step(folder, other, other_optimizer) == 3
+    assert restore_step(folder, other, other_optimizer).step == 3
     train(other, other_optimizer, 5)
     assert_same(state(other), state(module))
 

@@ -65,7 +65,7 @@ def test_that_progress_is_said_at_most_twice_a_second_and_always_at_the_end(fold
 def test_that_the_end_is_saved_once_even_when_it_falls_on_a_saving_step(folder, reporter):
     saved = []
     hook = SaveCheckpoints(
-        reporter, folder.path, lambda step: saved.append(step) or folder.checkpoints / f"step_{step}", 5
+        reporter, folder, lambda step, keep: saved.append(step) or folder.checkpoints / f"step_{step}", 5
     )
     for step in range(1, 11):
         hook(step, StepMetrics(1))

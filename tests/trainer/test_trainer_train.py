@@ -8,19 +8,21 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from locstudio.domain.errors import UserError
 from locstudio.index.region_index import RegionIndex
 from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.jobs.configs import ClocTraining, RunConfig
 from locstudio.jobs.messages import Evaluated, Failed, Finished, Note, Progress, Saved, Started
 from locstudio.jobs.run_folder import RunFolder
+from locstudio.jobs.training_files import read_best
 from trainer.__main__ import work
 from trainer.batches import assemble
 from trainer.checkpoint import step_folders
 from trainer.data import at_most, draws_of_step, read_training_images, steps_per_epoch
-from trainer.training_step import TrainingStep
+from trainer.training_step import LossDiverged, TrainingStep
 
-TRAINING = ClocTraining(num_steps=6, batch_size=4, regions_per_image=2, num_warmup_steps=2, evaluate_every=3)
+TRAINING = ClocTraining(
+    num_steps=6, batch_size=4, regions_per_image=2, num_warmup_steps=2, evaluate_every=3, hold_out=0.0
+)
 
 
 def new_run(painted, checkpoint, training=TRAINING):
@@ -105,11 +107,12 @@ def test_that_a_run_reports_saves_and_ends_with_an_index_of_its_own_checkpoint(p
     assert work(folder, None, lambda: False) == 0
     events = list(folder.read_events())
     assert (events[0].num_images, events[0].num_regions, events[0].num_steps) == (6, 12, 6)
-    assert [m.step for m in events if isinstance(m, Evaluated)] == [3, 6]
+    assert events[0].num_held_out == 4
+    assert [m.step for m in events if isinstance(m, Evaluated)] == [0, 3, 6]
     assert {"top1", "top5", "macc", "mean_iou", "hit50"} == set(
         next(m for m in events if isinstance(m, Evaluated)).metrics
     )
-    assert [m.path for m in events if isinstance(m, Saved)] == ["checkpoints/step_6"]
+    assert [m.path for m in events if isinstance(m, Saved)][-1] == "checkpoints/step_6"
     progress = [m for m in events if isinstance(m, Progress) and m.loss is not None]
     assert [m.step for m in progress] == [1, 2, 3, 4, 5, 6]
     assert set(progress[0].parts) == {"clip", "region_text", "grounding"}
@@ -117,7 +120,8 @@ def test_that_a_run_reports_saves_and_ends_with_an_index_of_its_own_checkpoint(p
     assert info.parent == checkpoint_info(tiny_checkpoint).id
     assert info.id != info.parent
     assert "macc" in info.metrics
-    assert len(RegionIndex.open(folder.results / "index", info.id).region_ids()) == 16
+    best = checkpoint_info(folder.path / read_best(folder).path)
+    assert len(RegionIndex.open(folder.results / "index", best.id).region_ids()) == 16
 
 
 def test_that_the_loss_falls_on_what_is_seen_again_and_again(paint, tiny_checkpoint):
@@ -272,7 +276,7 @@ def test_that_a_loss_that_is_no_number_changes_nothing_and_ends_the_run_at_the_t
     assert torch.allclose(weight.detach(), torch.full((2,), 0.9))
     step(nothing)
     step(nothing)
-    with pytest.raises(UserError, match="no number 3 times in a row, last in step 6"):
+    with pytest.raises(LossDiverged, match="no number 3 times in a row, last in step 6"):
         step(nothing)
 
 

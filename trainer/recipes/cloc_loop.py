@@ -1,31 +1,38 @@
-"""What goes round in a CLOC run: batches, the step and its gradient, hooks.
+"""What goes round in a CLOC run: batches, the step and its gradient, hooks, and the way back from a loss that diverged.
 
 The seam for several processes: ``TrainedStep.outputs``, then ``gather``, then ``TrainedStep.contrast``, put together by
 ``trainer.gradient``; batches follow from the number of a step alone, and hooks are all that speaks or writes.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
+from locstudio.domain.errors import UserError
 from locstudio.jobs.configs import ClocTraining
+from locstudio.jobs.training_files import BadBatch, Samples, bad_batch_file, samples_file, write_document
 from locstudio.models.cloc import Cloc
+from trainer.averaging import RunningMean
 from trainer.batches import batches_of, pixels_of
-from trainer.checkpoint import save_step
+from trainer.checkpoint import Course, Restored, save_step
 from trainer.context import RunContext
-from trainer.data import TrainingImage
+from trainer.data import TrainingImage, draws_of_step, steps_per_epoch
 from trainer.encoding import TokenSource
 from trainer.gradient import Gather, SplitStep, gradient_of, identity
+from trainer.history import RunHistory
 from trainer.hooks import EvaluateEvery, ReportProgress, SaveCheckpoints
-from trainer.loop import Hook, run_loop
+from trainer.loop import Hook, LoopEnd, run_loop
 from trainer.optim import learning_rate_at
 from trainer.recipes.cloc_batch import ClocBatch
-from trainer.training_step import TrainingStep
+from trainer.recipes.cloc_measuring import BEST_METRIC, value_of
+from trainer.sparing import SparingGradient
+from trainer.training_step import LossDiverged, TrainingStep
 
 SAVE_EVERY = 200
+MAX_RETURNS = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -38,11 +45,15 @@ class ClocWork:
         model: What learns.
         step: Its two halves; of several processes, a wrapper that exchanges gradients.
         optimizer: Over the model's parameters that want gradients.
+        mean: Running mean of those parameters, or None.
         images: What is learnt from, all readable.
         source: Their tokens.
+        history: What was measured and what happened.
         evaluate: Metrics on what is held out; empty where nothing is.
-        write_model: Writes the model's own files into a folder that does not exist yet.
-        first_step: Steps done before, by the run that is resumed.
+        sample: What the model says of a few held-out regions after this step.
+        write_model: Writes the model's own files after this step into a folder that does not exist yet.
+        restore: Puts everything back to the newest checkpoint that is whole, or to the beginning.
+        start: Where the run is resumed from.
         gather: Puts the outputs of other processes beside ours.
     """
 
@@ -51,52 +62,39 @@ class ClocWork:
     model: Cloc
     step: SplitStep
     optimizer: torch.optim.Optimizer
+    mean: RunningMean | None
     images: Sequence[TrainingImage]
     source: TokenSource
+    history: RunHistory
     evaluate: Callable[[], Mapping[str, float]]
-    write_model: Callable[[Path], object]
-    first_step: int = 0
+    sample: Callable[[int], Samples]
+    write_model: Callable[[Path, int], object]
+    restore: Callable[[], Restored]
+    start: Restored
     gather: Gather = identity
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which every image is seen once."""
+        return steps_per_epoch(len(self.images), self.training.batch_size)
 
 
 def go_round(work: ClocWork) -> bool:
-    """Do the steps that are left and save where they end; True if the run was stopped."""
-    context, training = work.context, work.training
-    step: TrainingStep[ClocBatch] = TrainingStep(
-        lambda batch: _gradient(work, batch),
-        lambda batch: len(batch.captions),
-        work.optimizer,
-        lambda number: learning_rate_at(
-            number,
-            peak=training.learning_rate,
-            num_warmup_steps=training.num_warmup_steps,
-            num_steps=training.num_steps,
-        ),
-        first_step=work.first_step,
-    )
-    saving = SaveCheckpoints(
-        context.reporter,
-        context.folder.path,
-        lambda number: save_step(context.folder.checkpoints, number, work.model, work.optimizer, work.write_model),
-        SAVE_EVERY,
-    )
-    hooks: list[Hook] = [
-        ReportProgress(context.reporter, training.num_steps),
-        EvaluateEvery(context.reporter, work.evaluate, training.evaluate_every, training.num_steps),
-        saving,
-    ]
-    end = run_loop(batches(work), step, hooks, should_stop=context.should_stop, first_step=work.first_step)
-    saving.save_now(end.step)
-    return end.was_stopped
+    """Do the steps that are left and save where they end; True if the run was stopped.
+
+    Raises:
+        UserError: the loss is no number again and again, or memory is too small.
+    """
+    return _Rounds(work).run()
 
 
-def batches(work: ClocWork) -> Iterator[ClocBatch]:
-    """The batch of every step that is left."""
+def batches(work: ClocWork, first_step: int) -> Iterator[ClocBatch]:
+    """The batch of every step from this one on."""
     model, training = work.model, work.training
     needs_pixels = not training.is_tower_frozen or model.config.prompter.extractor == "crop"
     return batches_of(
         work.images,
-        range(work.first_step, training.num_steps),
+        range(first_step, training.num_steps),
         batch_size=training.batch_size,
         num_regions=training.regions_per_image,
         seed=work.context.config.seed,
@@ -105,5 +103,164 @@ def batches(work: ClocWork) -> Iterator[ClocBatch]:
     )
 
 
-def _gradient(work: ClocWork, batch: ClocBatch) -> dict[str, Tensor]:
-    return gradient_of(work.step, batch, work.training.micro_batch, work.gather)
+class _Rounds:
+    """The parts of one loop, put together, with what changes on the way."""
+
+    def __init__(self, work: ClocWork) -> None:
+        training, reporter = work.training, work.context.reporter
+        self._work = work
+        self._rate_factor = work.start.course.rate_factor
+        self._num_returns = work.start.course.num_returns
+        self._gradient = SparingGradient(
+            lambda batch, micro_batch: gradient_of(work.step, batch, micro_batch, work.gather),
+            lambda: work.optimizer.zero_grad(set_to_none=True),
+            self._on_halved,
+            micro_batch=work.start.course.micro_batch or training.micro_batch,
+            num_halvings=work.start.course.num_halvings,
+        )
+        self._step: TrainingStep[ClocBatch] = TrainingStep(
+            self._gradient, lambda batch: len(batch.captions), work.optimizer, self._rate, first_step=work.start.step
+        )
+        self._evaluating = EvaluateEvery(
+            reporter, self._evaluate, training.evaluate_every, training.num_steps, then=self._on_evaluated
+        )
+        self._saving = SaveCheckpoints(
+            reporter,
+            work.context.folder,
+            self._save,
+            SAVE_EVERY,
+            value_at=lambda step: value_of(work.history.metrics_at(step)),
+            metric=BEST_METRIC,
+            first_step=work.start.step,
+        )
+
+    def run(self) -> bool:
+        work = self._work
+        first_step = work.start.step
+        if first_step == 0 and not work.history.before:
+            self._evaluating.evaluate_now(0)
+        hooks = self._hooks()
+        while True:
+            try:
+                end = self._go(first_step, hooks)
+                break
+            except LossDiverged as problem:
+                first_step = self._go_back(problem)
+        if end.was_stopped:
+            work.history.happen(f"Stopped after step {end.step}.")
+        self._saving.save_now(end.step)
+        return end.was_stopped
+
+    def _go(self, first_step: int, hooks: Sequence[Hook]) -> LoopEnd:
+        return run_loop(
+            batches(self._work, first_step),
+            self._step,
+            hooks,
+            should_stop=self._should_stop,
+            first_step=first_step,
+        )
+
+    def _hooks(self) -> list[Hook]:
+        work = self._work
+        hooks: list[Hook] = [ReportProgress(work.context.reporter, work.training.num_steps)]
+        mean = work.mean
+        if mean is not None:
+            hooks.append(lambda step, _: mean.fold(step))
+        return [*hooks, self._evaluating, self._saving]
+
+    def _should_stop(self) -> bool:
+        context = self._work.context
+        is_epoch_end = self._step.number % self._work.steps_per_epoch == 0
+        return context.should_stop() or (is_epoch_end and context.stops_at_epoch_end())
+
+    def _rate(self, number: int) -> float:
+        training = self._work.training
+        rate = learning_rate_at(
+            number,
+            peak=training.learning_rate,
+            num_warmup_steps=training.num_warmup_steps,
+            num_steps=training.num_steps,
+        )
+        return self._rate_factor * rate
+
+    def _evaluate(self) -> Mapping[str, float]:
+        with self._with_mean():
+            return self._work.evaluate()
+
+    def _on_evaluated(self, step: int, metrics: dict[str, float]) -> None:
+        work = self._work
+        work.history.measured(step, metrics)
+        with self._with_mean():
+            samples = work.sample(step)
+        if samples.regions:
+            path = samples_file(work.context.folder, step)
+            write_document(path, samples)
+            work.context.reporter.sampled(step, path.relative_to(work.context.folder.path).as_posix())
+
+    def _save(self, step: int, keep: Collection[str]) -> Path:
+        def write_model(folder: Path) -> None:
+            with self._with_mean():
+                self._work.write_model(folder, step)
+
+        return save_step(
+            self._work.context.folder.checkpoints,
+            step,
+            self._work.model,
+            self._work.optimizer,
+            write_model,
+            course=self._course(),
+            mean=self._work.mean.tensors() if self._work.mean is not None else {},
+            keep=keep,
+        )
+
+    def _with_mean(self) -> AbstractContextManager[None]:
+        return self._work.mean.in_place() if self._work.mean is not None else nullcontext()
+
+    def _course(self) -> Course:
+        return Course(
+            rate_factor=self._rate_factor,
+            num_returns=self._num_returns,
+            micro_batch=self._gradient.micro_batch,
+            num_halvings=self._gradient.num_halvings,
+        )
+
+    def _on_halved(self, micro_batch: int) -> None:
+        self._say(
+            f"The memory of the GPU was too small; from step {self._step.number} on {micro_batch} images go through "
+            "the model at once. The gradient, and so the result, is that of the whole batch; a step takes longer."
+        )
+
+    def _go_back(self, problem: LossDiverged) -> int:
+        """Once, to the last good checkpoint with half the rate; the second time the run has failed."""
+        work = self._work
+        if self._num_returns >= MAX_RETURNS:
+            ids = self._image_ids(problem.step)
+            write_document(bad_batch_file(work.context.folder), BadBatch(step=problem.step, image_ids=ids))
+            raise UserError(
+                f"{problem} Half the learning rate did not help. The images of that batch are listed in "
+                f"results/bad_batch.json ({len(ids)} images); look at them, or train again with a lower learning rate. "
+                "Checkpoints from before are kept."
+            )
+        restored = work.restore()
+        if work.mean is not None:
+            work.mean.restore(restored.mean)
+        self._num_returns += 1
+        self._rate_factor /= 2
+        self._step.go_back(restored.step)
+        self._say(f"{problem} The run goes on from step {restored.step} with half the learning rate.")
+        return restored.step
+
+    def _image_ids(self, step: int) -> tuple[int, ...]:
+        """The images of the step with this number, counted from 1."""
+        draws = draws_of_step(
+            self._work.images,
+            step - 1,
+            batch_size=self._work.training.batch_size,
+            num_regions=self._work.training.regions_per_image,
+            seed=self._work.context.config.seed,
+        )
+        return tuple(self._work.images[draw.position].image.id for draw in draws)
+
+    def _say(self, sentence: str) -> None:
+        self._work.context.reporter.note(sentence)
+        self._work.history.happen(sentence)

@@ -10,27 +10,33 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
 import torch
 
 from locstudio.domain.errors import BadInput, LocStudioError, StorageFailed
 from locstudio.jobs.checkpoint_folder import CheckpointInfo, checkpoint_info
 from locstudio.jobs.configs import ClocTraining, Embedding
 from locstudio.jobs.token_cache import TokenCache
+from locstudio.jobs.training_files import HeldOut, held_out_file, read_best, write_document
 from locstudio.models.checkpoint import load_checkpoint, save_checkpoint
 from locstudio.models.cloc import Cloc
-from locstudio.store.dataset import Dataset, open_snapshot
-from trainer.checkpoint import restore_step, step_folders
+from locstudio.store.dataset import Dataset, ImageFilter, open_snapshot
+from trainer.averaging import RunningMean
+from trainer.card import CardFacts, write_card
+from trainer.checkpoint import Course, Restored, restore_step, step_folders
 from trainer.context import RunContext
-from trainer.data import HELD_OUT_SPLITS, TrainingImage, at_most, read_training_images
+from trainer.data import TrainingImage, steps_per_epoch
 from trainer.device import describe_device
 from trainer.encoding import TokenSource, bytes_of_tokens, cache_of
+from trainer.history import RunHistory
+from trainer.hooks import ReportProgress
 from trainer.images import Unreadable
 from trainer.optim import make_optimizer
+from trainer.recipes.cloc_lesson import read_lesson
 from trainer.recipes.cloc_loop import ClocWork, go_round
+from trainer.recipes.cloc_measuring import HeldOutMeasure
 from trainer.recipes.cloc_model import TrainedStep, model_to_train
 from trainer.recipes.embed import fill_index
-from trainer.recipes.evaluate import GroundTruth, measure, read_ground_truth
+from trainer.samples import choose_samples, take_samples
 
 MIN_FREE_BYTES = 2 << 30
 
@@ -41,60 +47,81 @@ def train_cloc(context: RunContext) -> bool:
     Raises:
         BadInput: there is nothing to learn from.
         StorageFailed: too little space is left for checkpoints.
+        UserError: the loss is no number again and again, or memory is too small.
     """
     training = context.config.cloc or ClocTraining()
     torch.manual_seed(context.config.seed)
     parent = checkpoint_info(Path(context.config.checkpoint))
     model = model_to_train(Path(context.config.checkpoint), training, str(context.device))
     optimizer = make_optimizer(model, learning_rate=training.learning_rate, weight_decay=training.weight_decay)
-    first_step = _resume(context, model, optimizer)
+    start = restore_newest(context, model, optimizer)
+    mean = RunningMean(model, training.ema) if training.ema > 0 else None
+    if mean is not None:
+        mean.restore(start.mean)
     cache = cache_of(model, context.cache, checkpoint_id=parent.id)
     with open_snapshot(context.folder.snapshot) as dataset:
-        images = read_training_images(dataset, include_pending=training.include_pending)
-        if not any(image.phrases for image in images):
-            raise BadInput("No region has a phrase or a class yet; describe some regions, then train.")
-        images = at_most(images, training.num_steps * training.batch_size, context.config.seed)
-        _require_space(context.cache.parent, len(images) * bytes_of_tokens(model) if training.is_tower_frozen else 0)
+        lesson = read_lesson(dataset, training, context.config.seed, context.reporter.note)
+        write_document(held_out_file(context.folder), lesson.held_out)
+        num_token_bytes = len(lesson.images) * bytes_of_tokens(model) if training.is_tower_frozen else 0
+        require_space(context.cache.parent, num_token_bytes)
         context.reporter.started(
             device=describe_device(context.device),
-            num_images=len(images),
-            num_regions=sum(len(image.phrases) for image in images),
+            num_images=len(lesson.images),
+            num_regions=lesson.num_regions,
             num_steps=training.num_steps,
-            first_step=first_step,
+            first_step=start.step,
+            num_held_out=lesson.held_out.num_regions,
+            steps_per_epoch=steps_per_epoch(len(lesson.images), training.batch_size),
         )
         source = TokenSource(model, cache if training.is_tower_frozen else None, keeps=True)
-        readable = _read_ahead(context, source, images, first_step)
+        readable = _read_ahead(context, source, lesson.images, start.step)
         if readable is None:
             return True
-        metrics: dict[str, float] = {}
-        evaluate = _evaluation(model, dataset, source, metrics, context.reporter.alive)
-        write_model = _writer(model, parent, context, training, readable, metrics)
+        history = RunHistory(context.folder, start.step)
+        if start.step:
+            history.happen(f"Resumed after step {start.step}.")
         step = TrainedStep(model, training)
         step.remember(readable, context.reporter.alive)
+        measure = HeldOutMeasure(model, dataset, lesson.held_out, source, context.reporter.alive)
+        choice = choose_samples(dataset, lesson.held_out)
         work = ClocWork(
             context=context,
             training=training,
             model=model,
             step=step,
             optimizer=optimizer,
+            mean=mean,
             images=readable,
             source=source,
-            evaluate=evaluate,
-            write_model=write_model,
-            first_step=first_step,
+            history=history,
+            evaluate=measure,
+            sample=lambda number: take_samples(model, choice, source, number),
+            write_model=_writer(context, model, parent, readable, lesson.held_out, history),
+            restore=lambda: restore_newest(context, model, optimizer, starts_over=True),
+            start=start,
         )
-        was_stopped = go_round(work)
-        return was_stopped or _embed_with_result(context, dataset, cache, training)
+        return go_round(work) or _embed_best(context, dataset, cache, training)
 
 
-def _resume(context: RunContext, model: Cloc, optimizer: torch.optim.Optimizer) -> int:
-    """Go on from the newest checkpoint of the run that is whole; 0 when there is none."""
+def restore_newest(
+    context: RunContext, model: Cloc, optimizer: torch.optim.Optimizer, *, starts_over: bool = False
+) -> Restored:
+    """Go on from the newest checkpoint of the run that is whole; from the beginning when there is none.
+
+    ``starts_over``: model and optimiser have learnt since, so the beginning must be made anew.
+    """
     for folder in step_folders(context.folder.checkpoints):
         try:
             return restore_step(folder, model, optimizer)
         except LocStudioError as problem:
             context.reporter.note(f"{problem} An earlier one is tried.")
-    return 0
+    if starts_over:
+        torch.manual_seed(context.config.seed)
+        training = context.config.cloc or ClocTraining()
+        fresh = model_to_train(Path(context.config.checkpoint), training, str(context.device))
+        model.load_state_dict(fresh.state_dict())
+        optimizer.state.clear()
+    return Restored(0, Course(), {})
 
 
 def _read_ahead(
@@ -125,58 +152,57 @@ def _read_ahead(
     return readable
 
 
-def _evaluation(
-    model: Cloc, dataset: Dataset, source: TokenSource, metrics: dict[str, float], alive: Callable[[], object]
-) -> Callable[[], dict[str, float]]:
-    """Naming and grounding on the first held-out split that has ground truth; nothing where none is held out.
-
-    What was found last is also put into ``metrics``, for the checkpoint that is saved next.
-    """
-    truths: list[GroundTruth] = []
-    for split in HELD_OUT_SPLITS:
-        tasks = [read_ground_truth(dataset, "regions", split), read_ground_truth(dataset, "grounding", split)]
-        truths = [truth for truth in tasks if truth.images]
-        if truths:
-            break
-
-    def evaluate() -> dict[str, float]:
-        for truth in truths:
-            measured = measure(model, truth, source, alive=alive) or {}
-            metrics.update((name, value) for name, value in measured.items() if name != "n")
-        return metrics
-
-    return evaluate
-
-
 def _writer(
+    context: RunContext,
     model: Cloc,
     parent: CheckpointInfo,
-    context: RunContext,
-    training: ClocTraining,
     images: Sequence[TrainingImage],
-    metrics: dict[str, float],
-) -> Callable[[Path], str]:
-    num_regions = sum(len(image.phrases) for image in images)
-    settings = msgspec.json.format(msgspec.json.encode(training)).decode()
-    card = (
-        f"# {parent.name}, retrained\n\nTrained from {parent.id} by LocStudio on the project "
-        f"{context.folder.path.parent.parent.name}: {len(images)} images with {num_regions} described regions "
-        f"(run {context.folder.id}, seed {context.config.seed}).\n\n```json\n{settings}\n```\n"
-    )
-    return lambda folder: save_checkpoint(model, folder, card=card, metrics=dict(metrics), parent=parent.id)
+    held_out: HeldOut,
+    history: RunHistory,
+) -> Callable[[Path, int], str]:
+    """Writes the model's own files; its metrics are those measured after this very step, or none."""
+
+    def write(folder: Path, step: int) -> str:
+        metrics = history.metrics_at(step)
+        facts = CardFacts(
+            parent=parent,
+            project=context.folder.path.parent.parent.name,
+            run=context.folder.id,
+            config=context.config,
+            device=describe_device(context.device),
+            num_images=len(images),
+            num_regions=sum(len(image.phrases) for image in images),
+            held_out=held_out,
+            step=step,
+            before=history.before,
+            after=metrics,
+            happened=history.happened,
+        )
+        return save_checkpoint(model, folder, card=write_card(facts), metrics=metrics, parent=parent.id)
+
+    return write
 
 
-def _embed_with_result(context: RunContext, dataset: Dataset, cache: TokenCache, training: ClocTraining) -> bool:
-    """Embed the collection with the checkpoint as it was saved, so that both can be adopted together."""
-    folder = step_folders(context.folder.checkpoints)[0]
+def _embed_best(context: RunContext, dataset: Dataset, cache: TokenCache, training: ClocTraining) -> bool:
+    """Embed the collection with the best checkpoint as it was saved, so that both can be adopted together."""
+    best = read_best(context.folder)
+    folder = context.folder.path / best.path if best is not None else step_folders(context.folder.checkpoints)[0]
     model = load_checkpoint(folder, str(context.device))
     if training.is_tower_frozen:
         cache.share_with(context.cache / "tokens" / model.id)
-    context.reporter.note("The weights are trained; the collection is embedded with them.")
-    return fill_index(context, dataset, model, Embedding(), lambda _step, _metrics: context.reporter.alive())
+    step = folder.name.removeprefix("step_")
+    context.reporter.note(f"The weights are trained; the collection is embedded with those of step {step}.")
+    num_images = dataset.count_images(ImageFilter())
+    report = ReportProgress(context.reporter, num_images, says_step=training.num_steps)
+    return fill_index(context, dataset, model, Embedding(), report)
 
 
-def _require_space(folder: Path, num_token_bytes: int) -> None:
+def require_space(folder: Path, num_token_bytes: int) -> None:
+    """Refuse a run for which the disk is too small.
+
+    Raises:
+        StorageFailed: with what is needed and what is there.
+    """
     free, needed = shutil.disk_usage(folder).free, MIN_FREE_BYTES + num_token_bytes
     if free < needed:
         raise StorageFailed(

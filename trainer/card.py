@@ -1,0 +1,102 @@
+"""The model card of a trained checkpoint: what it was made from, with what, what it is worth and what happened."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import torch
+
+import locstudio
+from locstudio.jobs.checkpoint_folder import CheckpointInfo
+from locstudio.jobs.configs import RunConfig
+from locstudio.jobs.training_files import HeldOut
+
+_NAMES = {
+    "top1": "naming, top-1",
+    "top5": "naming, top-5",
+    "macc": "naming, mean over classes",
+    "mean_iou": "grounding, mean overlap",
+    "hit50": "grounding, overlap of a half or more",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFacts:
+    """What a card tells of a run besides its settings."""
+
+    parent: CheckpointInfo
+    project: str
+    run: str
+    config: RunConfig
+    device: str
+    num_images: int
+    num_regions: int
+    held_out: HeldOut
+    step: int
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+    happened: Sequence[str]
+
+
+def write_card(facts: CardFacts) -> str:
+    """The card as Markdown; what was not measured is said to be so, never shown as 0."""
+    training = facts.config.cloc
+    num_steps = training.num_steps if training else facts.step
+    return "\n".join(
+        [
+            f"# {facts.parent.name}, retrained",
+            "",
+            f"CLOC, trained by LocStudio {locstudio.__version__} from the checkpoint {facts.parent.id} "
+            f"({facts.parent.name}).",
+            "",
+            "## Data",
+            "",
+            f"- Project {facts.project}, run {facts.run}",
+            f"- Learnt from {facts.num_images} images with {facts.num_regions} described regions",
+            f"- {_held_out_line(facts.held_out)}",
+            f"- Snapshot {facts.config.snapshot_sha256 or 'without hash'}, revision {facts.config.snapshot_revision}",
+            "",
+            "## Training",
+            "",
+            f"- Step {facts.step} of {num_steps}, seed {facts.config.seed}",
+            f"- Device: {facts.device}; processes: {facts.config.num_processes}",
+            f"- LocStudio {facts.config.code_version or locstudio.__version__}, torch {torch.__version__}, "
+            f"Python {platform.python_version()}",
+            *(f"- {_one_line(sentence)}" for sentence in facts.happened),
+            "",
+            *_metrics_section(facts),
+            "## Settings",
+            "",
+            "```json",
+            msgspec.json.format(msgspec.json.encode(training)).decode(),
+            "```",
+            "",
+        ]
+    )
+
+
+def _held_out_line(held_out: HeldOut) -> str:
+    if not held_out.num_regions:
+        return "Nothing was held out, so nothing could be measured"
+    source = f"the split {held_out.split}" if held_out.split else "drawn by content"
+    return f"Held out: {len(held_out.image_ids)} images with {held_out.num_regions} described regions ({source})"
+
+
+def _metrics_section(facts: CardFacts) -> list[str]:
+    names = list(dict.fromkeys([*facts.before, *facts.after]))
+    if not names:
+        return []
+    rows = [
+        f"| {_NAMES.get(name, name)} | {_share(facts.before.get(name))} | {_share(facts.after.get(name))} |"
+        for name in names
+    ]
+    return ["## On what was held out", "", "| measure | before | after |", "| --- | --- | --- |", *rows, ""]
+
+
+def _share(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.3f}"
+
+
+def _one_line(sentence: str) -> str:
+    return " ".join(sentence.split())

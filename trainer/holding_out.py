@@ -1,0 +1,64 @@
+"""Which images a run measures and does not learn from.
+
+A split that the project names so wins.  Else images are drawn by a hash of their content, so that the same ones are
+held out in every run of the project, whatever has been added since, and copies of an image are on one side.
+"""
+
+import hashlib
+
+from locstudio.domain.regions import Image, Problem
+from locstudio.jobs.training_files import HeldOut
+from locstudio.store.dataset import Dataset
+from trainer.data import HELD_OUT_SPLITS, images_with_regions, is_ground_truth, names_in_use, phrase_of
+
+MIN_REGIONS = 8
+_HASHED = 1 << 64
+
+
+def choose_held_out(dataset: Dataset, share: float) -> HeldOut:
+    """The images that are held out; none where the project is too small to spare any.
+
+    Args:
+        dataset: The snapshot of the run.
+        share: How many of the images, where no split is named; 0 for none.
+    """
+    names = names_in_use(dataset)
+    described: dict[str, dict[int, int]] = {split: {} for split in (*HELD_OUT_SPLITS, "")}
+    num_left = 0
+    for work in images_with_regions(dataset):
+        if work.image.problem is not Problem.NONE:
+            continue
+        split = work.image.split if work.image.split in HELD_OUT_SPLITS else ""
+        num_regions = sum(bool(phrase_of(region, names)) for region in work.regions if is_ground_truth(region))
+        if split or is_drawn(work.image, share):
+            described[split][work.image.id] = num_regions
+        else:
+            num_left += num_regions
+    for split in HELD_OUT_SPLITS:
+        if any(described[split].values()):
+            return _held_out(split, described[split])
+    drawn = described[""]
+    if sum(drawn.values()) < MIN_REGIONS or not num_left:
+        return HeldOut()
+    return _held_out("", drawn)
+
+
+def is_drawn(image: Image, share: float) -> bool:
+    """True for this share of all images, by a hash of their content, or of their path until it has been hashed."""
+    identity = image.sha256 or image.path
+    digest = hashlib.sha256(b"held out\0" + identity.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") < share * _HASHED
+
+
+def sentence_of(held_out: HeldOut, share: float) -> str:
+    """Why nothing could be held out, for the person; empty if something is, or if nothing should be."""
+    if held_out.num_regions or share <= 0:
+        return ""
+    return (
+        f"Fewer than {MIN_REGIONS} described regions can be spared, so all are learnt from and nothing is measured: "
+        "describe regions of more images, or put some images into a split called val."
+    )
+
+
+def _held_out(split: str, num_regions_of: dict[int, int]) -> HeldOut:
+    return HeldOut(split=split, image_ids=tuple(sorted(num_regions_of)), num_regions=sum(num_regions_of.values()))
