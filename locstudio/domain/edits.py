@@ -42,7 +42,25 @@ class CaptionChange:
     after: Caption | None
 
 
-Change = RegionChange | ImageChange | ClassChange | CaptionChange
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """Of one difference between two checkpoints (``key`` names it), which of the two a person prefers: old or new."""
+
+    old_id: str
+    new_id: str
+    key: str
+    chosen: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceChange:
+    """A choice between two checkpoints before and after; so a choice is undone together with what it did."""
+
+    before: ModelChoice | None
+    after: ModelChoice | None
+
+
+Change = RegionChange | ImageChange | ClassChange | CaptionChange | ChoiceChange
 
 
 @dataclass(frozen=True, slots=True)

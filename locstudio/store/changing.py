@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Table, bindparam, delete, func, insert, select, update
 
-from locstudio.domain.edits import CaptionChange, Change, ClassChange, ImageChange, RegionChange
+from locstudio.domain.edits import CaptionChange, Change, ChoiceChange, ClassChange, ImageChange, RegionChange
 from locstudio.domain.errors import EditConflict
 from locstudio.store import schema
 from locstudio.store.filters import region_state_bit
+from locstudio.store.ingesting import choice_of, put_choice, remove_choice
 from locstudio.store.rows import (
     CAPTION_COLUMNS,
     CLASS_COLUMNS,
@@ -61,12 +62,27 @@ def apply_changes(connection: Connection, changes: Sequence[Change]) -> None:
         ValueError: a change turns one thing into another.
     """
     touched: set[int] = set()
-    for kind, pairs in _bundles(changes):
+    for choice in (change for change in changes if isinstance(change, ChoiceChange)):
+        _apply_choice(connection, choice)
+    for kind, pairs in _bundles([change for change in changes if not isinstance(change, ChoiceChange)]):
         _apply_bundle(connection, kind, pairs)
         if kind.table is schema.region:
             touched.update(_images_with_new_states(pairs))
     if touched:
         refresh_region_states(connection, touched)
+
+
+def _apply_choice(connection: Connection, change: ChoiceChange) -> None:
+    choice = change.after or change.before
+    if choice is None:
+        return
+    place = (choice.old_id, choice.new_id, choice.key)
+    if choice_of(connection, *place) != (change.before.chosen if change.before else None):
+        raise EditConflict("Something else has been chosen here since this edit was begun.")
+    if change.after is None:
+        remove_choice(connection, *place)
+    else:
+        put_choice(connection, *place, change.after.chosen)
 
 
 _Pair = tuple[Row | None, Row | None]

@@ -13,7 +13,16 @@ from itertools import groupby
 import msgspec
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from locstudio.domain.edits import CaptionChange, Change, ClassChange, Edit, ImageChange, RegionChange
+from locstudio.domain.edits import (
+    CaptionChange,
+    Change,
+    ChoiceChange,
+    ClassChange,
+    Edit,
+    ImageChange,
+    ModelChoice,
+    RegionChange,
+)
 from locstudio.domain.errors import StorageFailed
 from locstudio.domain.regions import Caption, Image, LabelClass, Region
 from locstudio.store.changing import apply_changes
@@ -57,7 +66,12 @@ class _Caption(msgspec.Struct, tag="caption", array_like=True):
     after: Caption | None
 
 
-_Line = _Region | _Image | _Class | _Caption
+class _Choice(msgspec.Struct, tag="choice", array_like=True):
+    before: ModelChoice | None
+    after: ModelChoice | None
+
+
+_Line = _Region | _Image | _Class | _Caption | _Choice
 _encoder = msgspec.json.Encoder(enc_hook=lambda value: value.item())  # numbers of NumPy
 _decoder = msgspec.json.Decoder(list[_Line])
 
@@ -91,6 +105,8 @@ def _line_of(change: Change) -> _Line:
             return _Class(was, becomes)
         case CaptionChange(said, says):
             return _Caption(said, says)
+        case ChoiceChange(chose, chooses):
+            return _Choice(chose, chooses)
 
 
 def _change_of(line: _Line) -> Change:
@@ -103,6 +119,8 @@ def _change_of(line: _Line) -> Change:
             return ClassChange(was, becomes)
         case _Caption(said, says):
             return CaptionChange(said, says)
+        case _Choice(chose, chooses):
+            return ChoiceChange(chose, chooses)
 
 
 def _moved(image: Image, path: str) -> Image:
@@ -150,7 +168,7 @@ def record_edit(connection: Connection, edit: Edit, actor: str, group: str) -> E
         "actor": actor,
         "edit_group": group,
         "at": _now(),
-        "num_changes": len(edit.changes),
+        "num_changes": sum(not isinstance(change, ChoiceChange) for change in edit.changes),
         "changes": encode_changes(edit.changes),
         "step": step or 0,
         "revision": read_revision(connection) + 1,

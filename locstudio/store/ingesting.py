@@ -37,6 +37,14 @@ def put_choice(connection: Connection, old_id: str, new_id: str, key: str, choic
     connection.execute(insert(schema.change_choice), row)
 
 
+def choice_of(connection: Connection, old_id: str, new_id: str, key: str) -> str | None:
+    """What a person chose of one change, if anything."""
+    table = schema.change_choice.c
+    query = select(table.choice).where(table.old_id == old_id, table.new_id == new_id, table.key == key)
+    chosen: str | None = connection.execute(query).scalar()
+    return chosen
+
+
 def remove_choice(connection: Connection, old_id: str, new_id: str, key: str) -> None:
     """Forget what a person chose of one change."""
     table = schema.change_choice.c

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, select
 
 from locstudio.store import schema
 from locstudio.store.edit_log import count_corrections_since
-from locstudio.store.ingesting import RunEvent, put_choice, put_events, remove_choice
+from locstudio.store.ingesting import RunEvent, choice_of, put_choice, put_events, remove_choice
 from locstudio.store.records import (
     CheckpointRow,
     RunRow,
@@ -76,6 +76,11 @@ class DatasetMemory(DatasetView):
     def forget_choice(self, old_id: str, new_id: str, key: str) -> None:
         """Forget what a person chose of one change."""
         self._write(lambda connection: remove_choice(connection, old_id, new_id, key), is_counted=False)
+
+    def choice(self, old_id: str, new_id: str, key: str) -> str | None:
+        """What a person chose of one change between two checkpoints, if anything."""
+        with self._read() as connection:
+            return choice_of(connection, old_id, new_id, key)
 
     def choices(self, old_id: str, new_id: str) -> dict[str, str]:
         """What a person chose of the changes between two checkpoints, by the changes' keys."""

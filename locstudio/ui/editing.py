@@ -64,6 +64,16 @@ class Editing(QObject):
             return
         self._do(lambda: self._apply(edit), on_error=partial(self._on_failed, edit))
 
+    def apply_made(self, make: Callable[[], Edit], on_refused: Callable[[Exception], None]) -> None:
+        """Apply an edit that ``make`` makes on the worker, of what the dataset holds by then.
+
+        ``on_refused`` takes what was raised, also by ``make``; such an edit does not wait for the disk.
+        """
+        if self._unsaved:
+            on_refused(StorageFailed("Not saved: earlier edits still wait for the disk."))
+            return
+        self._do(lambda: self._apply(make()), on_error=on_refused)
+
     def retry(self) -> None:
         """Try again what could not be saved."""
         unsaved, self._unsaved = self._unsaved, []
