@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from locstudio.domain.geometry import UnitBox
 
+HELD_OUT_SPLITS = ("val", "validation", "dev", "test")
+"""Splits that are measured and never learnt from, the first one that has ground truth before the others."""
+
 
 class Review(StrEnum):
     """What a person has said of a region."""
@@ -86,6 +89,13 @@ class Region:
     mask: str | None = None
     is_crowd: bool = False
     is_locked: bool = False
+
+    @property
+    def is_ground_truth(self) -> bool:
+        """Whether it counts as true: not rejected, no crowd, and accepted if a model proposed it."""
+        if self.review is Review.REJECTED or self.is_crowd:
+            return False
+        return self.origin is not Origin.MODEL or self.review is Review.ACCEPTED
 
 
 @dataclass(frozen=True, slots=True)
