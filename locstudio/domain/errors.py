@@ -47,6 +47,12 @@ class CheckpointMismatch(UserError):
     exit_status = 6
 
 
+class GateFailed(UserError):
+    """A new checkpoint may not take the place of the one in use; the sentence says why."""
+
+    exit_status = 4
+
+
 class StaleIndex(UserError):
     """The search index is missing, cut off or of another format; it can always be made again from the images."""
 

@@ -186,6 +186,14 @@ def check_checkpoint(held: str, wanted: str) -> None:
         )
 
 
+def checkpoint_of_index(folder: Path) -> str:
+    """The checkpoint whose embeddings this folder holds; empty where there is no index that can be read."""
+    try:
+        return _read_manifest(folder).checkpoint_id
+    except (StaleIndex, TooNew):
+        return ""
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Replace a file so that a reader, or a machine that loses power, sees the old content or the new one."""
     partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")

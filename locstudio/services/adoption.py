@@ -1,32 +1,37 @@
 """Taking what a finished run made into the project.
 
 The new thing is prepared beside the old one, whole, and takes its place by a rename; on failure the old one stays.
-Checkpoint and index change together, since an embedding may only be compared with embeddings of its own checkpoint.
+Of a training the best checkpoint is taken, and only where a comparison with the one in use speaks for it.
 """
 
 import os
 import secrets
 import shutil
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from locstudio.domain.errors import BadInput, CheckpointMismatch, StaleIndex, StorageFailed
+from locstudio.domain.errors import BadInput, StaleIndex, StorageFailed
+from locstudio.index.files import checkpoint_of_index
 from locstudio.index.region_index import RegionIndex
 from locstudio.index.vocabulary import Vocabulary
 from locstudio.jobs.checkpoint_folder import CheckpointInfo, checkpoint_info
-from locstudio.jobs.messages import Evaluated, Failed, Finished, Saved
-from locstudio.jobs.run_folder import RunFolder, sync_folder
-from locstudio.jobs.run_state import state_of
-from locstudio.services.checkpoints import portable_path
+from locstudio.jobs.messages import Saved
+from locstudio.jobs.run_folder import PARTIAL, RunFolder, sync_folder
+from locstudio.jobs.training_files import read_best
+from locstudio.services.checkpoints import folder_of, portable_path
+from locstudio.services.index_swap import checkpoints_folder, kept_index, settle, swap_in
+from locstudio.services.promotion import Promotion, active_id, require_gate
+from locstudio.services.runs_of import run_row
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
-from locstudio.store.records import CheckpointRow, RunRow
+from locstudio.store.records import CheckpointRow
 
 
-def adopt_index(project: Project, dataset: Dataset, folder: RunFolder) -> dict[str, Any]:
+def adopt_index(project: Project, dataset: Dataset, folder: RunFolder, *, force: bool = False) -> dict[str, Any]:
     """Make the index of a finished run the project's, and the checkpoint that made it the active one.
 
     Returns:
@@ -35,74 +40,107 @@ def adopt_index(project: Project, dataset: Dataset, folder: RunFolder) -> dict[s
     Raises:
         BadInput: the run has no complete index, or its checkpoint is damaged.
         CheckpointMismatch: the index was not made by the run's checkpoint.
+        GateFailed: the checkpoint is the fruit of a training and did not pass; ``force`` takes it all the same.
         StorageFailed: the disk refused; the old index stands.
     """
-    return _adopt(project, dataset, folder, Path(folder.config().checkpoint))
+    return _adopt(project, dataset, folder, Path(folder.config().checkpoint), force=force)
 
 
-def adopt_checkpoint(project: Project, dataset: Dataset, folder: RunFolder) -> dict[str, Any]:
-    """Copy the newest checkpoint of a training run into the project and make it active, with the index the run made.
+def adopt_checkpoint(
+    project: Project, dataset: Dataset, folder: RunFolder, *, checkpoint: Path | None = None, force: bool = False
+) -> dict[str, Any]:
+    """Copy the best checkpoint of a training run into the project and make it active, with the index the run made.
 
-    A run that was stopped early has no index; the project must then be embedded before it can be searched.
+    ``checkpoint`` names another one of the run than the best.  A run that was stopped early has no index; the project
+    must then be embedded before it can be searched.
 
     Returns:
         As ``adopt_index``, and ``is_embedded``.
 
     Raises:
         BadInput: the run has no whole checkpoint.
+        GateFailed: no comparison with the checkpoint in use speaks for it; ``force`` takes it all the same.
         StorageFailed: the disk refused; checkpoint and index stay what they were.
     """
-    saved = [message for message in folder.read_events() if isinstance(message, Saved)]
+    return _adopt(project, dataset, folder, checkpoint or best_checkpoint(folder), force=force)
+
+
+def best_checkpoint(folder: RunFolder) -> Path:
+    """The checkpoint of a training run that is worth having: the best by what was held out, else the newest.
+
+    Raises:
+        BadInput: the run has saved none.
+    """
+    best = read_best(folder)
+    saved = [best.path] if best else [message.path for message in folder.read_events() if isinstance(message, Saved)]
     if not saved:
         raise BadInput(f"The run {folder.id} has saved no checkpoint yet, so there is nothing to adopt.")
-    return _adopt(project, dataset, folder, folder.path / saved[-1].path)
+    path = folder.path / saved[-1]
+    if not path.resolve().is_relative_to(folder.path.resolve()):
+        raise BadInput(f"The run {folder.id} names a checkpoint that is not its own: {saved[-1]}.")
+    return path
+
+
+def register_checkpoint(project: Project, dataset: Dataset, folder: RunFolder) -> CheckpointRow:
+    """List the best checkpoint of a training run among the project's, where it lies, without taking it into use.
+
+    Raises:
+        BadInput: the run has no whole checkpoint.
+    """
+    checkpoint = best_checkpoint(folder)
+    return _record(project, dataset, folder, checkpoint, checkpoint_info(checkpoint))
 
 
 def settle_adoption(project: Project, dataset: Dataset) -> None:
-    """Finish an adoption that a crash has cut in two; whoever opens a project calls this first."""
-    older = _older(project)
-    if older.exists() and not project.index.exists():
-        os.replace(older, project.index)
-    shutil.rmtree(older, ignore_errors=True)
-    for remains in project.path.glob("index.*.partial"):
+    """Finish what a crash has cut in two, and remove its remains; whoever opens a project for writing calls it first.
+
+    A run that was being made is no run yet, and goes.
+    """
+    if dataset.is_read_only:
+        return
+    settle(project, dataset)
+    for remains in project.runs.glob(f"*{PARTIAL}"):
         shutil.rmtree(remains, ignore_errors=True)
-    wanted = dataset.get_setting("adopting")
-    if wanted and not dataset.is_read_only:
-        with suppress(StaleIndex, CheckpointMismatch):
-            RegionIndex.open(project.index, wanted).close()
-            dataset.activate_checkpoint(wanted)
-        dataset.set_setting("adopting", "")
 
 
-def _adopt(project: Project, dataset: Dataset, folder: RunFolder, checkpoint: Path) -> dict[str, Any]:
-    settle_adoption(project, dataset)
+def _adopt(
+    project: Project, dataset: Dataset, folder: RunFolder, checkpoint: Path, *, force: bool = False
+) -> dict[str, Any]:
+    settle(project, dataset)
     info = checkpoint_info(checkpoint)
+    is_index_alone = folder.config().kind == "embed"
     index = folder.results / "index"
     is_embedded = (index / "manifest.json").exists()
-    if not is_embedded and folder.config().kind == "embed":
+    if not is_index_alone and checkpoint_of_index(index) != info.id:
+        is_embedded = False  # of another step of the same run
+    if not is_embedded and is_index_alone:
         raise BadInput(f"The run {folder.id} has not finished its index; resume it, then adopt it.")
-    num_rows, num_phrases = _check_index(index, info) if is_embedded else (0, 0)
+    num_rows, num_phrases = check_index(index, info) if is_embedded else (0, 0)
+    promotion = None
+    if _is_of_a_run(project, checkpoint):
+        promotion = require_gate(project, dataset, info, force=force)
     try:
         kept = _keep_checkpoint(project, checkpoint, info)
-        partial = project.path / f"index.{secrets.token_hex(4)}.partial"
+        partial = project.path / f"index.{secrets.token_hex(4)}{PARTIAL}"
         if is_embedded:
             shutil.copytree(index, partial)
             _sync_tree(partial)
-        _record(project, dataset, folder, kept, info)
-        dataset.set_setting("adopting", info.id)
-        if is_embedded:
-            _swap(partial, project)
-        dataset.activate_checkpoint(info.id)
-        dataset.set_setting("adopting", "")
-        _forget_tokens(project, info)
+        _record(project, dataset, folder, kept, info, promotion)
+        swap_in(project, dataset, info.id, partial if is_embedded else None)
+        forget_tokens(project, info.id)
     except OSError as error:
         raise StorageFailed(f"The run {folder.id} was not adopted: {error.strerror or error}.") from error
     adopted = {"checkpoint": info.id, "rows": num_rows, "phrases": num_phrases}
-    return adopted if folder.config().kind == "embed" else {**adopted, "is_embedded": is_embedded}
+    return adopted if is_index_alone else {**adopted, "is_embedded": is_embedded}
 
 
-def _check_index(index: Path, info: CheckpointInfo) -> tuple[int, int]:
-    """Open what is about to be adopted, as a search would."""
+def check_index(index: Path, info: CheckpointInfo) -> tuple[int, int]:
+    """Open what is about to be used, as a search would.  Returns the number of rows and of phrases.
+
+    Raises:
+        BadInput: it cannot be read.
+        CheckpointMismatch: it is another checkpoint's.
+    """
     try:
         rows = RegionIndex.open(index, info.id)
         num_rows = len(rows)
@@ -112,16 +150,27 @@ def _check_index(index: Path, info: CheckpointInfo) -> tuple[int, int]:
         raise BadInput(str(problem)) from problem
 
 
+def forget_tokens(project: Project, checkpoint_id: str) -> None:
+    """Remove the tokens, which are large, of checkpoints that are neither in use nor kept for a roll back."""
+    for tokens in (project.cache / "tokens").glob("*"):
+        if tokens.name != checkpoint_id and not kept_index(project, tokens.name).is_dir():
+            shutil.rmtree(tokens, ignore_errors=True)
+
+
+def _is_of_a_run(project: Project, checkpoint: Path) -> bool:
+    return checkpoint.resolve().is_relative_to(project.runs.resolve())
+
+
 def _keep_checkpoint(project: Project, checkpoint: Path, info: CheckpointInfo) -> Path:
     """A checkpoint of a run is copied out of it, so that the run may be deleted; one from elsewhere stays there."""
-    if not checkpoint.resolve().is_relative_to(project.runs.resolve()):
+    if not _is_of_a_run(project, checkpoint):
         return checkpoint
-    kept = project.path / "checkpoints" / info.id
+    kept = checkpoints_folder(project) / info.id
     with suppress(BadInput):
         checkpoint_info(kept)
         return kept
     kept.parent.mkdir(exist_ok=True)
-    partial = kept.with_name(f"{info.id}.{secrets.token_hex(4)}.partial")
+    partial = kept.with_name(f"{info.id}.{secrets.token_hex(4)}{PARTIAL}")
     try:
         shutil.copytree(checkpoint, partial, ignore=shutil.ignore_patterns("resume"))
         checkpoint_info(partial)
@@ -134,53 +183,38 @@ def _keep_checkpoint(project: Project, checkpoint: Path, info: CheckpointInfo) -
     return kept
 
 
-def _record(project: Project, dataset: Dataset, folder: RunFolder, checkpoint: Path, info: CheckpointInfo) -> None:
-    last = folder.last_event()
-    metrics = [message.metrics for message in folder.read_events() if isinstance(message, Evaluated)]
-    is_over = isinstance(last, Finished | Failed)
-    dataset.record_run(
-        RunRow(
-            id=folder.id,
-            kind=folder.config().kind,
-            status=str(state_of(folder, last)) if is_over else "running",
-            config=msgspec.json.encode(folder.config()).decode(),
-            metrics=msgspec.json.encode(metrics[-1] if metrics else {}).decode(),
+def _record(
+    project: Project,
+    dataset: Dataset,
+    folder: RunFolder,
+    checkpoint: Path,
+    info: CheckpointInfo,
+    promotion: Promotion | None = None,
+) -> CheckpointRow:
+    """Remember the run and the checkpoint; what is known of the checkpoint (its name, its origin) stays."""
+    run = run_row(folder)
+    dataset.record_run(run)
+    is_made_here = run.kind == "cloc"
+    path = portable_path(project, checkpoint)
+    row = next((row for row in dataset.checkpoints() if row.id == info.id), None)
+    if row is None:
+        row = CheckpointRow(
+            id=info.id,
+            model="cloc",
+            name=info.name,
+            path=path,
+            run_id=folder.id if is_made_here else None,
+            parent_id=info.parent,
+            metrics=msgspec.json.encode(info.metrics).decode(),
+            snapshot_sha256=run.snapshot_sha256 if is_made_here else "",
+            code_version=run.code_version if is_made_here else "",
         )
-    )
-    if info.id not in {row.id for row in dataset.checkpoints()}:
-        dataset.record_checkpoint(
-            CheckpointRow(
-                id=info.id,
-                model="cloc",
-                name=info.name,
-                path=portable_path(project, checkpoint),
-                run_id=folder.id if folder.config().kind == "cloc" else None,
-                parent_id=info.parent,
-                metrics=msgspec.json.encode(info.metrics).decode(),
-            )
-        )
-
-
-def _swap(partial: Path, project: Project) -> None:
-    """Put the prepared index in place; between the two renames ``settle_adoption`` would put the old one back."""
-    older = _older(project)
-    shutil.rmtree(older, ignore_errors=True)
-    if project.index.exists():
-        os.replace(project.index, older)
-    os.replace(partial, project.index)
-    sync_folder(project.path)
-    shutil.rmtree(older, ignore_errors=True)
-
-
-def _forget_tokens(project: Project, info: CheckpointInfo) -> None:
-    """Tokens of other checkpoints are not asked for again soon; they are large, and a cache."""
-    for tokens in (project.cache / "tokens").glob("*"):
-        if tokens.name != info.id:
-            shutil.rmtree(tokens, ignore_errors=True)
-
-
-def _older(project: Project) -> Path:
-    return project.path / "index.older"
+    elif promotion is not None or not folder_of(project, row.path).is_dir():
+        row = replace(row, path=path)
+    if promotion is not None and info.id != active_id(dataset):
+        row = replace(row, gate=promotion.to_text())
+    dataset.record_checkpoint(row)
+    return row
 
 
 def _sync_tree(folder: Path) -> None:

@@ -18,10 +18,11 @@ from locstudio.jobs.messages import (
     Finished,
     from_line,
 )
-from locstudio.jobs.run_folder import PARTIAL, RunFolder
+from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import ask_to_stop, hand_over
 from locstudio.services.adoption import adopt_checkpoint, adopt_index, settle_adoption
 from locstudio.services.run_summary import RunSummary, describe_run
+from locstudio.services.runs_of import run_folders
 from locstudio.services.starting import PRESETS, start_compare, start_embed, start_evaluate, start_train
 from locstudio.store.project import Project
 
@@ -54,7 +55,7 @@ def find_run(project: Project, run_id: str) -> RunFolder:
     Raises:
         UserError: there is none, or there are several.
     """
-    ids = [folder.id for folder in _folders(project)]
+    ids = [folder.id for folder in run_folders(project)]
     found = [run_id] if run_id in ids else [known for known in ids if run_id in known]
     if len(found) != 1:
         what = f"{len(found)} runs are called" if found else "No run is called"
@@ -139,20 +140,10 @@ def request_stop(folder: RunFolder) -> None:
 def list_runs(project: Project) -> list[RunSummary]:
     """The project's runs, newest first; a folder that is no run is left out."""
     rows = []
-    for folder in _folders(project):
+    for folder in run_folders(project):
         with suppress(BadInput):
             rows.append(describe_run(folder))
     return sorted(rows, key=lambda row: row.id, reverse=True)
-
-
-def _folders(project: Project) -> list[RunFolder]:
-    if not project.runs.is_dir():
-        return []
-    return [RunFolder(path) for path in sorted(project.runs.iterdir()) if _is_run(path)]
-
-
-def _is_run(path: Path) -> bool:
-    return not path.name.endswith(PARTIAL) and (path / "config.json").is_file()
 
 
 def _crash_sentence(folder: RunFolder, status: int) -> str:

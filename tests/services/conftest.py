@@ -1,0 +1,105 @@
+"""Checkpoints, indexes and runs as the trainer leaves them, made in a moment and without torch."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from locstudio.index.region_index import RegionIndex
+from locstudio.index.vocabulary import Vocabulary
+from locstudio.jobs.checkpoint_folder import checkpoint_info, seal_checkpoint
+from locstudio.jobs.configs import ClocTraining, Comparison, Embedding, RunConfig
+from locstudio.jobs.messages import Evaluated, Finished, Saved
+from locstudio.jobs.predictions import Gate, GateCheck, write_gate
+from locstudio.jobs.run_folder import EventLog, RunFolder
+from locstudio.services.adoption import best_checkpoint
+from locstudio.services.promotion import active_id
+from locstudio.store.dataset import Dataset
+from locstudio.store.project import create_project
+
+TOWER = {"model": "stand-in", "input_px": 32, "num_tokens": 17}
+EMPTY_WEIGHTS = (2).to_bytes(8, "little") + b"{}"
+
+
+def write_checkpoint(folder, name):
+    partial = folder.with_name(folder.name + ".partial")
+    partial.mkdir(parents=True)
+    (partial / "config.json").write_text(json.dumps({"name": name, "dim": 3, "token_width": 4, "tower": TOWER}))
+    (partial / "weights.safetensors").write_bytes(EMPTY_WEIGHTS)
+    (partial / "card.md").write_text(f"# {name}\n")
+    (partial / "metrics.json").write_text('{"macc": 0.5}')
+    seal_checkpoint(partial, folder)
+    return folder
+
+
+def write_index(folder, checkpoint_id, num_regions):
+    index = RegionIndex.create(folder, checkpoint_id, 3)
+    ids = list(range(1, num_regions + 1))
+    vectors = np.random.default_rng(0).normal(size=(num_regions, 3))
+    index.put_regions(ids, [1] * num_regions, [[0.0, 0.0, 0.5, 0.5]] * num_regions, vectors)
+    index.close()
+    Vocabulary.create(folder, checkpoint_id, 3).add(["a dog"], np.ones((1, 3)))
+
+
+def embed_run(project, checkpoint, num_regions=4):
+    folder = RunFolder.create(project.runs, RunConfig(kind="embed", checkpoint=str(checkpoint), embed=Embedding()))
+    write_index(folder.results / "index", checkpoint_info(checkpoint).id, num_regions)
+    finish(folder)
+    return folder
+
+
+def train_run(project, parent, name="second", *, is_embedded=True, config=None):
+    config = config or RunConfig(kind="cloc", checkpoint=str(parent), cloc=ClocTraining())
+    folder = RunFolder.create(project.runs, config)
+    checkpoint = write_checkpoint(folder.checkpoints / "step_6", name)
+    (checkpoint / "resume").mkdir()
+    (checkpoint / "resume" / "state.json").write_text("{}")
+    if is_embedded:
+        write_index(folder.results / "index", checkpoint_info(checkpoint).id, 7)
+    log = EventLog(folder)
+    log.append(Evaluated(sequence=0, step=6, metrics={"macc": 0.5}))
+    log.append(Saved(sequence=1, step=6, path="checkpoints/step_6"))
+    log.close()
+    finish(folder)
+    return folder
+
+
+def compare_run(project, dataset, trained, *, passed=True, old_id=None, sentence="It names fewer boxes."):
+    """A finished comparison of what a run has trained with what is in use."""
+    new = best_checkpoint(trained)
+    config = RunConfig(kind="compare", checkpoint="old", parent_run=trained.id, compare=Comparison(new=str(new)))
+    folder = RunFolder.create(project.runs, config)
+    check = GateCheck(name="regions", passed=passed, sentence=sentence, old=0.5, new=0.6 if passed else 0.4)
+    new_id = checkpoint_info(new).id
+    write_gate(folder.results, Gate(passed=passed, old_id=old_id or active_id(dataset), new_id=new_id, checks=(check,)))
+    finish(folder)
+    return folder
+
+
+def finish(folder):
+    log = EventLog(folder)
+    log.append(Finished(sequence=log.next_sequence))
+    log.close()
+
+
+@pytest.fixture
+def make():
+    """The functions above."""
+    return SimpleNamespace(**{name: value for name, value in globals().items() if callable(value) or name.isupper()})
+
+
+@pytest.fixture
+def project(tmp_path):
+    return create_project(tmp_path / "project")
+
+
+@pytest.fixture
+def dataset(project):
+    with Dataset.create(project) as dataset:
+        yield dataset
+
+
+@pytest.fixture
+def first(tmp_path):
+    return write_checkpoint(tmp_path / "elsewhere" / "first", "first")
