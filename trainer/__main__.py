@@ -50,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         pulse.enter("running")
         return work(folder, pipe, stop, pulse)
+    except OSError as error:  # where even the last word could not be written, the log has it
+        print(_storage_sentence(folder, error), file=sys.stderr)
+        return 5
     finally:
         turn.release()
 
@@ -58,10 +61,10 @@ def wait_for_turn(
     folder: RunFolder, turn: Turn, pipe: IO[bytes] | None, pulse: Pulse, should_stop: Callable[[], bool]
 ) -> bool:
     """Return True once it is this run's turn; False, with the last word said, if it was stopped while it waited."""
-    if turn.try_take():
-        return True
     log = EventLog(folder)
     try:
+        if turn.try_take():
+            return True
         reporter = Reporter(log, pipe, pulse)
         reporter.waiting(turn.behind)
         while not turn.try_take():
@@ -71,6 +74,9 @@ def wait_for_turn(
             pulse.beat()
             time.sleep(TURN_POLL_S)
         return True
+    except OSError as error:
+        _fail(Reporter(log, pipe, pulse), _storage_sentence(folder, error), 5)
+        raise
     finally:
         log.close()
 
@@ -126,6 +132,10 @@ def _recipe(config: RunConfig) -> "Recipe":
         from trainer.recipes.evaluate import evaluate
 
         return evaluate
+    if config.kind == "compare":
+        from trainer.recipes.compare import compare
+
+        return compare
     from trainer.recipes.train_cloc import train_cloc
 
     return train_cloc
