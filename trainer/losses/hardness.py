@@ -60,8 +60,9 @@ def altered_phrase_loss(own_R: Tensor, altered_RA: Tensor, logit_scale: Tensor) 
     has_any_R = is_text_RA.any(dim=1)
     if not has_any_R.any():
         return own_R.sum() * 0.0
-    logits_RA = logit_scale * torch.cat([own_R[:, None], altered_RA.masked_fill(~is_text_RA, -torch.inf)], dim=1)
-    logits_RA = logits_RA[has_any_R]
+    # Scaled before it is masked: an infinite logit times the scale would leave the scale without a finite gradient.
+    scaled_RA = (logit_scale * altered_RA).masked_fill(~is_text_RA, -torch.inf)
+    logits_RA = torch.cat([logit_scale * own_R[:, None], scaled_RA], dim=1)[has_any_R]
     return F.cross_entropy(logits_RA, torch.zeros(len(logits_RA), dtype=torch.int64, device=logits_RA.device))
 
 
