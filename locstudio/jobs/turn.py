@@ -79,14 +79,17 @@ class Turn:
         return True
 
     def _first_waiter(self) -> str:
-        """The id of a living run that waits and was made before this one."""
-        for path in sorted(self._folder.path.parent.iterdir()):
-            if path.name >= self._folder.id:
-                break
-            mark = read_mark(RunFolder(path)) if path.is_dir() else None
+        """The id of the living run that waits and came before this one; by its process, as clocks can be set."""
+        own = read_mark(self._folder)
+        if own is None:
+            return ""
+        waiters = []
+        for path in self._folder.path.parent.iterdir():
+            mark = read_mark(RunFolder(path)) if path.name != self._folder.id else None
             if mark is not None and mark.phase == "queued" and mark.is_alive():
-                return path.name
-        return ""
+                waiters.append((mark.created, path.name))
+        first = min(waiters, default=(own.created, self._folder.id))
+        return first[1] if first < (own.created, self._folder.id) else ""
 
 
 def gpus_of(config: RunConfig, devices: Path = Path("/dev")) -> tuple[str, ...]:
