@@ -1,16 +1,20 @@
 """What the bundled checkpoint is made with: scenes keep boxes on their things, batches are drawn as said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from trainer.bundle.arms import ARMS, RunningMean
 from trainer.bundle.card import table
-from trainer.bundle.features import SceneSet, random_boxes
+from trainer.bundle.colours import tinted, tinted_photos
+from trainer.bundle.features import SceneSet, as_tensor, joined, random_boxes
 from trainer.bundle.measuring import naming_scores
 from trainer.bundle.photos import Photo
 from trainer.bundle.sampling import Sampling, batches
-from trainer.bundle.scenes import flipped, mosaics, plain, zoomed
+from trainer.bundle.scenes import composed, flipped, mosaics, plain, zoomed
+from trainer.recipes.attributes import COLOURS
 
 
 def marked_photo(width: int = 120, height: int = 80) -> Photo:
@@ -128,5 +132,57 @@ def test_that_a_running_mean_of_one_value_is_that_value():
 
 def test_that_the_table_shows_mean_and_spread_and_a_dash_for_what_was_not_measured():
     rows = table({"prompter": [{"top1": 0.5}, {"top1": 0.6}], "crop": [{"top1": 0.4}]}).splitlines()
-    assert f"| **prompter**: {ARMS['prompter'].title} | 2 | 0.550 +- 0.071 | - |" in rows[-2]
-    assert "| 1 | 0.400 | - |" in rows[-1]
+    assert f"- **prompter**: {ARMS['prompter'].title}" in rows
+    assert any(row.startswith("| **prompter** | 2 | 0.550 +- 0.071 | - |") for row in rows)
+    assert any(row.startswith("| **crop** | 1 | 0.400 | - |") for row in rows)
+
+
+def test_that_a_quarter_shows_its_photo_where_the_boxes_say():
+    square, scene = composed([marked_photo()] * 4, 240, np.random.default_rng(3))
+    assert scene.class_index == (3,) * 4
+    is_green = (square[..., 1].astype(int) - square[..., 0]) > 60
+    assert is_green.sum() == pytest.approx(sum(np.prod(b[2:] - b[:2]) * 240**2 for b in scene.boxes_R4), rel=0.1)
+    for x0, y0, x1, y1 in (scene.boxes_R4 * 240).round().astype(int):
+        assert is_green[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2].all()
+
+
+def test_that_a_box_too_small_to_be_seen_is_left_out_of_a_quarter():
+    tiny = replace(marked_photo(), boxes_R4=np.array([[30, 20, 33, 23]], np.float32))
+    assert len(composed([tiny] * 4, 240, np.random.default_rng(3))[1].boxes_R4) == 0
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_that_a_tinted_photo_has_its_colour_and_is_called_by_it(colour):
+    grey = Photo("a", np.full((4, 4, 3), 150, np.uint8), np.array([[0, 0, 4, 4]], np.float32), (("bus", "coach"),))
+    painted = tinted(grey, colour, np.random.default_rng(0))
+    assert painted.phrases == ((f"{colour} bus",),)
+    red, green, blue = (int(value) for value in painted.rgb[0, 0])
+    strongest = {"red": red, "green": green, "blue": blue}
+    if colour in strongest:
+        assert strongest[colour] == max(red, green, blue)
+    if colour in ("black", "white", "grey"):
+        assert max(red, green, blue) - min(red, green, blue) <= 5
+
+
+def test_that_photos_whose_names_say_a_colour_are_not_tinted():
+    square, box = np.zeros((4, 4, 3), np.uint8), np.array([[0, 0, 4, 4]], np.float32)
+    photos = [Photo(name, square, box, ((name,),)) for name in ("red fox", "bus", "car")]
+    painted = tinted_photos(photos, 9, np.random.default_rng(0))
+    assert sorted(photo.name for photo in painted) == ["bus", "car"]
+
+
+def test_that_two_sets_are_read_as_one():
+    first, second = scene_set(), scene_set()
+    first.tokens_SNC[:] = 1
+    both = joined(first, second)
+    assert len(both.scenes) == 12
+    assert as_tensor(both.tokens_SNC, np.array([5, 6]))[:, 0, 0].tolist() == [1.0, 0.0]
+
+
+def test_that_a_teacher_speaks_of_its_own_boxes_alone():
+    teacher = {0: np.full((1, 4), 2.0, np.float32)}
+    (batch,) = batches(scene_set(), range(5), Sampling(batch_size=8), num_steps=1, seed=0, teacher=teacher)
+    says = batch.teacher_BKE.any(dim=2)
+    assert says.any()
+    assert not says[:, 1:].any()
+    assert torch.equal(batch.teacher_boxes_BK4, batch.boxes_BM4)

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,8 +17,19 @@ from locstudio.models.towers import Towers, build_towers, lite_config
 from trainer.bundle import measuring
 from trainer.bundle.arms import ARMS, Arm, Schedule, fit
 from trainer.bundle.card import card, folds_table, table
-from trainer.bundle.features import Amount, SceneSet, crop_states, dev_set, fit_reduction, training_set
+from trainer.bundle.features import (
+    Amount,
+    SceneSet,
+    colour_set,
+    crop_states,
+    dev_set,
+    fit_reduction,
+    joined,
+    plain_scenes,
+    training_set,
+)
 from trainer.bundle.folds import compared, pooled_scores
+from trainer.bundle.held_out import demo_colours, dev_colours, dev_mosaics, mosaics_of_dev
 from trainer.bundle.photos import coco_class_names
 from trainer.bundle.proposals import fit_proposals
 from trainer.bundle.sampling import batches
@@ -41,8 +52,10 @@ class Bench:
     amount: Amount
     training: SceneSet
     dev: SceneSet
+    mosaics: SceneSet
     reduction: dict[str, torch.Tensor]
     share_of_steps: float
+    text_features: dict[str, torch.Tensor]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the checkpoint folder to write")
     parser.add_argument("--arm", choices=sorted(ARMS), help="one arm only; the table takes the others as they were")
     parser.add_argument("--seed", type=int, help="one seed only (default: 0, 1 and 2)")
-    parser.add_argument("--folds", action="store_true", help="also compare with RoIAlign on folds of coco_train")
+    parser.add_argument("--measure", action="store_true", help="train nothing, measure the weights that were kept")
+    parser.add_argument("--folds", nargs=2, metavar="ARM", help="also compare two arms on unseen folds of coco_train")
+    parser.add_argument("--ship", action="store_true", help="write the checkpoint of one seed, its card and the table")
     parser.add_argument("--quick", action="store_true", help="a twentieth of everything, to see that it runs")
     parser.add_argument("--scratch", type=Path, help="where features and results are kept between calls")
     options = parser.parse_args(arguments)
@@ -66,11 +81,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seeds = all_seeds if options.seed is None else (options.seed,)
     for name in [options.arm] if options.arm else list(ARMS):
         for seed in seeds:
-            _run(bench, name, seed)
+            if not options.measure:
+                _run(bench, name, seed)
+            _measure(bench, name, seed)
     if options.folds:
-        _compare_on_folds(bench)
-    if options.arm in (None, SHIPPED):
+        _compare_on_folds(bench, *options.folds)
+    if options.ship:
         _ship(bench, options.out, seed=seeds[0])
+    elif options.out.is_dir():
+        (options.out / "arms.md").write_text(_tables(bench), encoding="utf-8")
     return 0
 
 
@@ -90,7 +109,14 @@ def _prepare(data: Path, scratch: Path, *, is_quick: bool) -> Bench:
     model.reduce.load_state_dict(reduction)
     training = training_set(model, data, amount, scratch, _say)
     dev = dev_set(model, data, scratch, _say)
-    return Bench(data, scratch, towers, amount, training, dev, reduction, 0.05 if is_quick else 1.0)
+    mosaics = dev_mosaics(model, data, scratch, _say)
+    share = 0.05 if is_quick else 1.0
+    path = scratch / "proposals.pt"
+    if not path.exists():
+        rows = range(len(training.scenes))
+        fit_proposals(model, training, rows, num_steps=max(2, round(400 * share)), batch_size=6, seed=0, say=_say)
+        torch.save(model.proposals.state_dict(), path)
+    return Bench(data, scratch, towers, amount, training, dev, mosaics, reduction, share, {})
 
 
 def _config(arm: Arm) -> ClocConfig:
@@ -101,90 +127,126 @@ def _fresh(bench: Bench, arm: Arm, seed: int) -> Cloc:
     torch.manual_seed(seed)
     model = Cloc(_config(arm), bench.towers)
     model.reduce.load_state_dict(bench.reduction)
+    model.proposals.load_state_dict(torch.load(bench.scratch / "proposals.pt", weights_only=True))
     model.reduce.requires_grad_(False)
     model.proposals.requires_grad_(False)
     return model.eval()
 
 
 def _run(bench: Bench, name: str, seed: int) -> None:
-    """Train and measure one arm with one seed; its weights and measures are kept in the scratch folder."""
+    """Train one arm with one seed; its weights are kept in the scratch folder."""
     arm = ARMS[name]
-    arm = replace(arm, num_steps=max(2, round(arm.num_steps * bench.share_of_steps)))
     model = _fresh(bench, arm, seed)
     _say(f"{name}, seed {seed}")
-    crops = {split: _crops(bench, model, split) for split in ("train", "dev")} if name == "crop" else {}
+    training = _training_of(bench, arm, model)
+    _train(bench, arm, model, training, range(len(training.scenes)), seed)
+    torch.save(model.state_dict(), bench.scratch / f"{name}-{seed}.pt")
+
+
+def _training_of(bench: Bench, arm: Arm, model: Cloc) -> SceneSet:
+    if not arm.has_colours:
+        return bench.training
+    return joined(bench.training, colour_set(model, bench.data, bench.amount, bench.scratch, _say))
+
+
+def _train(bench: Bench, arm: Arm, model: Cloc, training: SceneSet, rows: Sequence[int], seed: int) -> None:
+    num_steps = max(2, round(arm.num_steps * bench.share_of_steps))
     made = batches(
-        bench.training,
-        range(len(bench.training.scenes)),
+        training,
+        rows,
         arm.sampling,
-        num_steps=arm.num_steps,
+        num_steps=num_steps,
         seed=seed,
-        crops=crops.get("train"),
+        crops=_crops(bench, model, "train") if arm.prompter.extractor == "crop" else None,
     )
-    fit(model, ClocStep(model, arm.step), made, Schedule(), num_steps=arm.num_steps, say=_say)
+    fit(model, ClocStep(model, arm.step), made, Schedule(), num_steps=num_steps, say=_say)
+
+
+def _measure(bench: Bench, name: str, seed: int) -> None:
+    """Measure the weights of one arm and seed; what was found is kept beside them."""
+    model = _fresh(bench, ARMS[name], seed)
+    state = torch.load(bench.scratch / f"{name}-{seed}.pt", weights_only=True)
+    own = {f"proposals.{key}": value for key, value in model.proposals.state_dict().items()}
+    model.load_state_dict(state | own)
     names = coco_class_names(bench.data)
-    rows = range(len(bench.dev.scenes))
-    measures = measuring.naming(model, bench.dev, rows, names, crops.get("dev"))
-    measures |= measuring.retrieval(model, bench.dev, rows)
-    if name not in ("crop", "no_grounding"):
-        measures |= {f"point_{key}": value for key, value in measuring.pointing(model, bench.dev, rows, names).items()}
-    if name != "crop":
+    is_crop, has_grounding = ARMS[name].prompter.extractor == "crop", ARMS[name].step.has_grounding
+    measures: dict[str, float] = {}
+    for prefix, scenes, split in (("", bench.dev, "dev"), ("mosaic_", bench.mosaics, "dev-mosaics")):
+        rows = range(len(scenes.scenes))
+        found = measuring.naming(model, scenes, rows, names, _crops(bench, model, split) if is_crop else None)
+        if not is_crop and has_grounding:
+            pointed = measuring.pointing(model, scenes, rows, names)
+            found |= {f"point_{key}": value for key, value in pointed.items()}
+        if not is_crop:
+            grounded = measuring.grounding(model, scenes, rows, names)
+            found |= {f"ground_{key}": value for key, value in grounded.items()}
+        measures |= {prefix + key: value for key, value in found.items()}
+    measures |= measuring.retrieval(model, bench.dev, range(len(bench.dev.scenes)))
+    if not is_crop:
+        tinted = dev_colours(model, bench.data, bench.scratch, _say)
+        measures["tint_colour"] = measuring.colours(model, tinted, bench.text_features)
+        demo = demo_colours(model, bench.scratch, _say)
+        measures["demo_colour"] = measuring.colours(model, demo, bench.text_features)
         measures["box_ms"] = measuring.box_cost(model, bench.dev, 0)
     _say(f"{name}, seed {seed}: {measures}")
-    torch.save(model.state_dict(), bench.scratch / f"{name}-{seed}.pt")
     (bench.scratch / f"{name}-{seed}.json").write_text(json.dumps(measures))
 
 
-def _compare_on_folds(bench: Bench) -> None:
+def _compare_on_folds(bench: Bench, one: str, other: str) -> None:
     names = coco_class_names(bench.data)
     found = {}
-    for name in (SHIPPED, RIVAL):
-        arm = ARMS[name]
+    for name in (one, other):
+        path = bench.scratch / f"folds-{name}.pt"
+        if not path.exists():
+            arm = ARMS[name]
 
-        def train(rows: list[int], seed: int, arm: Arm = arm) -> Cloc:
-            model = _fresh(bench, arm, seed)
-            num_steps = max(2, round(arm.num_steps * bench.share_of_steps))
-            made = batches(bench.training, rows, arm.sampling, num_steps=num_steps, seed=seed)
-            fit(model, ClocStep(model, arm.step), made, Schedule(), num_steps=num_steps, say=_say)
-            return model
+            def train(rows: list[int], seed: int, arm: Arm = arm) -> Cloc:
+                model = _fresh(bench, arm, seed)
+                training = _training_of(bench, arm, model)
+                further = range(len(bench.training.scenes), len(training.scenes))
+                _train(bench, arm, model, training, [*rows, *further], seed)
+                return model
 
-        found[name] = pooled_scores(train, bench.training, names)
-    scores = compared(found[SHIPPED][0], found[RIVAL][0], found[SHIPPED][1])
-    _say(f"folds: {scores}")
-    (bench.scratch / "folds.json").write_text(json.dumps({"num_boxes": len(found[SHIPPED][1]), "scores": scores}))
+            torch.save(pooled_scores(train, bench.training, names), path)
+        found[name] = torch.load(path, weights_only=True)
+    scores = compared(found[one][0], found[other][0], found[one][1])
+    _say(f"folds, {one} against {other}: {scores}")
+    (bench.scratch / f"folds-{one}-{other}.json").write_text(
+        json.dumps({"one": one, "other": other, "num_boxes": len(found[one][1]), "scores": scores})
+    )
 
 
 def _crops(bench: Bench, model: Cloc, split: str) -> dict[int, measuring.States]:
-    return crop_states(model, bench.data, split, bench.amount, bench.scratch, _say)
+    side = model.input_px
+    made = (
+        mosaics_of_dev(bench.data, side)
+        if split == "dev-mosaics"
+        else plain_scenes(bench.data, split, side, bench.amount)
+    )
+    return crop_states(model, made, bench.scratch / f"crops-{split}.pickle", _say)
 
 
 def _ship(bench: Bench, folder: Path, *, seed: int) -> None:
-    """Add the proposal head to the Prompter of one seed, measure the whole, write the checkpoint and the table."""
+    """Write the checkpoint of one seed, with the proposal head of all arms, its card and the table."""
     model = _fresh(bench, ARMS[SHIPPED], seed)
-    model.load_state_dict(torch.load(bench.scratch / f"{SHIPPED}-{seed}.pt", weights_only=True))
-    path = bench.scratch / "proposals.pt"
-    if not path.exists():
-        num_steps = max(2, round(400 * bench.share_of_steps))
-        rows = range(len(bench.training.scenes))
-        fit_proposals(model, bench.training, rows, num_steps=num_steps, batch_size=6, seed=0, say=_say)
-        torch.save(model.proposals.state_dict(), path)
-    model.proposals.load_state_dict(torch.load(path, weights_only=True))
-    names, rows = coco_class_names(bench.data), range(len(bench.dev.scenes))
+    own = {f"proposals.{key}": value for key, value in model.proposals.state_dict().items()}
+    model.load_state_dict(torch.load(bench.scratch / f"{SHIPPED}-{seed}.pt", weights_only=True) | own)
     measures = json.loads((bench.scratch / f"{SHIPPED}-{seed}.json").read_text())
-    measures |= measuring.proposal_recall(model, bench.dev, rows)
-    measures |= {f"ground_{key}": value for key, value in measuring.grounding(model, bench.dev, rows, names).items()}
-    results = {
-        name: [json.loads(found.read_text()) for found in sorted(bench.scratch.glob(f"{name}-?.json"))] for name in ARMS
-    }
-    rows_of_table = table(results)
-    on_folds = bench.scratch / "folds.json"
-    if on_folds.exists():
-        rows_of_table += folds_table(**json.loads(on_folds.read_text()))
+    measures |= measuring.proposal_recall(model, bench.dev, range(len(bench.dev.scenes)))
+    rows_of_table = _tables(bench)
     num_classes = len({one for scene in bench.dev.scenes for one in scene.class_index})
     text = card(measures, rows_of_table, width=TOKEN_WIDTH, num_classes=num_classes)
     identity = save_checkpoint(model, folder, card=text, metrics=measures)
     (folder / "arms.md").write_text(rows_of_table, encoding="utf-8")
     _say(f"{folder}: {identity}, {measures}")
+
+
+def _tables(bench: Bench) -> str:
+    results = {
+        name: [json.loads(found.read_text()) for found in sorted(bench.scratch.glob(f"{name}-?.json"))] for name in ARMS
+    }
+    on_folds = [json.loads(path.read_text()) for path in sorted(bench.scratch.glob("folds-*.json"))]
+    return table(results) + "".join(folds_table(**one) for one in on_folds)
 
 
 def _say(line: str) -> None:

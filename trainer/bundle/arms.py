@@ -21,13 +21,18 @@ _EMA = 0.98
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """One row of the comparison."""
+    """One row of the comparison.
+
+    ``has_colours``: tinted mosaics are among the training scenes.  ``has_teacher``: boxes of coco_train have a teacher.
+    """
 
     title: str
     prompter: PrompterConfig
     step: ClocStepConfig = field(default_factory=lambda: ClocStepConfig(has_unique_keys=True))
     sampling: Sampling = field(default_factory=lambda: Sampling())
     num_steps: int = 400
+    has_colours: bool = False
+    has_teacher: bool = False
 
 
 ARMS: dict[str, Arm] = {
@@ -70,6 +75,43 @@ ARMS: dict[str, Arm] = {
         )
         for count in (1, 2, 4)
     },
+    "text_contrast": Arm(
+        title="with the text contrast of FG-CLIP 2 (TIC), weight 0.1",
+        prompter=PrompterConfig(dropout=DROPOUT),
+        step=ClocStepConfig(text_contrast_weight=0.1, has_unique_keys=True),
+    ),
+    "sigmoid": Arm(
+        title="each pair judged alone (SigLIP) in place of the softmax",
+        prompter=PrompterConfig(dropout=DROPOUT),
+        step=ClocStepConfig(contrast="sigmoid"),
+    ),
+    "overlap": Arm(
+        title="L_grounding by L1 and generalised IoU (DETR)",
+        prompter=PrompterConfig(dropout=DROPOUT),
+        step=ClocStepConfig(grounding="overlap", has_unique_keys=True),
+    ),
+    "nearest": Arm(
+        title="the same towards the nearest of a phrase's boxes",
+        prompter=PrompterConfig(dropout=DROPOUT),
+        step=ClocStepConfig(grounding="overlap", has_nearest_box=True, has_unique_keys=True),
+    ),
+    "colours": Arm(
+        title="with tinted mosaics among the scenes",
+        prompter=PrompterConfig(dropout=DROPOUT),
+        has_colours=True,
+    ),
+    "altered": Arm(
+        title="the same, and phrases with one attribute altered as rivals (FG-CLIP), weight 0.5",
+        prompter=PrompterConfig(dropout=DROPOUT),
+        step=ClocStepConfig(altered_weight=0.5, has_unique_keys=True),
+        has_colours=True,
+    ),
+    "distilled": Arm(
+        title="with a teacher that saw each box of coco_train encoded again, larger",
+        prompter=PrompterConfig(dropout=DROPOUT),
+        step=ClocStepConfig(distillation="likeness", has_unique_keys=True),
+        has_teacher=True,
+    ),
 }
 
 

@@ -6,7 +6,7 @@ Axes: S = scenes, N = tokens, C = token width, R = boxes, F = features of the to
 import pickle
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +17,16 @@ from torch import Tensor
 from locstudio.models.cloc import Cloc
 from locstudio.models.extractors import crop_pixels
 from locstudio.models.prompter import box_weights
+from trainer.bundle.colours import tinted_photos
 from trainer.bundle.photos import Photo, coco_photos, object_photos
 from trainer.bundle.scenes import Scene, mosaics, plain, zoomed
 
 _WHITENING = 0.5
 _RANDOM_BOXES = 24
 _MOSAICS_FOR_BASIS = 60
+_NUM_TINTED = 1500
 CROP_PX = 256
+TINTED = "tinted mosaic"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +34,7 @@ class SceneSet:
     """Scenes with their tokens (S, N, C), float16, mapped from disk."""
 
     scenes: list[Scene]
-    tokens_SNC: NDArray[np.float16]
+    tokens_SNC: "NDArray[np.float16] | Joined"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,35 +92,51 @@ def training_set(model: Cloc, data: Path, amount: Amount, folder: Path, say: Cal
                 yield zoomed(photo, model.input_px, random)
         yield from mosaics(_object_photos(data, amount), model.input_px, random)
 
-    return _encoded(model, made(), folder / "training", say)
+    return encoded(model, made(), folder / "training", say)
 
 
 def dev_set(model: Cloc, data: Path, folder: Path, say: Callable[[str], None]) -> SceneSet:
     """coco_dev, plain; never trained on."""
-    return _encoded(model, (plain(photo, model.input_px) for photo in coco_photos(data, "dev")), folder / "dev", say)
+    return encoded(model, (plain(photo, model.input_px) for photo in coco_photos(data, "dev")), folder / "dev", say)
+
+
+def colour_set(model: Cloc, data: Path, amount: Amount, folder: Path, say: Callable[[str], None]) -> SceneSet:
+    """Mosaics of photos of one thing, tinted in a colour and called by it: further training scenes of some arms."""
+
+    def made() -> Iterator[tuple[NDArray[np.uint8], Scene]]:
+        random = np.random.default_rng(41)
+        photos = tinted_photos(_object_photos(data, amount), _NUM_TINTED, random)
+        for square, scene in mosaics(photos, model.input_px, random):
+            yield square, replace(scene, source=TINTED)
+
+    return encoded(model, made(), folder / "training-colours", say)
 
 
 def crop_states(
-    model: Cloc, data: Path, split: str, amount: Amount, folder: Path, say: Callable[[str], None]
+    model: Cloc, made: Iterator[tuple[int, NDArray[np.uint8], Scene]], path: Path, say: Callable[[str], None]
 ) -> dict[int, NDArray[np.float16]]:
-    """For each plain scene, by its row in ``training_set`` or ``dev_set``: what the tower says of every box's crop."""
-    path = folder / f"crops-{split}.pickle"
+    """What the tower says of every box's crop, for each scene by its row; read where an earlier call has kept it."""
     if not path.exists():
         found = {}
-        stride = 2 + amount.num_zooms if split == "train" else 1
-        photos = coco_photos(data, split)
-        for position, photo in enumerate(_some(photos, amount) if split == "train" else photos):
-            square, scene = plain(photo, model.input_px)
+        for row, square, scene in made:
             boxes = torch.from_numpy(scene.boxes_R4)[None]
             with torch.inference_mode():
                 crops = crop_pixels(model.preprocess(square)[None], boxes, CROP_PX)[0]
-                found[position * stride] = model.crop_states(crops).half().numpy()
-        say(f"{split}: crops of {len(found)} scenes")
+                found[row] = model.crop_states(crops).half().numpy()
+        say(f"{path.stem}: crops of {len(found)} scenes")
         path.write_bytes(pickle.dumps(found))
     return pickle.loads(path.read_bytes())  # our own file of a minute ago, in a scratch folder
 
 
-def _encoded(
+def plain_scenes(data: Path, split: str, side: int, amount: Amount) -> Iterator[tuple[int, NDArray[np.uint8], Scene]]:
+    """The plain scenes of coco_train or coco_dev, each with its row in ``training_set`` or ``dev_set``."""
+    photos = coco_photos(data, split)
+    stride = 2 + amount.num_zooms if split == "train" else 1
+    for position, photo in enumerate(_some(photos, amount) if split == "train" else photos):
+        yield position * stride, *plain(photo, side)
+
+
+def encoded(
     model: Cloc, made: Iterator[tuple[NDArray[np.uint8], Scene]], path: Path, say: Callable[[str], None]
 ) -> SceneSet:
     """Encode scenes one by one, or read what an earlier call with the same folder made."""
@@ -164,6 +183,26 @@ def _some(photos: Iterator[Photo], amount: Amount) -> Iterator[Photo]:
         yield photo
 
 
-def as_tensor(tokens_SNC: NDArray[np.float16], rows: NDArray[np.int64]) -> Tensor:
+class Joined:
+    """Tokens of two sets, one after the other, each left where it lies."""
+
+    def __init__(self, first_SNC: NDArray[np.float16], second_SNC: NDArray[np.float16]) -> None:
+        self._parts = first_SNC, second_SNC
+        self.shape = (len(first_SNC) + len(second_SNC), *first_SNC.shape[1:])
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """The tokens of these scenes."""
+        first, second = self._parts
+        return np.stack([first[row] if row < len(first) else second[row - len(first)] for row in rows])
+
+
+def joined(first: SceneSet, second: SceneSet) -> SceneSet:
+    """The scenes of both."""
+    assert isinstance(first.tokens_SNC, np.ndarray)
+    assert isinstance(second.tokens_SNC, np.ndarray)
+    return SceneSet([*first.scenes, *second.scenes], Joined(first.tokens_SNC, second.tokens_SNC))
+
+
+def as_tensor(tokens_SNC: "NDArray[np.float16] | Joined", rows: NDArray[np.int64]) -> Tensor:
     """Tokens of some scenes as float32."""
     return torch.from_numpy(np.array(tokens_SNC[rows])).float()

@@ -1,6 +1,6 @@
 """What the arms are compared by, on scenes that were never trained on.
 
-Axes: N = regions, Q = classes, T = captions, D = embedding width.
+Axes: N = regions, Q = classes, T = captions or texts, R = regions of a scene, D = embedding width.
 """
 
 import time
@@ -15,6 +15,8 @@ from torch import Tensor
 from locstudio.domain.geometry import iou_matrix
 from locstudio.models.cloc import Cloc, PreparedImage
 from trainer.bundle.features import SceneSet, as_tensor
+from trainer.metrics import Floats, Ints, best_ranks, recall_metrics
+from trainer.recipes.attributes import altered_phrases, named_colours
 
 States = NDArray[np.float16]
 
@@ -26,7 +28,11 @@ def naming(
     names: Sequence[str],
     crops: dict[int, States] | None = None,
 ) -> dict[str, float]:
-    """Name every true box among the 80 class names; see ``naming_scores``."""
+    """Name every true box among the 80 class names, see ``naming_scores``; and find boxes and names by each other.
+
+    Retrieval is over the names that occur: recall at 10 of a box's name, and of any box of a name (``r2t_r10``,
+    ``t2r_r10``).
+    """
     with torch.inference_mode():
         text_QD = model.embed_texts(list(names))
         found: list[Tensor] = []
@@ -37,12 +43,43 @@ def naming(
                 continue
             if crops is not None:
                 states = torch.from_numpy(np.asarray(crops[row], np.float32))
-                region_ND = model.embed_crops(states)
+                found.append(model.embed_crops(states))
             else:
-                region_ND = model.embed_boxes(prepared_scene(model, scenes, row), torch.from_numpy(scene.boxes_R4))
-            found.append(region_ND @ text_QD.T)
+                found.append(model.embed_boxes(prepared_scene(model, scenes, row), torch.from_numpy(scene.boxes_R4)))
             truth += scene.class_index
-    return naming_scores(torch.cat(found), torch.tensor(truth))
+        region_ND, truth_N = torch.cat(found), torch.tensor(truth)
+        present_T, own_N = truth_N.unique(return_inverse=True)
+        measures = naming_scores(region_ND @ text_QD.T, truth_N)
+        pairs_N2 = np.stack([np.arange(len(own_N)), own_N.numpy()], axis=1)
+        return measures | _recall("r2t", "t2r", region_ND.numpy(), text_QD[present_T].numpy(), pairs_N2, (10,))
+
+
+def colours(model: Cloc, scenes: SceneSet, features: dict[str, Tensor]) -> float:
+    """Share of regions whose phrase is liked better than the same phrase with each of the ten other colours.
+
+    ``features`` keeps what the frozen text tower says, for the next model.
+    """
+    told = {
+        words[0]: [words[0], *(text for text in altered_phrases(words[0]) if _colour_of(text) != _colour_of(words[0]))]
+        for scene in scenes.scenes
+        for words in scene.phrases
+    }
+    unknown = sorted({text for texts in told.values() for text in texts} - set(features))
+    is_right = []
+    with torch.inference_mode():
+        for start in range(0, len(unknown), 64):
+            chunk = unknown[start : start + 64]
+            features |= dict(zip(chunk, model.text_features(chunk), strict=True))
+        for row, scene in enumerate(scenes.scenes):
+            region_RD = model.embed_boxes(prepared_scene(model, scenes, row), torch.from_numpy(scene.boxes_R4))
+            for region_D, words in zip(region_RD, scene.phrases, strict=True):
+                text_TD = model.project_texts(torch.stack([features[text] for text in told[words[0]]]))
+                is_right.append(int((text_TD @ region_D).argmax()) == 0)
+    return float(np.mean(is_right))
+
+
+def _colour_of(phrase: str) -> str:
+    return next(iter(named_colours(phrase)), "")
 
 
 def naming_scores(scores_NQ: Tensor, truth_N: Tensor) -> dict[str, float]:
@@ -90,16 +127,24 @@ def _found(
 
 
 def retrieval(model: Cloc, scenes: SceneSet, rows: Sequence[int]) -> dict[str, float]:
-    """Find the photo of a caption, and a caption of a photo, among those of the set: recall at 5."""
+    """Find the photo of a caption, and a caption of a photo, among those of the set: recall at 5 and 10."""
     with torch.inference_mode():
         captioned = [row for row in rows if scenes.scenes[row].captions]
         owner = np.array([place for place, row in enumerate(captioned) for _ in scenes.scenes[row].captions])
         text_TD = model.embed_texts([caption for row in captioned for caption in scenes.scenes[row].captions])
-        tokens = as_tensor(scenes.tokens_SNC[:, :1], np.array(captioned))
-        scores = (text_TD @ model.embed_images(tokens).T).numpy()
-    to_image = (np.argsort(-scores, axis=1)[:, :5] == owner[:, None]).any(axis=1).mean()
-    to_text = np.mean([(owner[np.argsort(-scores[:, place])[:5]] == place).any() for place in range(len(captioned))])
-    return {"t2i_r5": float(to_image), "i2t_r5": float(to_text)}
+        tokens = as_tensor(scenes.tokens_SNC, np.array(captioned))[:, :1]
+        image_BD = model.embed_images(tokens)
+    pairs_T2 = np.stack([np.arange(len(owner)), owner], axis=1)
+    return _recall("t2i", "i2t", text_TD.numpy(), image_BD.numpy(), pairs_T2, (5, 10))
+
+
+def _recall(
+    there: str, back: str, one_ND: Floats, other_TD: Floats, pairs_P2: Ints, limits: Sequence[int]
+) -> dict[str, float]:
+    """Recall in both directions at these limits; ``pairs_P2`` are the rows that belong together."""
+    found = recall_metrics(there, best_ranks(one_ND, other_TD, pairs_P2))
+    found |= recall_metrics(back, best_ranks(other_TD, one_ND, pairs_P2[:, ::-1]))
+    return {f"{way}_r{limit}": found[f"{way}_r{limit}"] for way in (there, back) for limit in limits}
 
 
 def proposal_recall(model: Cloc, scenes: SceneSet, rows: Sequence[int]) -> dict[str, float]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainer.bundle.features import SceneSet, as_tensor
+from trainer.bundle.features import TINTED, SceneSet, as_tensor
 from trainer.bundle.scenes import Scene
 from trainer.recipes.cloc_batch import ClocBatch
 
@@ -25,7 +25,7 @@ class Sampling:
         mosaic_share: Share of mosaics in a batch.
         balance: Regions are drawn with a weight of their class's count to minus this power.
         jitter: Corners are moved by up to this share of the box's sides.
-        has_all_names: Every usual name of the training data is a further negative in every batch.
+        has_all_names: Every usual name of the training data, without its tint, is a further negative in every batch.
     """
 
     batch_size: int = 16
@@ -56,7 +56,9 @@ def batches(
         photos = [row for row in photos if row in crops]
     tiles = [row for row in rows if not scenes.scenes[row].is_exhaustive]
     counts = Counter(words[0] for row in photos for words in scenes.scenes[row].phrases)
-    names = sorted({words[0] for row in rows for words in scenes.scenes[row].phrases}) if sampling.has_all_names else []
+    named = [row for row in rows if scenes.scenes[row].source != TINTED]
+    names = sorted({words[0] for row in named for words in scenes.scenes[row].phrases})
+    names = names if sampling.has_all_names else []
     for _ in range(num_steps):
         num_tiles = round(sampling.batch_size * sampling.mosaic_share) if crops is None and tiles else 0
         chosen = np.concatenate(

@@ -56,6 +56,32 @@ def mosaics(
         yield _mosaic([photos[row] for row in chosen], tiles, side, random)
 
 
+def composed(photos: Sequence[Photo], side: int, random: np.random.Generator) -> tuple[NDArray[np.uint8], Scene]:
+    """Four photos, one a quarter, at 0.75 to 1 of its side; boxes below a thirty-second of the square are left out."""
+    square = np.empty((side, side, 3), np.uint8)
+    square[:] = PADDING
+    cell = side // 2
+    boxes, phrases, classes = [], [], []
+    for place, photo in enumerate(photos):
+        row, column = divmod(place, 2)
+        tile, scene = plain(photo, int(cell * random.uniform(0.75, 1.0)))
+        left, top = (int(start + random.integers(0, cell - len(tile) + 1)) for start in (column * cell, row * cell))
+        square[top : top + len(tile), left : left + len(tile)] = tile
+        moved = (scene.boxes_R4 * len(tile) + np.array([left, top, left, top], np.float32)) / side
+        for region in np.flatnonzero((moved[:, 2:] - moved[:, :2]).max(axis=1, initial=0.0) >= 1 / 32):
+            boxes.append(moved[region])
+            phrases.append(scene.phrases[region])
+            classes.append(scene.class_index[region])
+    return square, Scene(
+        source="+".join(photo.name for photo in photos),
+        boxes_R4=np.array(boxes, np.float32).reshape(-1, 4),
+        phrases=tuple(phrases),
+        captions=(),
+        class_index=tuple(classes),
+        is_exhaustive=True,
+    )
+
+
 def flipped(square: NDArray[np.uint8], scene: Scene) -> tuple[NDArray[np.uint8], Scene]:
     """Left and right exchanged."""
     boxes = scene.boxes_R4.copy()
