@@ -103,14 +103,14 @@ def _of_image(
 
 
 def _varied(candidates: Sequence[SampledImage]) -> list[SampledImage]:
-    """The first of every name that comes from a new image, then whatever is left, up to the limit."""
+    """Up to the limit: those of a new name from a new image, then those from a new image, then whatever is left."""
     chosen: list[SampledImage] = []
     images: set[int] = set()
     truths: set[str] = set()
-    for is_strict in (True, False):
+    for wants_name, wants_image in ((True, True), (False, True), (False, False)):
         for candidate in candidates:
-            is_new = candidate.image.id not in images and candidate.truths[0] not in truths
-            if len(chosen) < NUM_SAMPLES and candidate not in chosen and (is_new or not is_strict):
+            is_old = (wants_name and candidate.truths[0] in truths) or (wants_image and candidate.image.id in images)
+            if len(chosen) < NUM_SAMPLES and not is_old and candidate not in chosen:
                 chosen.append(candidate)
                 images.add(candidate.image.id)
                 truths.update(candidate.truths)

@@ -27,6 +27,7 @@ from trainer.context import RunContext
 from trainer.data import TrainingImage, steps_per_epoch
 from trainer.device import describe_device
 from trainer.encoding import TokenSource, bytes_of_tokens, cache_of
+from trainer.estimate import estimate
 from trainer.history import RunHistory
 from trainer.hooks import ReportProgress
 from trainer.images import Unreadable
@@ -50,6 +51,8 @@ def train_cloc(context: RunContext) -> bool:
         UserError: the loss is no number again and again, or memory is too small.
     """
     training = context.config.cloc or ClocTraining()
+    if training.is_dry_run:
+        return estimate(context)
     torch.manual_seed(context.config.seed)
     parent = checkpoint_info(Path(context.config.checkpoint))
     model = model_to_train(Path(context.config.checkpoint), training, str(context.device))
