@@ -294,7 +294,8 @@ def _detection_changes(old: Predictions, new: Predictions, dataset: Dataset, tol
     vanished = _without_partner(old, old.detections, new, new.detections)
     appeared = _without_partner(new, new.detections, old, old.detections)
     images = np.unique(np.concatenate([old.detections.image_ids[vanished], new.detections.image_ids[appeared]]))
-    standing = dataset.regions_of_images(images.tolist())
+    regions_of = dataset.regions_of_images(images.tolist())
+    boxes_of = {image_id: _array(region.box for region in regions) for image_id, regions in regions_of.items()}
     kinds: tuple[tuple[Kind, Predictions, Detections, Ints], ...] = (
         ("vanished", old, old.detections, vanished),
         ("new", new, new.detections, appeared),
@@ -306,7 +307,7 @@ def _detection_changes(old: Predictions, new: Predictions, dataset: Dataset, tol
             if box is None:
                 continue
             image_id, (class_id, name) = int(table.image_ids[row]), whole.classes[int(table.class_rows[row])]
-            there = _region_at(box, class_id, standing[image_id])
+            there = _region_at(box, class_id, regions_of[image_id], boxes_of[image_id])
             if there is not None and there.id in told:
                 continue
             region = there if there is not None and there.class_id == class_id else None
@@ -353,12 +354,10 @@ def _has_partner(box_4: Floats, others_M4: BoxArray) -> bool:
     return bool(len(others_M4)) and bool(iou_matrix(box_4[None], others_M4).max() >= SAME_PLACE_IOU)
 
 
-def _region_at(box: UnitBox, class_id: int, regions: Sequence[Region]) -> Region | None:
+def _region_at(box: UnitBox, class_id: int, regions: Sequence[Region], boxes_R4: BoxArray) -> Region | None:
     """The region at a place, one of the class before others; None where none overlaps the box by a half."""
-    if not regions:
-        return None
-    overlap = iou_matrix(_array([box]), _array(region.box for region in regions))[0]
-    there = [place for place in range(len(regions)) if overlap[place] >= SAME_PLACE_IOU]
+    overlap = iou_matrix(_array([box]), boxes_R4)[0]
+    there = np.flatnonzero(overlap >= SAME_PLACE_IOU).tolist()
     best = max(there, key=lambda place: (regions[place].class_id == class_id, overlap[place]), default=None)
     return None if best is None else regions[best]
 
