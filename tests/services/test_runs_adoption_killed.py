@@ -109,9 +109,10 @@ def outcomes_of_kills(context, project, action, name, tmp_path):
         child.join(30)
         assert child.exitcode in (0, -signal.SIGKILL)
         found.append(outcome(copy))
-        with Dataset.open(copy) as dataset:  # and doing it again does it
-            act(action, copy, dataset, name)
-        assert outcome(copy) == ("second" if action == "adopt" else "first")
+        if step % 4 == 0:  # and doing it again does it
+            with Dataset.open(copy) as dataset:
+                act(action, copy, dataset, name)
+            assert outcome(copy) == ("second" if action == "adopt" else "first")
         shutil.rmtree(copy.path)
         if child.exitcode == 0:
             return found
