@@ -3,11 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
-from locstudio.store import schema
-from locstudio.store.edit_log import count_corrections_since
-from locstudio.store.ingesting import RunEvent, choice_of, put_choice, put_events, remove_choice
+from locstudio.store.ingesting import choice_of, put_choice, put_events, remove_choice
 from locstudio.store.records import (
     CheckpointRow,
     RunRow,
@@ -55,20 +53,6 @@ class DatasetMemory(DatasetView):
         """
         return self._write(lambda connection: put_events(connection, run_id, events), is_counted=False)
 
-    def events_of(self, run_id: str, kind: str = "") -> list[RunEvent]:
-        """The messages of a run that were taken in, in their order; of one kind only, if it is named."""
-        table = schema.run_event.c
-        query = select(table.sequence, table.kind, table.step, table.body).where(table.run_id == run_id)
-        if kind:
-            query = query.where(table.kind == kind)
-        return [RunEvent(*row) for row in self._rows(query.order_by(table.sequence))]
-
-    def last_sequence_of(self, run_id: str) -> int:
-        """The highest number of a message of the run that was taken in; -1 before the first."""
-        table = schema.run_event.c
-        newest = self._rows(select(func.max(table.sequence)).where(table.run_id == run_id))[0][0]
-        return -1 if newest is None else int(newest)
-
     def remember_choice(self, old_id: str, new_id: str, key: str, choice: str) -> None:
         """Remember what a person chose of one change between two checkpoints; a later choice replaces it."""
         self._write(lambda connection: put_choice(connection, old_id, new_id, key, choice), is_counted=False)
@@ -81,20 +65,6 @@ class DatasetMemory(DatasetView):
         """What a person chose of one change between two checkpoints, if anything."""
         with self._read() as connection:
             return choice_of(connection, old_id, new_id, key)
-
-    def choices(self, old_id: str, new_id: str) -> dict[str, str]:
-        """What a person chose of the changes between two checkpoints, by the changes' keys."""
-        table = schema.change_choice.c
-        query = select(table.key, table.choice).where(table.old_id == old_id, table.new_id == new_id)
-        return {row.key: row.choice for row in self._rows(query.order_by(table.key))}
-
-    def corrections_since(self, revision: int) -> int:
-        """How many changes of a person the dataset has seen since this revision; since its beginning for -1.
-
-        What was undone since counts as well, and what was undone and done again does not.
-        """
-        with self._read() as connection:
-            return count_corrections_since(connection, revision)
 
     def save_search(self, name: str, query: str) -> int:
         """Keep a search under a name; the same name again replaces it."""

@@ -13,9 +13,10 @@ from locstudio.domain.regions import Caption, Image, LabelClass, Region
 from locstudio.store import schema
 from locstudio.store.changing import chunks
 from locstudio.store.connections import damage_named, failures_named
-from locstudio.store.edit_log import HistoryEntry, read_history
+from locstudio.store.edit_log import HistoryEntry, count_corrections_since, read_history
 from locstudio.store.filters import Facets, ImageFilter
 from locstudio.store.image_lists import count_of, facets_of, ids_of, page_of
+from locstudio.store.ingesting import RunEvent
 from locstudio.store.records import CheckpointRow, RunRow, SavedSearch
 from locstudio.store.rows import (
     CAPTION_COLUMNS,
@@ -230,10 +231,32 @@ class DatasetView:
         with self._read() as connection:
             return read_history(connection, limit)
 
+    def corrections_since(self, revision: int) -> int:
+        """How many changes of a person the dataset has seen since this revision; since its beginning for -1.
+
+        What was undone since counts as well, and what was undone and done again does not.
+        """
+        with self._read() as connection:
+            return count_corrections_since(connection, revision)
+
     def runs(self) -> list[RunRow]:
         """Every run, newest first."""
         query = select(schema.run).order_by(schema.run.c.created_at.desc(), schema.run.c.id.desc())
         return [RunRow(*row) for row in self._rows(query)]
+
+    def events_of(self, run_id: str, kind: str = "") -> list[RunEvent]:
+        """The messages of a run that were taken in, in their order; of one kind only, if it is named."""
+        table = schema.run_event.c
+        query = select(table.sequence, table.kind, table.step, table.body).where(table.run_id == run_id)
+        if kind:
+            query = query.where(table.kind == kind)
+        return [RunEvent(*row) for row in self._rows(query.order_by(table.sequence))]
+
+    def last_sequence_of(self, run_id: str) -> int:
+        """The highest number of a message of the run that was taken in; -1 before the first."""
+        table = schema.run_event.c
+        newest = self._rows(select(func.max(table.sequence)).where(table.run_id == run_id))[0][0]
+        return -1 if newest is None else int(newest)
 
     def checkpoints(self) -> list[CheckpointRow]:
         """Every checkpoint the project knows, newest first."""
@@ -245,6 +268,12 @@ class DatasetView:
     def active_checkpoint(self) -> CheckpointRow | None:
         """The checkpoint the project uses; None means the bundled one."""
         return next((row for row in self.checkpoints() if row.is_active), None)
+
+    def choices(self, old_id: str, new_id: str) -> dict[str, str]:
+        """What a person chose of the changes between two checkpoints, by the changes' keys."""
+        table = schema.change_choice.c
+        query = select(table.key, table.choice).where(table.old_id == old_id, table.new_id == new_id)
+        return {row.key: row.choice for row in self._rows(query.order_by(table.key))}
 
     def saved_searches(self) -> list[SavedSearch]:
         """Searches that were kept, by name."""

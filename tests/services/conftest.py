@@ -22,14 +22,14 @@ TOWER = {"model": "stand-in", "input_px": 32, "num_tokens": 17}
 EMPTY_WEIGHTS = (2).to_bytes(8, "little") + b"{}"
 
 
-def write_checkpoint(folder, name):
+def write_checkpoint(folder, name, parent_id=""):
     partial = folder.with_name(folder.name + ".partial")
     partial.mkdir(parents=True)
     (partial / "config.json").write_text(json.dumps({"name": name, "dim": 3, "token_width": 4, "tower": TOWER}))
     (partial / "weights.safetensors").write_bytes(EMPTY_WEIGHTS)
     (partial / "card.md").write_text(f"# {name}\n")
     (partial / "metrics.json").write_text('{"macc": 0.5}')
-    seal_checkpoint(partial, folder)
+    seal_checkpoint(partial, folder, parent=parent_id)
     return folder
 
 
@@ -49,10 +49,10 @@ def embed_run(project, checkpoint, num_regions=4):
     return folder
 
 
-def train_run(project, parent, name="second", *, is_embedded=True, config=None):
+def train_run(project, parent, name="second", *, is_embedded=True, config=None, parent_id=""):
     config = config or RunConfig(kind="cloc", checkpoint=str(parent), cloc=ClocTraining())
     folder = RunFolder.create(project.runs, config)
-    checkpoint = write_checkpoint(folder.checkpoints / "step_6", name)
+    checkpoint = write_checkpoint(folder.checkpoints / "step_6", name, parent_id)
     (checkpoint / "resume").mkdir()
     (checkpoint / "resume" / "state.json").write_text("{}")
     if is_embedded:
