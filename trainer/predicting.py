@@ -22,7 +22,7 @@ from trainer.prediction_tables import Detected, Found, ImageAnswers, Texts, put_
 
 NUM_PROPOSALS = 60
 NUM_DETECTIONS = 20
-DETECTION_FLOOR = 0.1
+DETECTION_FLOOR = 0.2
 """Weaker detections are not kept.  Those between this and what a worklist calls sure excuse the other checkpoint's."""
 DETECTION_IOU = 0.5
 _SMALLEST_SIDE = 1 / 512

@@ -301,9 +301,9 @@ def test_that_a_pending_region_that_the_new_one_sees_is_accepted(scene):
 @pytest.mark.parametrize(
     ("old", "num_changes"),
     [
-        ([(MIDDLE, COW, 0.15)], 0),  # the old one was not sure of it, but saw it
-        ([(MIDDLE, CAT, 0.15)], 1),  # it saw something else there
-        ([(RIGHT, COW, 0.15)], 1),  # it saw one elsewhere
+        ([(MIDDLE, COW, 0.25)], 0),  # the old one was not sure of it, but saw it
+        ([(MIDDLE, CAT, 0.25)], 1),  # it saw something else there
+        ([(RIGHT, COW, 0.25)], 1),  # it saw one elsewhere
     ],
 )
 def test_that_a_weak_detection_excuses_a_sure_one_of_its_class_and_place(scene, old, num_changes):

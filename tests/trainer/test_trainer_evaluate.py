@@ -8,17 +8,20 @@ import pytest
 import torch
 
 from locstudio.domain.edits import add_regions, change_regions
-from locstudio.domain.geometry import Letterbox, UnitBox
+from locstudio.domain.geometry import Letterbox, UnitBox, iou_pairs
 from locstudio.domain.regions import Origin, Region, Review
 from locstudio.jobs.configs import Evaluation, RunConfig
 from locstudio.jobs.messages import Evaluated, Failed
+from locstudio.jobs.predictions import PredictionFolder
 from locstudio.jobs.run_folder import RunFolder
+from locstudio.jobs.training_files import HeldOut, held_out_file, write_document
 from locstudio.media.square import load_square
 from locstudio.models.checkpoint import load_checkpoint
 from trainer.__main__ import work
 from trainer.data import is_ground_truth
 from trainer.ground_truth import read_ground_truth
 from trainer.metrics import naming_metrics, naming_ranks
+from trainer.predicting import DETECTION_FLOOR, NUM_DETECTIONS
 
 
 def evaluate(painted, checkpoint, task, split=""):
@@ -73,6 +76,81 @@ def test_that_each_task_gives_its_own_numbers(paint, tiny_checkpoint, task, name
     assert set(found) == {"task", "split", "n"} | names
     assert found["n"] == (4 if task == "images" else 8)  # two regions an image, each with a phrase of its own
     assert all(0 <= found[name] <= 1 for name in names)
+
+
+def test_that_all_tasks_at_once_give_the_numbers_of_each_alone(paint, tiny_checkpoint):
+    painted = paint(5)
+    together = metrics_of(evaluate(painted, tiny_checkpoint, "all")[0])
+    for task in ("regions", "retrieval", "grounding", "images"):
+        alone = metrics_of(evaluate(painted, tiny_checkpoint, task)[0])
+        del alone["task"], alone["split"]
+        assert together.pop(f"n_{task}") == alone.pop("n")
+        assert {name: together.pop(name) for name in alone} == pytest.approx(alone)
+    assert together == {"task": "all", "split": ""}
+
+
+def test_that_the_numbers_are_those_of_the_regions_that_are_kept(paint, tiny_checkpoint):
+    folder, _ = evaluate(paint(5), tiny_checkpoint, "all")
+    metrics, found = metrics_of(folder), PredictionFolder(folder.results / "predictions").read()
+    assert found.summary.metrics == {name: metrics[name] for name in found.summary.metrics}
+    regions = found.regions
+    assert metrics["top1"] == pytest.approx((regions.found_rows == regions.true_rows).mean())
+    assert ((regions.ranks == 0) == (regions.found_rows == regions.true_rows)).all()
+    assert metrics["mean_iou"] == pytest.approx(iou_pairs(found.grounding.found, found.grounding.true_boxes).mean())
+    names = [name for _, name in found.classes]
+    assert [found.phrases[row] for row in found.retrieval.phrase_rows] == [
+        f"a {names[row]} box" for row in regions.true_rows
+    ]
+    assert found.retrieval.region_ids.tolist() == regions.region_ids.tolist()
+    assert (found.detections.scores >= DETECTION_FLOOR).all()
+    assert np.bincount(found.detections.image_ids).max(initial=0) <= NUM_DETECTIONS
+
+
+def test_that_of_a_thing_that_is_missing_there_is_no_number(paint, tiny_checkpoint):
+    painted = paint(3)
+    painted.dataset.undo()  # the captions
+    found = metrics_of(evaluate(painted, tiny_checkpoint, "all")[0])
+    assert "top1" in found
+    assert not {"n_images", "i2t_r1", "t2i_r1"} & set(found)
+    folder, status = evaluate(painted, tiny_checkpoint, "images")
+    assert status == 4
+    assert folder.last_event().sentence == (
+        "There is no image with a caption in this project, so there is nothing to measure."
+    )
+
+
+def test_that_images_with_the_same_caption_are_each_a_right_answer(paint, tiny_checkpoint):
+    painted = paint(8)  # the colours repeat after four images, and so do the captions
+    found = PredictionFolder(evaluate(painted, tiny_checkpoint, "images")[0].results / "predictions").read().images
+    assert len(found.caption_ids) == 8
+    assert found.ranks_t2i[:4].tolist() == found.ranks_t2i[4:].tolist()
+    assert found.ranks_i2t.max() < 4  # four distinct texts
+
+
+def test_that_what_a_run_has_held_out_is_measured_alone(paint, tiny_checkpoint):
+    painted = paint(4)
+    run = RunFolder(painted.project.runs / "20260101T000000Z-cloc-abcdef")
+    write_document(held_out_file(run), HeldOut(image_ids=(painted.images[1].id,), num_regions=2))
+    for held_out, status in ((run.id, 0), ("20260101T000000Z-cloc-fedcba", 4)):
+        evaluation = Evaluation(task="all", held_out=held_out)
+        config = RunConfig(kind="evaluate", checkpoint=str(tiny_checkpoint), device="cpu", evaluate=evaluation)
+        folder = RunFolder.create(painted.project.runs, config)
+        painted.dataset.snapshot(folder.snapshot)
+        assert work(folder, None, lambda: False) == status
+        if status == 0:
+            found = PredictionFolder(folder.results / "predictions").read()
+            assert found.regions.image_ids.tolist() == [painted.images[1].id] * 2
+            assert found.regions.is_held_out.all()
+            assert found.summary.held_out_metrics == found.summary.metrics
+    assert folder.last_event().sentence.startswith(f"The run {held_out} does not say what it held out")
+
+
+def test_that_images_of_held_out_splits_are_marked(paint, tiny_checkpoint):
+    painted = paint(4, splits=("train", "test"))
+    found = PredictionFolder(evaluate(painted, tiny_checkpoint, "all")[0].results / "predictions").read()
+    held_out = {image.id for image in painted.images if image.split == "test"}
+    assert set(found.regions.image_ids[found.regions.is_held_out].tolist()) == held_out
+    assert found.summary.held_out_metrics["n_regions"] == 4
 
 
 def test_that_a_second_evaluation_from_cached_tokens_gives_the_same_numbers(paint, tiny_checkpoint):
