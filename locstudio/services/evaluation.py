@@ -132,7 +132,7 @@ class Evaluation:
                 name=name,
                 num_regions=int(num_C[row]),
                 top1=float(right_C[row] / num_C[row]) if num_C[row] else None,
-                average_precision=self.precision_recall(row).average_precision if num_C[row] else None,
+                average_precision=_average_precision(*self._candidates(row)[:2]),
             )
             for row, (class_id, name) in enumerate(self._found.classes)
         )
@@ -278,8 +278,23 @@ def _curve(scores_N: Floats, is_right_N: Bools, num_positives: int) -> PrCurve:
     scores, right = scores_N[order], np.cumsum(is_right_N[order])
     last = np.flatnonzero(np.append(np.diff(scores) != 0, True))  # equal scores come in together
     precision, recall = right[last] / (last + 1), right[last] / num_positives
-    average = float(np.sum(np.diff(recall, prepend=0.0) * precision))
+    average = _average_precision(scores_N, is_right_N, num_positives)
     return PrCurve(precision.astype(np.float32), recall.astype(np.float32), scores[last], average, num_positives)
+
+
+def _average_precision(scores_N: Floats, is_right_N: Bools, num_positives: int | None = None) -> float | None:
+    """The sum of precision times the growth of recall over all distinct scores; None where nothing was to be found.
+
+    Recall grows only at scores of right candidates, so that sorting values suffices.
+    """
+    right = np.sort(scores_N[is_right_N])
+    num_positives = len(right) if num_positives is None else num_positives
+    if not num_positives:
+        return None
+    thresholds, growth = np.unique(right, return_counts=True)
+    num_right = len(right) - np.searchsorted(right, thresholds)
+    num_found = len(scores_N) - np.searchsorted(np.sort(scores_N), thresholds)
+    return float(np.sum(growth * num_right / num_found) / num_positives)
 
 
 def _listed(region_ids: Ints, image_ids: Ints, mask: NDArray[np.bool_]) -> RegionList:

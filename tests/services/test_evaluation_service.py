@@ -114,6 +114,16 @@ def test_that_a_perfect_order_has_an_average_precision_of_one(six):
     assert alone.precision_recall(CAT).average_precision == 1.0
 
 
+def test_that_average_precision_is_the_sum_over_the_points_of_the_curve():
+    random = np.random.default_rng(0)
+    true, scores = random.integers(4, size=300), random.integers(0, 20, size=(300, 4)) / 32  # many ties
+    found = regions(true.tolist(), scores.argmax(axis=1).tolist(), scores)
+    for class_row in (None, CAT, DOG, COW, BIRD):
+        curve = evaluation(regions=found).precision_recall(class_row)
+        by_points = np.sum(np.diff(curve.recall, prepend=0) * curve.precision)
+        assert curve.average_precision == pytest.approx(by_points, rel=1e-5)
+
+
 def test_that_the_curve_of_all_names_ends_at_top1(six):
     # Best scores: 0.75 right, 0.5 (2 right: regions 2, 5; 2 wrong: 3, 6), 0.25 wrong.
     curve = six.precision_recall()
