@@ -13,7 +13,8 @@ from trainer.bundle.features import SceneSet, as_tensor, joined, random_boxes
 from trainer.bundle.measuring import naming_scores
 from trainer.bundle.photos import Photo
 from trainer.bundle.sampling import Sampling, batches
-from trainer.bundle.scenes import composed, flipped, mosaics, plain, zoomed
+from trainer.bundle.scenes import Scene, composed, flipped, mosaics, plain, zoomed
+from trainer.bundle.teacher import teach
 from trainer.recipes.attributes import COLOURS
 
 
@@ -186,3 +187,38 @@ def test_that_a_teacher_speaks_of_its_own_boxes_alone():
     assert says.any()
     assert not says[:, 1:].any()
     assert torch.equal(batch.teacher_boxes_BK4, batch.boxes_BM4)
+
+
+class TwoWords:
+    """A text tower that knows two words."""
+
+    def text_features(self, texts: list[str]) -> torch.Tensor:
+        return torch.eye(4)[[0 if text == "cat" else 1 for text in texts]]
+
+
+def test_that_a_teacher_knows_a_thing_by_its_crop_and_says_so_of_every_view_of_it():
+    # Ten photos with a cat and a dog at the same places: only the crops tell them apart.  Row 2k is the plain scene of
+    # photo k, row 2k + 1 a zoom that shows its second thing alone.
+    boxes = np.array([[0.1, 0.1, 0.4, 0.4], [0.5, 0.5, 0.9, 0.9]], np.float32)
+    scenes, crops = [], {}
+    random = np.random.default_rng(0)
+    for number in range(10):
+        words = (("cat",), ("dog",)) if number % 2 else (("dog",), ("cat",))
+        scenes.append(Scene(str(number), boxes, words, (), (), is_exhaustive=True, places=(0, 1)))
+        scenes.append(Scene(str(number), boxes[:1], words[1:], (), (), is_exhaustive=True, places=(1,)))
+        signs = np.array([[1.0 if word == ("cat",) else -1.0] for word in words])
+        crops[2 * number] = (signs + random.normal(0, 0.1, (2, 4))).astype(np.float16)
+    tokens = random.normal(0, 1, (20, 17, 4)).astype(np.float16)
+    said = teach(TwoWords(), SceneSet(scenes, tokens), crops, list(range(20)), seed=0)
+    assert sorted(said) == list(range(20))
+    for row, scene in enumerate(scenes):
+        assert [("cat" if cat > dog else "dog",) for cat, dog, *_ in said[row]] == list(scene.phrases)
+        np.testing.assert_allclose(np.linalg.norm(said[row], axis=1), 1.0, atol=1e-5)
+
+
+def test_that_a_teacher_says_nothing_of_photos_it_was_not_given():
+    box = np.array([[0.1, 0.1, 0.4, 0.4]], np.float32)
+    scenes = [Scene(name, box, ((name,),), (), (), is_exhaustive=True, places=(0,)) for name in ("cat", "dog")]
+    crops = {row: np.ones((1, 4), np.float16) for row in range(2)}
+    said = teach(TwoWords(), SceneSet(scenes, np.ones((2, 17, 4), np.float16)), crops, [1], seed=0)
+    assert sorted(said) == [1]

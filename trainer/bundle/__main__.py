@@ -33,6 +33,7 @@ from trainer.bundle.held_out import demo_colours, dev_colours, dev_mosaics, mosa
 from trainer.bundle.photos import coco_class_names
 from trainer.bundle.proposals import fit_proposals
 from trainer.bundle.sampling import batches
+from trainer.bundle.teacher import teach
 from trainer.recipes.cloc import ClocStep
 
 DIM = 384
@@ -151,6 +152,10 @@ def _training_of(bench: Bench, arm: Arm, model: Cloc) -> SceneSet:
 
 def _train(bench: Bench, arm: Arm, model: Cloc, training: SceneSet, rows: Sequence[int], seed: int) -> None:
     num_steps = max(2, round(arm.num_steps * bench.share_of_steps))
+    teacher = None
+    if arm.has_teacher:
+        of_photos = [row for row in rows if row < len(bench.training.scenes)]
+        teacher = teach(model, bench.training, _crops(bench, model, "train"), of_photos, seed=seed)
     made = batches(
         training,
         rows,
@@ -158,6 +163,7 @@ def _train(bench: Bench, arm: Arm, model: Cloc, training: SceneSet, rows: Sequen
         num_steps=num_steps,
         seed=seed,
         crops=_crops(bench, model, "train") if arm.prompter.extractor == "crop" else None,
+        teacher=teacher,
     )
     fit(model, ClocStep(model, arm.step), made, Schedule(), num_steps=num_steps, say=_say)
 

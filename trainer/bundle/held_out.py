@@ -65,7 +65,7 @@ def demo_colours(model: Cloc, folder: Path, say: Callable[[str], None]) -> Scene
             corners = [(x, y, x + w, y + h) for x, y, w, h in (one["bbox"] for one in coloured)]
             photo = Photo(
                 name=image["file_name"],
-                rgb=np.asarray(Image.open(demo / "images" / image["file_name"]).convert("RGB")),
+                rgb=np.asarray(Image.open(demo / image["file_name"]).convert("RGB")),
                 boxes_R4=np.array(corners, np.float32).reshape(-1, 4),
                 phrases=tuple((one["phrase"],) for one in coloured),
             )

@@ -1,7 +1,7 @@
 """From photos to the squares a model sees: plain and flipped photos, zooms, mosaics of photos of one thing."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,10 @@ _MIN_SIDE_PX = 4.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """What is known of one square: boxes in the ``square`` frame and their words; ``source`` is the photo's name."""
+    """What is known of one square: boxes in the ``square`` frame and their words.
+
+    ``source`` is the photo's name, ``places`` says which of the photo's boxes these are; of several photos it is empty.
+    """
 
     source: str
     boxes_R4: BoxArray
@@ -25,6 +28,7 @@ class Scene:
     captions: tuple[str, ...]
     class_index: tuple[int, ...]
     is_exhaustive: bool
+    places: tuple[int, ...] = ()
 
 
 def plain(photo: Photo, side: int, *, is_flipped: bool = False) -> tuple[NDArray[np.uint8], Scene]:
@@ -86,9 +90,7 @@ def flipped(square: NDArray[np.uint8], scene: Scene) -> tuple[NDArray[np.uint8],
     """Left and right exchanged."""
     boxes = scene.boxes_R4.copy()
     boxes[:, [0, 2]] = 1.0 - boxes[:, [2, 0]]
-    mirrored = Scene(
-        scene.source, boxes, scene.phrases, scene.captions, scene.class_index, is_exhaustive=scene.is_exhaustive
-    )
+    mirrored = replace(scene, boxes_R4=boxes)
     return np.ascontiguousarray(square[:, ::-1]), mirrored
 
 
@@ -119,6 +121,7 @@ def _render(
         captions=photo.captions,
         class_index=tuple(photo.class_index[row] for row in rows) if photo.class_index else (),
         is_exhaustive=photo.is_exhaustive,
+        places=tuple(int(row) for row in rows),
     )
 
 
