@@ -62,6 +62,7 @@ def _parser() -> _Parser:
     _add_project_commands(command)
     _add_search_commands(command)
     _add_run_commands(command)
+    _add_checkpoint_commands(command)
     sub = command("open", "window", "open the window on a project or a folder of images", project=False, json=False)
     sub.add_argument("path", type=Path, nargs="?", help="a project, or a folder of images")
     sub = command("demo", "window", "open the bundled demo project", project=False)
@@ -115,17 +116,50 @@ def _add_run_commands(command) -> None:  # type: ignore[no-untyped-def]
     sub = command("embed", "runs", "embed every region and proposal, for search")
     sub.add_argument("--proposals", type=int, default=24, metavar="N", help="proposals per image")
     device(sub)
-    sub = command("train", "runs", "retrain on the curated regions")
+    sub = command("train", "runs", "retrain on the curated regions, compare, and take the result if it is no worse")
     sub.add_argument("--model", choices=["cloc"], required=True)
     sub.add_argument("--preset", choices=["quick", "standard"], default="quick")
-    sub.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted")
+    sub.add_argument("--steps", type=_positive, metavar="N", help="as the preset, with this number of steps")
+    sub.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped or interrupted, exactly")
     sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--title", default="", help="what the run is called in lists")
+    sub.add_argument("--processes", type=_positive, default=1, metavar="N", help="processes that share a batch")
+    sub.add_argument(
+        "--adopt",
+        choices=["auto", "never", "force"],
+        default="auto",
+        help="take the new checkpoint into use: if its gate passes (auto), not at all, or in any case",
+    )
     device(sub)
     sub = command("evaluate", "runs", "measure a checkpoint on the project's own ground truth")
-    sub.add_argument("--task", choices=["regions", "retrieval", "grounding"], required=True)
+    sub.add_argument("--task", choices=["regions", "retrieval", "grounding", "images", "all"], required=True)
     sub.add_argument("--split", default="", help="only images of this split (default: all with ground truth)")
     device(sub)
-    command("runs", "runs", "list the project's runs")
+    sub = command("runs", "runs", "list the project's runs, or say all about one")
+    sub.add_argument("run", nargs="?", help="a run's id, or a part of it that no other has")
+    sub.add_argument("--events", type=int, default=10, metavar="N", help="the newest messages of the run to show")
+
+
+def _add_checkpoint_commands(command) -> None:  # type: ignore[no-untyped-def]
+    called = "a checkpoint by id, name or run, or a part of them; also: active, bundled"
+    sub = command("checkpoints", "checkpoints", "list the checkpoints, or say where one comes from")
+    sub.add_argument("checkpoint", nargs="?", help=called)
+    sub = command("adopt", "checkpoints", "take what a run has made into use, if it is no worse than what is in use")
+    sub.add_argument("run", help="a run's id, or a part of it that no other has")
+    sub.add_argument("--force", action="store_true", help="also if it is worse")
+    sub.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; for the comparison")
+    sub = command("activate", "checkpoints", "take a checkpoint into use again, with its index: the way back")
+    sub.add_argument("checkpoint", help=called)
+    sub.add_argument("--force", action="store_true", help="also one that was never adopted and is worse")
+    sub = command("compare", "checkpoints", "what one checkpoint does better and worse than another")
+    sub.add_argument("old", help=f"{called}; or a folder")
+    sub.add_argument("new", help="the same")
+    sub.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    sub = command("diff", "checkpoints", "what was edited between two runs or checkpoints, or since one")
+    sub.add_argument("old", help="a run, or a checkpoint that was trained here")
+    sub.add_argument("new", nargs="?", default="now", help="the same, or now (the default)")
+    sub.add_argument("--show", choices=["added", "removed", "moved", "renamed", "reviewed"], help="list such regions")
+    sub.add_argument("--top", type=_positive, default=20, help="how many of them")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,43 +2,28 @@
 
 import argparse
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import msgspec
+
 from locstudio.commands.opening import checkpoint_folder, opened
-from locstudio.commands.output import ProgressLine, print_json, say
-from locstudio.domain.errors import JobCrashed, LocStudioError
-from locstudio.jobs.messages import AnyMessage, Failed, Note, Progress, Started
+from locstudio.commands.output import print_json, say
+from locstudio.commands.promoting import compared, print_promotion, promoted
+from locstudio.commands.waiting import metrics_text, tell, wait_for
+from locstudio.domain.errors import DatasetInUse, JobCrashed, StorageFailed, UserError
 from locstudio.jobs.run_folder import RunFolder
+from locstudio.jobs.run_state import RunState
 from locstudio.services import runs as service
+from locstudio.services.adoption import register_checkpoint
+from locstudio.services.retraining import RetrainChoice
+from locstudio.services.run_events import ingest
+from locstudio.services.runs_of import run_folders
+from locstudio.store.dataset import Dataset
+from locstudio.store.project import Project
 
-
-class _RunFailed(LocStudioError):
-    def __init__(self, failed: Failed) -> None:
-        super().__init__(failed.sentence)
-        self.exit_status = failed.exit_status
-
-
-class _Reporter:
-    """Shows a run's messages on stderr, so that stdout holds the result alone."""
-
-    def __init__(self, what: str) -> None:
-        self._line = ProgressLine(what)
-
-    def __call__(self, message: AnyMessage) -> None:
-        import sys
-
-        if isinstance(message, Progress):
-            self._line(message.step, message.num_steps)
-        elif isinstance(message, Note):
-            print(message.text, file=sys.stderr)
-        elif isinstance(message, Started):
-            print(f"On {message.device}: {message.num_images} images, {message.num_regions} regions.", file=sys.stderr)
-
-
-def _wait(folder: RunFolder, what: str) -> None:
-    last = service.run_and_wait(folder, _Reporter(what))
-    if isinstance(last, Failed):
-        raise _RunFailed(last)
+INTERRUPTED = 130
 
 
 def embed(options: argparse.Namespace) -> int:
@@ -48,25 +33,32 @@ def embed(options: argparse.Namespace) -> int:
         folder = service.start_embed(
             project, dataset, checkpoint, num_proposals=options.proposals, device=options.device
         )
-        _wait(folder, "Embedding")
+        wait_for(folder, "Embedding")
         adopted = service.adopt_index(project, dataset, folder)
     _result(options, {"run": folder.id, **adopted})
     return 0
 
 
 def train(options: argparse.Namespace) -> int:
-    """Retrain on the curated regions; the finished checkpoint becomes the project's, with an index of its own."""
+    """Retrain on the curated regions, compare with the checkpoint in use, and take the new one if it is no worse."""
     with opened(options.project) as (project, dataset):
-        if options.resume:
-            folder = service.find_run(project, options.resume)
-        else:
-            checkpoint = checkpoint_folder(project, dataset, options.checkpoint)
-            folder = service.start_train(
-                project, dataset, checkpoint, preset=options.preset, seed=options.seed, device=options.device
-            )
-        _wait(folder, "Training")
-        adopted = service.adopt_checkpoint(project, dataset, folder)
-    _result(options, {"run": folder.id, **adopted})
+        folder = _resumable(project, options.resume) if options.resume else _new_training(project, dataset, options)
+        tell(f"The run is {folder.id}.")
+        is_whole = wait_for(folder, "Training")
+        ingest(project, dataset, folder)
+        document: dict[str, object] = {"run": folder.id, "state": str(service.describe_run(folder).state)}
+        if not is_whole:
+            tell(f"Stopped; go on with: locstudio train {project.path} --model cloc --resume {folder.id}")
+            _result(options, document)
+            return INTERRUPTED
+        row = register_checkpoint(project, dataset, folder)
+        document |= {"checkpoint": row.id, "is_adopted": False}
+        if options.adopt == "never":
+            _result(options, {**document, "metrics": json.loads(row.metrics)})
+            return 0
+        comparison = compared(project, dataset, folder, device=options.device)
+        document |= promoted(project, dataset, folder, comparison, force=options.adopt == "force")
+    print_promotion(options, document)
     return 0
 
 
@@ -77,12 +69,95 @@ def evaluate(options: argparse.Namespace) -> int:
         folder = service.start_evaluate(
             project, dataset, checkpoint, task=options.task, split=options.split, device=options.device
         )
-        _wait(folder, "Evaluating")
+        is_whole = wait_for(folder, "Evaluating")
     metrics_file = folder.results / "metrics.json"
+    if not is_whole:
+        return INTERRUPTED
     if not metrics_file.exists():
         raise JobCrashed(f"The evaluation ended without metrics; its log is {folder.log}.")
     _result(options, json.loads(metrics_file.read_text(encoding="utf-8")))
     return 0
+
+
+def runs(options: argparse.Namespace) -> int:
+    """List the project's runs, newest first; or say all about one."""
+    with _best_opened(options.project) as (project, dataset):
+        for folder in run_folders(project):
+            ingest(project, dataset, folder)
+        if options.run:
+            return _one_run(options, service.find_run(project, options.run))
+        rows = service.list_runs(project)
+    if options.json:
+        print_json({"runs": [row.to_json() for row in rows]})
+    else:
+        for row in rows:
+            how_far = f"{row.step} of {row.num_steps}" if row.num_steps else ""
+            measured = metrics_text(row.metrics) if row.metrics else ""
+            say(f"{row.id:44} {row.kind:9} {row.state:12} {how_far:16} {measured}".rstrip())
+        if not rows:
+            say(f"No runs yet in {Path(options.project)}.")
+    return 0
+
+
+def _one_run(options: argparse.Namespace, folder: RunFolder) -> int:
+    row = service.describe_run(folder)
+    events = [msgspec.to_builtins(message) for message in folder.read_events()]
+    newest = events[len(events) - options.events :] if options.events else []
+    if options.json:
+        config = msgspec.to_builtins(folder.config())
+        print_json({**row.to_json(), "config": config, "num_events": len(events), "events": newest})
+        return 0
+    say(f"{row.id}  {row.kind}, {row.state}" + (f"  {row.title}" if row.title else ""))
+    if row.sentence:
+        say(f"  {row.sentence}")
+    if row.num_steps:
+        say(
+            f"  step     {row.step} of {row.num_steps}"
+            + (f", {row.seconds_left:.0f} s left" if row.seconds_left else "")
+        )
+    if row.metrics:
+        say(f"  metrics  {metrics_text(row.metrics)}")
+    for event in newest:
+        words = ", ".join(f"{name} {value}" for name, value in event.items() if name not in ("kind", "sequence"))
+        say(f"  {event['sequence']:6} {event['kind']:10} {words}")
+    return 0
+
+
+def _new_training(project: Project, dataset: Dataset, options: argparse.Namespace) -> RunFolder:
+    choice = RetrainChoice(preset=options.preset, num_steps=options.steps or 0, seed=options.seed)
+    return service.start_train(
+        project,
+        dataset,
+        checkpoint_folder(project, dataset, options.checkpoint),
+        training=choice.training(),
+        seed=options.seed,
+        device=options.device,
+        num_processes=options.processes,
+        title=options.title,
+    )
+
+
+def _resumable(project: Project, name: str) -> RunFolder:
+    folder = service.find_run(project, name)
+    row = service.describe_run(folder)
+    if row.kind != "cloc":
+        raise UserError(f"{folder.id} is no training, so there is nothing to go on with.")
+    if row.has_process:
+        raise UserError(f"The run {folder.id} goes on already.")
+    if row.state is RunState.DONE:
+        raise UserError(f"The run {folder.id} is done; take it with: locstudio adopt {project.path} {folder.id}")
+    return folder
+
+
+@contextmanager
+def _best_opened(path: Path) -> Iterator[tuple[Project, Dataset]]:
+    """The project for writing, or for reading where a window has it or it cannot be written."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(opened(path))
+        except (DatasetInUse, StorageFailed):
+            found = stack.enter_context(opened(path, read_only=True))
+        yield found
 
 
 def _result(options: argparse.Namespace, document: dict[str, object]) -> None:
@@ -91,17 +166,3 @@ def _result(options: argparse.Namespace, document: dict[str, object]) -> None:
         return
     for name, value in document.items():
         say(f"{name:12} {value:.4f}" if isinstance(value, float) else f"{name:12} {value}")
-
-
-def runs(options: argparse.Namespace) -> int:
-    """List the project's runs, newest first."""
-    with opened(options.project, read_only=True) as (project, _):
-        rows = service.list_runs(project)
-    if options.json:
-        print_json({"runs": [row.to_json() for row in rows]})
-    else:
-        for row in rows:
-            say(f"{row.id:44} {row.kind:9} {row.state}")
-        if not rows:
-            say(f"No runs yet in {Path(options.project)}.")
-    return 0

@@ -1,0 +1,70 @@
+"""Starting the trainer and waiting for it, with its messages on stderr and its last word as a result or an error."""
+
+import sys
+
+from locstudio.commands.output import ProgressLine
+from locstudio.domain.errors import LocStudioError
+from locstudio.jobs.messages import AnyMessage, Evaluated, Failed, Note, Progress, Started, Waiting
+from locstudio.jobs.run_folder import RunFolder
+from locstudio.services.runs import run_and_wait
+
+
+class _RunFailed(LocStudioError):
+    def __init__(self, failed: Failed) -> None:
+        super().__init__(failed.sentence)
+        self.exit_status = failed.exit_status
+
+
+class _Reporter:
+    """Shows a run's messages on stderr, so that stdout holds the result alone."""
+
+    def __init__(self, what: str) -> None:
+        self._line = ProgressLine(what)
+
+    def __call__(self, message: AnyMessage) -> None:
+        match message:
+            case Progress():
+                self._line(message.step, message.num_steps)
+            case Note():
+                tell(message.text)
+            case Started():
+                held_out = f", {message.num_held_out} more held out" if message.num_held_out else ""
+                tell(f"On {message.device}: {message.num_images} images, {message.num_regions} regions{held_out}.")
+            case Waiting():
+                tell(f"Waiting for {message.behind or 'a run of another project'}.")
+            case Evaluated() if message.step:
+                tell(f"After {message.step} steps: {metrics_text(message.metrics)}")
+            case _:
+                pass
+
+
+def wait_for(folder: RunFolder, what: str) -> bool:
+    """Run the trainer on this folder to its end.
+
+    Returns:
+        Whether it did all that it was asked; False if it was stopped.
+
+    Raises:
+        LocStudioError: it failed; the sentence and the exit status are its own.
+        JobCrashed: it ended without a last word.
+    """
+    last = run_and_wait(folder, _Reporter(what))
+    if isinstance(last, Failed):
+        raise _RunFailed(last)
+    return not last.was_stopped
+
+
+def tell(sentence: str) -> None:
+    """A line for a person on stderr."""
+    print(sentence.encode(errors="backslashreplace").decode(), file=sys.stderr, flush=True)
+
+
+def metrics_text(metrics: dict[str, float]) -> str:
+    """Metrics in one line; counts are whole."""
+    parts = (f"{name} {value:.0f}" if is_count(name) else f"{name} {value:.3f}" for name, value in metrics.items())
+    return ", ".join(parts) or "nothing could be measured"
+
+
+def is_count(name: str) -> bool:
+    """Whether a metric counts queries instead of being a share."""
+    return name == "n" or name.startswith("n_")
