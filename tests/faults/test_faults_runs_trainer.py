@@ -1,6 +1,7 @@
 """Rows 7, 79, 80 and 81 on the trainer as it is: killed, out of space, without its GPU, hanging; nothing is lost."""
 
 import importlib.util
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ import psutil
 import pytest
 import torch
 
+from locstudio.domain.errors import StorageFailed
 from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.jobs.configs import ClocTraining
 from locstudio.jobs.messages import Failed, Finished, Note, Started
@@ -153,7 +155,7 @@ def test_row_81_that_a_training_which_hangs_is_silent_and_ended_with_all_its_pro
 LOSES_ITS_GPU = """
 def lose(*_):
     raise RuntimeError("CUDA error: device-side assert triggered")
-main._run = lose
+main.run_recipe = lose
 """
 
 
@@ -194,3 +196,15 @@ def test_row_79_that_a_run_is_begun_again_by_itself_once_and_never_more(paint, t
     assert [may_restart(folder) for _ in range(3)] == [True, False, False]
     claim_run(folder)  # nor after a person has resumed it
     assert not may_restart(folder)
+
+
+def test_row_9_that_a_training_is_refused_with_both_sizes_where_less_than_2_gb_are_free(
+    paint, tiny_checkpoint, monkeypatch
+):
+    painted = paint(2)
+    usage = shutil.disk_usage(painted.project.path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=(2 << 30) - 100_000_000))
+    with pytest.raises(StorageFailed, match=r"needs 2\.0 GB of free space at .*; there are 1\.9 GB"):
+        new_run(painted, tiny_checkpoint)
+    assert runs.list_runs(painted.project) == []
+    assert not painted.project.runs.exists() or not list(painted.project.runs.iterdir())
