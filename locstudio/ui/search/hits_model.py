@@ -1,5 +1,6 @@
 """The hits of a search as rows, best first."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ CropKey = tuple[int, tuple[float, float, float, float]]
 class HitItem:
     """One hit as a tile shows it.  ``region_id`` is None for a box that nobody has annotated, only the model proposed.
 
-    ``view`` is the part of the image on the tile.
+    ``view`` is the part of the image on the tile; a ``score`` of NaN is not shown.
     """
 
     image: Image
@@ -43,7 +44,8 @@ class HitItem:
     def sentence(self) -> str:
         """The hit in words, for tool tips and screen readers."""
         what = self.phrase or ("region" if self.region_id is not None else "proposed box")
-        return f"{what}, score {self.score:.2f}, in {self.image.path}"
+        score = "" if math.isnan(self.score) else f", score {self.score:.2f}"
+        return f"{what}{score}, in {self.image.path}"
 
 
 class HitsModel(QAbstractListModel):

@@ -1,5 +1,6 @@
 """Hits as a grid of tiles: the image around the box, the box drawn, its score and phrase."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -134,7 +135,8 @@ class _HitDelegate(QStyledItemDelegate):
         painter.setOpacity(_DIMMED if is_below and not is_chosen else 1.0)
         area = QRect(rect.left(), rect.top(), rect.width(), rect.width()).adjusted(_INSET, _INSET, -_INSET, -_INSET)
         self._paint_picture(painter, area, hit)
-        self._paint_score(painter, area, hit)
+        if not math.isnan(hit.score):
+            self._paint_score(painter, area, hit)
         self._paint_caption(painter, rect, hit)
         painter.setOpacity(1.0)
 

@@ -1,10 +1,10 @@
 """The registry of checkpoints: which one is in use, what each is worth, and two of them side by side."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QPixmap, QResizeEvent
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -69,14 +69,13 @@ class CheckpointsView(QWidget):
     def __init__(
         self,
         crops: PictureLoader,
-        thumbnail_of: Callable[[int], QPixmap | None],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.model = CheckpointsModel(self)
         self.table = _Registry(self.model, self)
         self.diff = DiffView(self)
-        self.edited = CropsPane(crops, thumbnail_of, self)
+        self.edited = CropsPane(crops, self)
         self.edited.hide()
         self._card = QPlainTextEdit(self)
         self._card.setReadOnly(True)

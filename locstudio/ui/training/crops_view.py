@@ -1,10 +1,10 @@
 """Regions behind a number, as crops: a heading that says which, and a grid; a double click opens the image."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QModelIndex, QPoint, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPixmap
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from locstudio.ui import theme
@@ -36,10 +36,9 @@ class CropGrid(HitsView):
         self,
         model: HitsModel,
         crops: PictureLoader,
-        thumbnail_of: Callable[[int], QPixmap | None],
         parent: QWidget | None = None,
     ) -> None:
-        super().__init__(model, crops, thumbnail_of, parent)
+        super().__init__(model, crops, lambda _: None, parent)
         self.clicked.disconnect()
         self.activated.disconnect()
         self.hit_chosen.connect(self.opened)
@@ -86,12 +85,11 @@ class CropsPane(QFrame):
     def __init__(
         self,
         crops: PictureLoader,
-        thumbnail_of: Callable[[int], QPixmap | None],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._model = HitsModel(self)
-        self.grid = CropGrid(self._model, crops, thumbnail_of, self)
+        self.grid = CropGrid(self._model, crops, self)
         self.grid.opened.connect(self.opened)
         self._heading = label("", "heading")
         self._heading.setWordWrap(True)

@@ -1,12 +1,11 @@
 """An evaluation: its numbers, and behind every number the regions it stands for."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -84,7 +83,6 @@ class EvaluationView(QWidget):
     def __init__(
         self,
         crops: PictureLoader,
-        thumbnail_of: Callable[[int], QPixmap | None],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -94,7 +92,7 @@ class EvaluationView(QWidget):
         self.curve = PrView(self)
         self.recalls = RecallBars(self)
         self.overlaps = OverlapBars(self)
-        self.crops = CropsPane(crops, thumbnail_of, self)
+        self.crops = CropsPane(crops, self)
         self._pages = QStackedWidget(self)
         self._pages.addWidget(self._make_nothing())
         self._pages.addWidget(self._make_body())

@@ -1,0 +1,308 @@
+"""The registry in the window: read on a worker, taken into use, named, removed, compared two by two."""
+
+from contextlib import suppress
+from typing import cast, get_args
+
+from PySide6.QtCore import QObject, Signal
+
+from locstudio.domain.errors import BadInput, UserError
+from locstudio.domain.regions import Image
+from locstudio.services.lineage import config_of, diff_data, diff_settings, lineage
+from locstudio.services.registry import (
+    CheckpointEntry,
+    activate,
+    delete_checkpoint,
+    label_checkpoint,
+    registry,
+)
+from locstudio.services.starting import start_compare
+from locstudio.store.dataset import Dataset
+from locstudio.store.diff import RegionChangeKind, RegionDiff, RowCounts, SnapshotDiff
+from locstudio.store.project import Project
+from locstudio.ui.background import DatasetWorker
+from locstudio.ui.search.hits_model import HitItem
+from locstudio.ui.training.checkpoints_model import day_and_time
+from locstudio.ui.training.checkpoints_view import CheckpointFacts, CheckpointsView
+from locstudio.ui.training.crops_view import Part
+from locstudio.ui.training.diff_view import DiffLine
+from locstudio.ui.training.region_items import MAX_SHOWN, tile_of
+from locstudio.ui.training.wording import counted, metric_name
+
+_EDITED: dict[RegionChangeKind, str] = {
+    "added": "Regions added",
+    "removed": "Regions removed",
+    "moved": "Regions moved or resized",
+    "renamed": "Regions renamed",
+    "reviewed": "Regions reviewed anew",
+}
+
+
+class CheckpointReview(QObject):
+    """Connects the registry to its view.
+
+    Signals:
+        activated: what ``activate`` returned; engine and index must follow.
+        not_activated: a sentence: the model in use stays.
+        place_wanted: a ``HitItem`` to open in its image.
+        run_made: the ``RunFolder`` of a comparison that waits to be started.
+        said: a sentence.
+    """
+
+    activated = Signal(object)
+    not_activated = Signal(str)
+    place_wanted = Signal(object)
+    run_made = Signal(object)
+    said = Signal(str)
+
+    def __init__(
+        self,
+        project: Project,
+        dataset: Dataset,
+        view: CheckpointsView,
+        reads: DatasetWorker,
+        work: DatasetWorker,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._project, self._dataset, self.view = project, dataset, view
+        self._reads, self._work = reads, work
+        self._number = 0
+        self._is_activating = False
+        self._diff: SnapshotDiff | None = None
+        view.checkpoint_chosen.connect(self._on_chosen)
+        view.against_chosen.connect(self._on_against)
+        view.activate_wanted.connect(lambda checkpoint_id: self.activate(checkpoint_id, is_forced=False))
+        view.compare_wanted.connect(self._on_compare)
+        view.rename_wanted.connect(lambda identity, name: self._label(identity, name=name))
+        view.note_wanted.connect(lambda identity, note: self._label(identity, note=note))
+        view.delete_wanted.connect(self._on_delete)
+        view.edited_wanted.connect(self._on_edited)
+        view.place_wanted.connect(self.place_wanted)
+
+    def refresh(self) -> None:
+        """Read the registry again."""
+        self._reads.ask(
+            registry, self._project, self._dataset, on_result=self.view.set_entries, on_error=self._on_error
+        )
+
+    def activate(self, checkpoint_id: str, *, is_forced: bool) -> None:
+        """Take a checkpoint into use, with its index where one was kept."""
+        if self._is_activating:
+            return
+        self._set_activating(True)
+        self._work.ask(
+            lambda: activate(self._project, self._dataset, checkpoint_id, force=is_forced),
+            on_result=self._on_activated,
+            on_error=self._on_not_activated,
+        )
+
+    def _set_activating(self, is_activating: bool) -> None:
+        self._is_activating = is_activating
+        self.view.set_busy(is_activating)
+
+    def _on_activated(self, adopted: dict[str, object]) -> None:
+        self._set_activating(False)
+        self.refresh()
+        self.activated.emit(adopted)
+
+    def _on_not_activated(self, error: Exception) -> None:
+        self._set_activating(False)
+        self.refresh()
+        self.not_activated.emit(str(error))
+
+    def _label(self, checkpoint_id: str, **values: str) -> None:
+        self._work.ask(
+            lambda: label_checkpoint(self._dataset, checkpoint_id, **values),
+            on_result=lambda _: self.refresh(),
+            on_error=self._on_error,
+        )
+
+    def _on_delete(self, checkpoint_id: str) -> None:
+        self._work.ask(
+            delete_checkpoint,
+            self._project,
+            self._dataset,
+            checkpoint_id,
+            on_result=lambda _: self.refresh(),
+            on_error=self._on_error,
+        )
+
+    def _on_error(self, error: Exception) -> None:
+        self.said.emit(str(error))
+
+    # two of them ------------------------------------------------------------------------------------------------
+
+    def _on_chosen(self, checkpoint_id: str) -> None:
+        self._reads.ask(
+            read_facts,
+            self._project,
+            self._dataset,
+            checkpoint_id,
+            on_result=lambda facts: self._show_facts(checkpoint_id, facts),
+            on_error=self._on_error,
+        )
+
+    def _show_facts(self, checkpoint_id: str, facts: CheckpointFacts) -> None:
+        current = self.view.current
+        if current is not None and current.id == checkpoint_id:
+            self.view.show_facts(facts)
+
+    def _on_against(self, checkpoint_id: str, other_id: str) -> None:
+        entries = {entry.id: entry for entry in self.view.model.entries}
+        new, old = entries.get(checkpoint_id), entries.get(other_id)
+        self._number += 1
+        number = self._number
+        if new is None or old is None:
+            self.view.show_diff([DiffLine("There is no other checkpoint to compare with yet.")], "", "")
+            return
+
+        def show(found: tuple[list[DiffLine], SnapshotDiff | None]) -> None:
+            if number == self._number:
+                self._diff = found[1]
+                self.view.show_diff(found[0], old.name, new.name)
+
+        self._reads.ask(compare_two, self._project, self._dataset, old, new, on_result=show, on_error=self._on_error)
+
+    def _on_compare(self, old_id: str, new_id: str) -> None:
+        entries = {entry.id: entry for entry in self.view.model.entries}
+        old, new = entries[old_id], entries[new_id]
+        self._reads.ask(
+            lambda: start_compare(self._project, self._dataset, old.folder, new.folder, held_out=new.run_id),
+            on_result=self._on_made,
+            on_error=self._on_error,
+        )
+
+    def _on_made(self, folder: object) -> None:
+        self.said.emit("The two are being compared in the background; what changed is listed when that is done.")
+        self.run_made.emit(folder)
+
+    def _on_edited(self, name: str) -> None:
+        diff, number = self._diff, self._number
+        if diff is None or name not in get_args(RegionChangeKind):
+            return
+        kind = cast(RegionChangeKind, name)
+
+        def show(hits: tuple[HitItem, ...]) -> None:
+            if number == self._number:
+                count = diff.regions.get(kind, 0)
+                rest = f"The first {MAX_SHOWN:,} are shown." if count > MAX_SHOWN else ""
+                self.view.edited.show_parts(_EDITED[kind], rest, [Part("", count, hits)])
+                self.view.edited.show()
+
+        self._reads.ask(edited_items, self._dataset, diff, kind, on_result=show, on_error=self._on_error)
+
+
+def read_facts(project: Project, dataset: Dataset, checkpoint_id: str) -> CheckpointFacts:
+    """What is known of a checkpoint, in sentences, and its card."""
+    chain = lineage(project, dataset, checkpoint_id)
+    entry = chain[0].entry
+    if entry is None:
+        return CheckpointFacts((), "")
+    sentences = []
+    if len(chain) > 1:
+        sentences.append(
+            "From " + ", from ".join(each.entry.name if each.entry else each.id for each in chain[1:]) + "."
+        )
+    if entry.created_at and not entry.is_bundled:
+        made = f"Taken into the project on {day_and_time(entry.created_at)}"
+        sentences.append(f"{made}, made by the run {entry.run_id}." if entry.run_id else f"{made}.")
+    if chain[0].corrections_after:
+        sentences.append(f"{counted(chain[0].corrections_after, 'correction')} newer than this model.")
+    if entry.promotion is not None and entry.promotion.is_forced:
+        sentences.append("It was taken into use against its gate.")
+    if not entry.is_indexed and entry.is_present:
+        sentences.append("It has no index yet: after it is activated, the collection must be indexed.")
+    if entry.code_version:
+        sentences.append(f"Made by LocStudio {entry.code_version}.")
+    if entry.note:
+        sentences.append(f"Note: {entry.note}")
+    card = ""
+    with suppress(OSError):
+        card = (entry.folder / "card.md").read_text("utf-8", errors="replace")
+    return CheckpointFacts(tuple(sentences), card or "The card of this checkpoint is not there any more.")
+
+
+def compare_two(
+    project: Project, dataset: Dataset, old: CheckpointEntry, new: CheckpointEntry
+) -> tuple[list[DiffLine], SnapshotDiff | None]:
+    """Metrics, settings and data of two checkpoints as lines, and the difference of their data where it is known."""
+    lines = [DiffLine("What they measured", is_heading=True), *_metric_lines(old.metrics, new.metrics)]
+    lines.append(DiffLine("How they were trained", is_heading=True))
+    try:
+        settings = diff_settings(config_of(project, dataset, old.id), config_of(project, dataset, new.id))
+        lines += [DiffLine(_setting(change.name), change.old, change.new) for change in settings]
+        if not settings:
+            lines.append(DiffLine("With the same settings."))
+    except UserError as problem:
+        lines.append(DiffLine(str(problem)))
+    lines.append(DiffLine("What was edited between their data", is_heading=True))
+    try:
+        diff = diff_data(project, dataset, old.id, new.id)
+    except (BadInput, UserError):
+        return [*lines, *_why_unknown(old, new)], None
+    return [*lines, *_data_lines(diff)], diff
+
+
+def edited_items(dataset: Dataset, diff: SnapshotDiff, kind: RegionChangeKind) -> tuple[HitItem, ...]:
+    """Tiles of the regions that were edited so: as they are afterwards, or were before they were removed."""
+    page = diff.region_page(kind, limit=MAX_SHOWN)
+    shown = [(each, each.after or each.before) for each in page]
+    ids = sorted({region.image_id for _, region in shown if region is not None})
+    images: dict[int, Image] = {image.id: image for image in dataset.images(ids)}
+    return tuple(
+        tile_of(region, images[region.image_id], _edit_words(each, kind))
+        for each, region in shown
+        if region is not None and region.image_id in images
+    )
+
+
+def _edit_words(diff: RegionDiff, kind: RegionChangeKind) -> str:
+    before, after = diff.before, diff.after
+    if kind == "renamed" and before and after:
+        return f"{before.phrase} → {after.phrase}"
+    if kind == "reviewed" and before and after:
+        return f"{before.review} → {after.review}"
+    region = after or before
+    return region.phrase if region else ""
+
+
+def _metric_lines(old: dict[str, float], new: dict[str, float]) -> list[DiffLine]:
+    lines = []
+    for name in [*new, *(name for name in old if name not in new)]:
+        before, after = old.get(name), new.get(name)
+        points = None if before is None or after is None else round(100 * (after - before), 1)
+        sign = "" if points is None else "=" if points == 0 else f"▲ {points:.1f}" if points > 0 else f"▼ {-points:.1f}"
+        verdict = 0 if not points else 1 if points > 0 else -1
+        lines.append(DiffLine(metric_name(name).capitalize(), _share(before), _share(after), sign, verdict))
+    return lines or [DiffLine("Neither of them has measured anything.")]
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def _setting(name: str) -> str:
+    return name.rpartition(".")[2].replace("_", " ").removeprefix("num ").removeprefix("has ").capitalize()
+
+
+def _data_lines(diff: SnapshotDiff) -> list[DiffLine]:
+    if diff.is_empty:
+        return [DiffLine("Both were trained on the same data.")]
+    lines = [
+        DiffLine(words, "", "", f"{diff.regions[kind]:,}", edited=kind)
+        for kind, words in _EDITED.items()
+        if diff.regions.get(kind)
+    ]
+    for words, counts in (("Images", diff.images), ("Classes", diff.classes), ("Captions", diff.captions)):
+        if counts != RowCounts():
+            parts = zip(("added", "removed", "changed"), (counts.added, counts.removed, counts.changed), strict=True)
+            lines += [DiffLine(f"{words} {part}", "", "", f"{count:,}") for part, count in parts if count]
+    return lines
+
+
+def _why_unknown(old: CheckpointEntry, new: CheckpointEntry) -> list[DiffLine]:
+    """Where only one of the two was trained here there is no common ground; say which."""
+    missing = [entry.name for entry in (old, new) if not entry.run_id]
+    if missing:
+        return [DiffLine(f"{' and '.join(missing)}: not trained in this project, so its data is not known here.")]
+    return [DiffLine("The frozen data of one of them is not there any more.")]

@@ -1,0 +1,347 @@
+"""Evaluations of a project, looked into: read on a worker, shown by the view, down to the regions of every number."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal
+
+from locstudio.domain.errors import BadInput
+from locstudio.domain.regions import Image, Region
+from locstudio.jobs.predictions import PredictionFolder
+from locstudio.services.evaluation import Direction, Evaluation, PrCurve, RegionList
+from locstudio.services.runs_of import run_folders
+from locstudio.store.project import Project
+from locstudio.store.view import DatasetView
+from locstudio.ui.background import DatasetWorker
+from locstudio.ui.training.class_table import ClassLine
+from locstudio.ui.training.confusion_matrix import Cell
+from locstudio.ui.training.crops_view import Part
+from locstudio.ui.training.evaluation_view import EvaluationView, ShownEvaluation
+from locstudio.ui.training.pr_view import Curve
+from locstudio.ui.training.recall_bars import RecallGroup
+from locstudio.ui.training.region_items import MAX_SHOWN, items_of, named_by_itself
+from locstudio.ui.training.wording import when
+
+_MAX_CLASSES = 400  # with a row of their own in the matrix
+_MAX_POINTS = 2000  # of a curve on the screen
+_KEPT = 6
+_DIRECTIONS: dict[Direction, str] = {
+    "r2t": "A region finds its phrase",
+    "t2r": "A phrase finds a region of it",
+    "i2t": "An image finds a caption of it",
+    "t2i": "A caption finds its image",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRef:
+    """An evaluation on disk: its key, the run it belongs to, and words for a person."""
+
+    key: str
+    run_id: str
+    words: str
+    name: str
+
+
+def find_evaluations(project: Project) -> list[EvaluationRef]:
+    """Every evaluation that left its predictions, newest first; of a comparison the new model's, then the old one's."""
+    found = []
+    for folder in reversed(run_folders(project)):
+        for part, of_what in (("predictions", ""), ("new", "compared"), ("old", "compared")):
+            place = PredictionFolder(folder.results / part)
+            if not place.is_present:
+                continue
+            with suppress(BadInput):
+                summary = place.summary()
+                what = of_what or summary.split or "all images"
+                words = f"{summary.name} · {what} · {when(folder.id)}"
+                found.append(EvaluationRef(f"{folder.id}/{part}", folder.id, words, summary.name))
+    return found
+
+
+class EvaluationReview(QObject):
+    """Connects evaluations to their view.
+
+    Signals:
+        place_wanted: a ``HitItem`` to open in its image.
+        evaluate_wanted: measure the active model now.
+        failed: a sentence.
+    """
+
+    place_wanted = Signal(object)
+    evaluate_wanted = Signal()
+    failed = Signal(str)
+
+    def __init__(
+        self,
+        project: Project,
+        dataset: DatasetView,
+        view: EvaluationView,
+        reads: DatasetWorker,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._project, self._dataset, self.view, self._reads = project, dataset, view, reads
+        self._refs: list[EvaluationRef] = []
+        self._key = self._older_key = ""
+        self._opened: OrderedDict[str, Evaluation] = OrderedDict()
+        self._shown: Evaluation | None = None
+        self._older: Evaluation | None = None
+        self._number = 0
+        view.evaluation_chosen.connect(lambda key: self._choose(key, self._older_key))
+        view.older_chosen.connect(lambda key: self._choose(self._key, key))
+        view.held_out_only_changed.connect(lambda _: self._choose(self._key, self._older_key))
+        view.cell_chosen.connect(self._on_cell)
+        view.curve_wanted.connect(self._on_curve)
+        view.threshold_chosen.connect(self._on_threshold)
+        view.recall_chosen.connect(self._on_recall)
+        view.overlap_chosen.connect(self._on_overlap)
+        view.place_wanted.connect(self.place_wanted)
+        view.evaluate_wanted.connect(self.evaluate_wanted)
+
+    def refresh(self, run_id: str = "", compare_id: str = "") -> None:
+        """Look for evaluations again; prefer that of this run, or the comparison of its model."""
+        self._reads.ask(
+            find_evaluations,
+            self._project,
+            on_result=lambda refs: self._on_found(refs, run_id, compare_id),
+            on_error=self._on_error,
+        )
+
+    def _on_found(self, refs: list[EvaluationRef], run_id: str, compare_id: str) -> None:
+        self._refs = refs
+        keys = [ref.key for ref in refs]
+        wanted = next((ref for ref in refs if ref.run_id and ref.run_id in (run_id, compare_id)), None)
+        if wanted is None:
+            wanted = next((ref for ref in refs if ref.key == self._key), refs[0] if refs else None)
+        if wanted is None:
+            self.view.set_choices((), "", "")
+            return
+        older = wanted.key.removesuffix("/new") + "/old" if wanted.key.endswith("/new") else self._older_key
+        if wanted.key == self._key and self._older_key in keys:
+            older = self._older_key
+        self._choose(wanted.key, older if older in keys and older != wanted.key else "")
+
+    def _choose(self, key: str, older_key: str) -> None:
+        self._key, self._older_key = key, "" if older_key == key else older_key
+        self.view.set_choices([(ref.key, ref.words) for ref in self._refs], self._key, self._older_key)
+        self._number += 1
+        number, is_held_out_only = self._number, self.view.is_held_out_only
+        keys = (self._key, self._older_key)
+        names = {ref.key: ref.name for ref in self._refs}
+
+        def read() -> tuple[Evaluation, Evaluation | None, ShownEvaluation]:
+            shown, older = self._open(keys[0]), self._open(keys[1]) if keys[1] else None
+            if is_held_out_only and shown.summary.num_held_out_images:
+                shown, older = shown.only_held_out(), older.only_held_out() if older else None
+            return shown, older, shown_evaluation(shown, older, names.get(keys[1], ""))
+
+        self._reads.ask(
+            read,
+            on_result=lambda done: self._on_read(number, *done),
+            on_error=lambda error: self._on_unreadable(number, error),
+        )
+
+    def _open(self, key: str) -> Evaluation:
+        """On the worker: an evaluation, kept when it was read before."""
+        if key not in self._opened:
+            run_id, part = key.split("/")
+            self._opened[key] = Evaluation.open(Path(self._project.runs) / run_id / "results" / part)
+            if len(self._opened) > _KEPT:
+                self._opened.popitem(last=False)
+        self._opened.move_to_end(key)
+        return self._opened[key]
+
+    def _on_read(self, number: int, shown: Evaluation, older: Evaluation | None, values: ShownEvaluation) -> None:
+        if number != self._number:
+            return
+        self._shown, self._older = shown, older
+        self.view.set_can_hold_out(bool(shown.summary.num_held_out_images))
+        self.view.show_evaluation(values)
+
+    def _on_unreadable(self, number: int, error: Exception) -> None:
+        if number == self._number:
+            self._shown = self._older = None
+            self.view.show_problem(str(error))
+
+    def _on_error(self, error: Exception) -> None:
+        self.failed.emit(str(error))
+
+    # behind the numbers -----------------------------------------------------------------------------------------
+
+    def _list(self, heading: str, detail: str, find: Callable[[Evaluation], list[tuple[str, RegionList]]]) -> None:
+        """Show the regions that ``find`` finds on the worker, in parts with their names."""
+        shown = self._shown
+        if shown is None:
+            return
+        self._number += 1
+        number = self._number
+        self.view.crops.set_busy(heading)
+
+        def read() -> list[Part]:
+            caption = _captions(shown)
+            return [
+                Part(words, len(found), items_of(self._dataset, found.region_ids, found.image_ids, caption))
+                for words, found in find(shown)
+            ]
+
+        def show(parts: list[Part]) -> None:
+            if number == self._number:
+                self.view.crops.show_parts(heading, _with_rest(detail, parts), parts)
+
+        self._reads.ask(read, on_result=show, on_error=self._on_error)
+
+    def _on_cell(self, row: int, column: int, cell: Cell) -> None:
+        heading = f"“{cell.truth}” named right" if cell.is_right else f"“{cell.truth}” named “{cell.named}”"
+        self._list(heading, cell.sentence(), lambda shown: [("", shown.regions_in_cell(row, column, _MAX_CLASSES))])
+
+    def _on_curve(self, class_row: int | None) -> None:
+        shown, older = self._shown, self._older
+        if shown is None:
+            return
+
+        def read() -> tuple[Curve | None, Curve | None]:
+            name = "All classes" if class_row is None else shown.class_names[class_row]
+            before = _older_row(shown, older, class_row)
+            return curve_of(name, shown.precision_recall(class_row)), (
+                None if older is None or before is False else curve_of(name, older.precision_recall(before))
+            )
+
+        def show(curves: tuple[Curve | None, Curve | None]) -> None:
+            if shown is self._shown and class_row == self.view.class_row:
+                self.view.show_curve(*curves)
+
+        self._reads.ask(read, on_result=show, on_error=self._on_error)
+
+    def _on_threshold(self, class_row: int | None, threshold: float) -> None:
+        shown = self._shown
+        if shown is None:
+            return
+        name = "All classes" if class_row is None else shown.class_names[class_row]
+
+        def find(shown: Evaluation) -> list[tuple[str, RegionList]]:
+            at = shown.regions_at(threshold, class_row)
+            return [("Right", at.right), ("Wrong", at.wrong), ("Missed", at.missed)]
+
+        self._list(f"{name}, from score {threshold:.3f} on", "", find)
+
+    def _on_recall(self, key: str, k: int) -> None:
+        direction: Direction = next(way for way in get_args(Direction) if way == key)
+        among = "not first" if k == 1 else f"not among the first {k}"
+        self._list(f"{_DIRECTIONS[direction]}: {among}", "", lambda shown: [("Missed", shown.missed_at(k, direction))])
+
+    def _on_overlap(self, low: float, high: float) -> None:
+        heading = f"Found with {100 * low:.0f} to {100 * high:.0f} % overlap"
+        self._list(heading, "", lambda shown: [("", shown.regions_with_overlap(low, high))])
+
+
+def shown_evaluation(shown: Evaluation, older: Evaluation | None, older_name: str) -> ShownEvaluation:
+    """An evaluation as the view shows it."""
+    confusion = shown.confusion(_MAX_CLASSES)
+    classes = [
+        ClassLine(each.row, each.name, each.num_regions, _number(each.top1), _number(each.average_precision))
+        for each in shown.classes()
+        if each.num_regions
+    ]
+    if classes:
+        whole = shown.precision_recall(None)
+        total = sum(line.count for line in classes)
+        top1 = float(np.trace(confusion.counts)) / total if len(classes) < _MAX_CLASSES else _number(None)
+        top1 = shown.metrics.get("top1", top1)
+        classes.insert(0, ClassLine(None, "All classes", total, top1, _number(whole.average_precision)))
+    recalls = [
+        RecallGroup(way, words, _num_asked(shown, way), shares)
+        for way, words in _DIRECTIONS.items()
+        if (shares := shown.recall_at_k(way))
+    ]
+    return ShownEvaluation(
+        metrics=shown.metrics,
+        older=older.metrics if older else {},
+        older_name=older_name,
+        class_names=confusion.names,
+        counts_CC=confusion.counts,
+        classes=classes,
+        recalls=recalls,
+        overlaps=shown.overlaps(),
+        note=_note(shown),
+    )
+
+
+def curve_of(name: str, found: PrCurve) -> Curve | None:
+    """A curve as the view draws it, thinned to what a screen can show."""
+    if found.average_precision is None:
+        return None
+    count = len(found.recall)
+    at = np.unique(np.linspace(0, count - 1, min(count, _MAX_POINTS)).astype(np.int64))
+    return Curve(
+        name,
+        found.recall[at].astype(np.float64),
+        found.precision[at].astype(np.float64),
+        found.thresholds[at].astype(np.float64),
+        found.average_precision,
+    )
+
+
+def _older_row(shown: Evaluation, older: Evaluation | None, class_row: int | None) -> int | bool | None:
+    """The row of the same class in the older evaluation; False where it has none."""
+    if class_row is None or older is None:
+        return None
+    name = shown.class_names[class_row]
+    return older.class_names.index(name) if name in older.class_names else False
+
+
+def _captions(shown: Evaluation) -> Callable[[Region | None, Image], tuple[str, float]]:
+    """What stands below the tiles: what the region is, and what it was named."""
+    regions = shown.predictions.regions
+    if regions is None:
+        return named_by_itself
+    names = shown.class_names
+    place_of = {region_id: place for place, region_id in enumerate(regions.region_ids.tolist())}
+
+    def caption(region: Region | None, image: Image) -> tuple[str, float]:
+        place = None if region is None else place_of.get(region.id)
+        if place is None:
+            return named_by_itself(region, image)
+        true, found = int(regions.true_rows[place]), int(regions.found_rows[place])
+        words = names[true] if true == found else f"{names[true]} → {names[found]}"
+        return words, float(regions.scores[place, found])
+
+    return caption
+
+
+def _num_asked(shown: Evaluation, direction: Direction) -> int:
+    retrieval, images = shown.predictions.retrieval, shown.predictions.images
+    if retrieval is not None and direction in ("r2t", "t2r"):
+        asked = retrieval.region_ids if direction == "r2t" else np.unique(retrieval.phrase_rows)
+        return len(asked)
+    if images is not None and direction in ("i2t", "t2i"):
+        return len(images.image_ids if direction == "i2t" else images.caption_ids)
+    return 0
+
+
+def _note(shown: Evaluation) -> str:
+    summary = shown.summary
+    if shown.is_held_out_only:
+        return f"Over the {summary.num_held_out_images:,} images that were not learnt from."
+    if not summary.num_images:
+        return "No image with reviewed regions was measured."
+    held_out = f", {summary.num_held_out_images:,} of them not learnt from" if summary.num_held_out_images else ""
+    return f"Over {summary.num_images:,} images{held_out}."
+
+
+def _with_rest(detail: str, parts: list[Part]) -> str:
+    """The detail, and how many are shown where not all are."""
+    rest = f"The first {MAX_SHOWN:,} are shown." if any(part.count > MAX_SHOWN for part in parts) else ""
+    if not detail and len(parts) == 1:
+        detail = f"{parts[0].count:,} {'region' if parts[0].count == 1 else 'regions'}"
+    return " ".join(filter(None, (detail, rest)))
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
