@@ -9,32 +9,32 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QByteArray, QFileSystemWatcher, QObject, Signal, qInstallMessageHandler
-from PySide6.QtGui import QCloseEvent, QIcon
+from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from locstudio import __version__
 from locstudio.domain.errors import DatasetInUse, UserError
-from locstudio.jobs.assets import assets_folder
 from locstudio.services.demo import open_demo
 from locstudio.ui import theme
+from locstudio.ui.application import make_application
 from locstudio.ui.background import DatasetWorker
-from locstudio.ui.canvas.box_tool import Tool
-from locstudio.ui.canvas.commands import CanvasCommand, title
 from locstudio.ui.desk import Desk
 from locstudio.ui.engine_client import EngineClient, EngineState
 from locstudio.ui.index_keeping import IndexKeeping
+from locstudio.ui.joining import join_retraining, show_desk
 from locstudio.ui.main_window import MainWindow
 from locstudio.ui.preferences import Preferences
 from locstudio.ui.process_end import deliver, on_signals, wants_to_lose
 from locstudio.ui.project_loading import OpenedProject, SearchState, call_owner, open_project
 from locstudio.ui.tour import Tour, on_qt_message
+from locstudio.ui.training.retraining import NOTICE, Retraining
 from locstudio.ui.transfers import Transfers, show_report
 from locstudio.ui.workspace import Panel
 
 _log = logging.getLogger(__name__)
 _TILE_STEP = 20
 _TOUR_SIZE = (1440, 900)
-_TOOL_WORDS = {Tool.SELECT: CanvasCommand.SELECT, Tool.BOX: CanvasCommand.DRAW, Tool.SEARCH: CanvasCommand.SEARCH}
+_ASK_PROJECT, _ASK_IMAGES = "Open a project", "Open a folder of images"
 _PANELS = {"show_search": Panel.SEARCH, "show_regions": Panel.REGIONS, "show_history": Panel.HISTORY}
 
 
@@ -71,6 +71,7 @@ class Studio(QObject):
         self._worker = DatasetWorker(self)
         self._index: IndexKeeping | None = None
         self._transfers: Transfers | None = None
+        self._retraining: Retraining | None = None
         self._wanted = Path()
         self._scanned.connect(lambda n: self.window.status.set_work(f"Looking at images: {n:,}", can_cancel=False))
         self._connect_window()
@@ -89,15 +90,15 @@ class Studio(QObject):
         window.notice.accepted.connect(self._on_notice_accepted)
         window.status.cancel_wanted.connect(self._on_cancel_wanted)
         window.welcome.demo_wanted.connect(self._open_demo)
-        window.welcome.project_wanted.connect(self._ask_project)
-        window.welcome.folder_wanted.connect(self._ask_folder)
-        window.top.words_typed.connect(lambda text: self._with_desk(lambda desk: desk.search_words(text)))
+        window.welcome.project_wanted.connect(lambda: self._ask_folder(_ASK_PROJECT))
+        window.welcome.folder_wanted.connect(lambda: self._ask_folder(_ASK_IMAGES))
+        window.top.words_typed.connect(self._search_words)
         window.top.retry_wanted.connect(lambda: self._with_desk(lambda desk: desk.engine.retry()))
 
     def _connect_actions(self) -> None:
         on_window: dict[str, Callable[[], object]] = {
-            "open_project": self._ask_project,
-            "open_folder": self._ask_folder,
+            "open_project": partial(self._ask_folder, _ASK_PROJECT),
+            "open_folder": partial(self._ask_folder, _ASK_IMAGES),
             "open_demo": self._open_demo,
             "close_project": self.close_project,
             "about": self._show_about,
@@ -110,6 +111,10 @@ class Studio(QObject):
             "import_coco": lambda: self._with_transfers(lambda transfers: transfers.ask_import()),
             "export_coco": lambda: self._with_transfers(lambda transfers: transfers.ask_export()),
             "index": lambda: self._with_index(lambda index: index.start()),
+            "retrain": lambda: self._with_retraining(lambda retraining: retraining.ask()),
+            "show_changes": lambda: self._with_retraining(lambda retraining: retraining.show_changes()),
+            "show_training": lambda: self._with_retraining(lambda retraining: retraining.show()),
+            "show_collection": self.window.show_collection,
         }
         on_desk: dict[str, Callable[[Desk], object]] = {
             "undo": lambda desk: desk.undo(),
@@ -126,7 +131,7 @@ class Studio(QObject):
             "smaller_tiles": lambda desk: desk.gallery.set_side(desk.gallery.side - _TILE_STEP),
         }
         for name, panel in _PANELS.items():
-            on_desk[name] = partial(_show_panel, panel)
+            on_desk[name] = partial(self._show_panel, panel)
         for name, act in on_window.items():
             self.window.actions_by_name[name].triggered.connect(partial(_call, act))
         for name, wish in on_desk.items():
@@ -136,6 +141,10 @@ class Studio(QObject):
         if self.desk is not None:
             wish(self.desk)
 
+    def _show_panel(self, panel: Panel, desk: Desk) -> None:
+        self.window.show_collection()
+        desk.workspace.show_panel(panel)
+
     def _with_transfers(self, wish: Callable[[Transfers], object]) -> None:
         if self._transfers is not None:
             wish(self._transfers)
@@ -143,6 +152,10 @@ class Studio(QObject):
     def _with_index(self, wish: Callable[[IndexKeeping], object]) -> None:
         if self._index is not None:
             wish(self._index)
+
+    def _with_retraining(self, wish: Callable[[Retraining], object]) -> None:
+        if self._retraining is not None:
+            wish(self._retraining)
 
     @property
     def search_state(self) -> SearchState | None:
@@ -183,7 +196,13 @@ class Studio(QObject):
         desk.following.too_much.connect(index.offer)
         desk.following.progressed.connect(index.show_following)
         self._transfers = Transfers(opened.dataset, desk.work, self.window, desk)
-        self._connect_desk(desk, self._transfers)
+        self._retraining = join_retraining(self.window, desk, index)
+        show_desk(self.window, desk)
+        desk.title_changed.connect(self._on_title_changed)
+        desk.search.phrase_chosen.connect(self.search_for)
+        self._transfers.ended.connect(self._on_transfer_ended)
+        self._transfers.progressed.connect(self.window.status.show_share)
+        self._transfers.said.connect(self.window.status.say)
         self.window.show_workspace(desk.workspace)
         if len(self.preferences.panes) == 3:
             desk.workspace.set_sizes(self.preferences.panes)
@@ -203,27 +222,16 @@ class Studio(QObject):
                 "read-only", "This project is open read-only: look and search, but edits are refused."
             )
         index.read()
-
-    def _connect_desk(self, desk: Desk, transfers: Transfers) -> None:
-        status, canvas = self.window.status, desk.canvas
-        desk.said.connect(status.say)
-        desk.phrases_read.connect(self.window.top.set_phrases)
-        desk.box_measured.connect(status.set_box_size)
-        desk.not_saved.connect(lambda text: self.window.notice.say("unsaved", text, "Try again", is_problem=True))
-        desk.title_changed.connect(self._on_title_changed)
-        desk.searching.searched.connect(lambda query: self.window.top.set_words(query.text))
-        canvas.pointer_moved.connect(status.set_position)
-        canvas.zoom_changed.connect(status.set_zoom)
-        canvas.tool_changed.connect(lambda tool: status.set_tool(title(_TOOL_WORDS[tool])))
-        status.set_tool(title(_TOOL_WORDS[canvas.tool]))
-        transfers.progressed.connect(status.show_share)
-        transfers.ended.connect(self._on_transfer_ended)
-        transfers.said.connect(status.say)
-        desk.search.phrase_chosen.connect(self.search_for)
+        self._retraining.read()
 
     def search_for(self, text: str) -> None:
         """Search for words as if they had been typed."""
         self.window.top.set_words(text)
+        self._search_words(text)
+
+    def _search_words(self, text: str) -> None:
+        if text:
+            self.window.show_collection()
         self._with_desk(lambda desk: desk.search_words(text))
 
     def _on_not_opened(self, error: Exception) -> None:
@@ -249,11 +257,15 @@ class Studio(QObject):
         index, self._index, self._transfers = self._index, None, None
         if index is not None:
             index.leave()
+        retraining, self._retraining = self._retraining, None
+        if retraining is not None:
+            retraining.close()
         desk.close()
         if index is not None:
             index.close()
         self.window.notice.hide()
         self.window.status.set_work("")
+        self.window.status.set_training("", -1.0)
         self.window.show_welcome()
         self.window.top.set_engine(EngineState("off"))
         desk.deleteLater()
@@ -297,6 +309,8 @@ class Studio(QObject):
             self.open_path(self._wanted, read_only=True)
         elif name == "unsaved":
             self._with_desk(lambda desk: desk.editing.retry())
+        elif name == NOTICE:
+            self._with_retraining(lambda retraining: retraining.show_news())
 
     def _on_cancel_wanted(self) -> None:
         if self._transfers is not None and self._transfers.is_running:
@@ -324,13 +338,8 @@ class Studio(QObject):
 
     # dialogs ----------------------------------------------------------------------------------------------------
 
-    def _ask_project(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self.window, "Open a project")
-        if folder:
-            self.open_path(Path(folder))
-
-    def _ask_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self.window, "Open a folder of images")
+    def _ask_folder(self, title: str) -> None:
+        folder = QFileDialog.getExistingDirectory(self.window, title)
         if folder:
             self.open_path(Path(folder))
 
@@ -347,24 +356,8 @@ class Studio(QObject):
         show_report(self.window, text)
 
 
-def _show_panel(panel: Panel, desk: Desk) -> None:
-    desk.workspace.show_panel(panel)
-
-
 def _call(act: Callable[[], object], _is_checked: bool = False) -> None:
     act()
-
-
-def make_application() -> QApplication:
-    """The Qt application with its name, icon and font."""
-    app = QApplication.instance() or QApplication(sys.argv[:1])
-    assert isinstance(app, QApplication)
-    app.setApplicationName("locstudio")
-    app.setApplicationDisplayName("LocStudio")
-    app.setDesktopFileName("locstudio")
-    app.setWindowIcon(QIcon(str(assets_folder() / "icons" / "locstudio.svg")))
-    theme.use_interface_font(app, Path(theme.__file__).parent / "fonts")
-    return app
 
 
 def run(path: Path | None) -> int:

@@ -17,11 +17,13 @@ from locstudio.domain.errors import BadInput
 from locstudio.domain.regions import HELD_OUT_SPLITS, Problem, Region, Review
 from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.jobs.configs import ClocTraining, Preset
-from locstudio.jobs.messages import Estimated, Saved
+from locstudio.jobs.messages import Estimated
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
-from locstudio.jobs.training_files import read_best
+from locstudio.services.adoption import best_checkpoint, register_checkpoint
+from locstudio.services.checkpoints import active_folder
 from locstudio.services.curves import read_curves
+from locstudio.services.promotion import active_id
 from locstudio.services.run_summary import RunSummary
 from locstudio.services.runs import list_runs
 from locstudio.services.starting import MIN_FREE_BYTES, PRESETS, start_compare, start_train
@@ -223,37 +225,22 @@ def sweep_dry_runs(project: Project) -> None:
             forget_run(run.folder)
 
 
-def comparison_of(runs: list[RunSummary], training: RunSummary) -> RunSummary | None:
-    """The newest run that compares what this training made with the model it was to replace, or None."""
-    for run in runs:
-        with suppress(BadInput):
-            if run.kind == "compare" and run.folder.config().parent_run == training.id:
-                return run
-    return None
+def start_comparison(
+    project: Project, dataset: Dataset, folder: RunFolder, *, device: str = "auto"
+) -> RunFolder | None:
+    """Make the run that says what a training has changed; None where it saved nothing, or is in use already.
 
-
-def start_comparison(project: Project, dataset: Dataset, folder: RunFolder, active: Path) -> RunFolder | None:
-    """Make the run that says what a finished training has changed; None where it saved nothing or is active itself.
-
-    Args:
-        project: The project.
-        dataset: Its dataset, open.
-        folder: The training run.
-        active: The checkpoint that it may replace.
+    Its checkpoint is put among the project's, without being taken into use.
     """
-    new = best_checkpoint(folder)
-    if new is None or new.resolve() == active.resolve():
+    try:
+        new = best_checkpoint(folder)
+    except BadInput:
         return None
-    return start_compare(project, dataset, active, new, held_out=folder.id)
-
-
-def best_checkpoint(folder: RunFolder) -> Path | None:
-    """The checkpoint of a training run that is worth adopting: the best on what is held out, else the newest."""
-    best = read_best(folder)
-    if best is not None:
-        return folder.path / best.path
-    saved = [message.path for message in folder.read_events() if isinstance(message, Saved)]
-    return folder.path / saved[-1] if saved else None
+    row = register_checkpoint(project, dataset, folder)
+    if row.id == active_id(dataset):
+        return None
+    old = active_folder(project, dataset)
+    return start_compare(project, dataset, old, new, held_out=folder.id, device=device)
 
 
 def _name_of(checkpoint: Path | None) -> str:

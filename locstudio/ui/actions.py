@@ -57,6 +57,10 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "clear_search", "Search", "Clear the search", "Forget the query and its hits", ("Ctrl+Shift+F",), "close"
     ),
     ActionSpec("index", "Search", "Index the collection", "Embed all regions, so that search finds them", (), "layers"),
+    ActionSpec("retrain", "Training", "Retrain…", "Train a new model on what has been reviewed", ("Ctrl+R",), "train"),
+    ActionSpec("show_changes", "Training", "What changed", "Show what the newest training has changed"),
+    ActionSpec("show_collection", "View", "Collection", "Show images and regions", ("Ctrl+1",), "image"),
+    ActionSpec("show_training", "View", "Training", "Show runs, curves and models", ("Ctrl+2",), "curves"),
     ActionSpec("show_search", "View", "Search panel", "Show the search panel", ("Alt+1",)),
     ActionSpec("show_regions", "View", "Regions panel", "Show the regions of this image", ("Alt+2",)),
     ActionSpec("show_history", "View", "History panel", "Show what was done", ("Alt+3",), "history"),

@@ -5,6 +5,7 @@ This is where the signals of a project's panels meet; nothing here decides more 
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QPixmap
@@ -200,6 +201,17 @@ class Desk(QObject):
             self.workspace.show_panel(Panel.SEARCH)
         self.searching.search_words(text)
 
+    def change_model(self, checkpoint: Path) -> None:
+        """Use another checkpoint from now on."""
+        self.opened = replace(self.opened, checkpoint=checkpoint)
+        self.engine.change_checkpoint(checkpoint)
+
+    def show_place(self, place: Place) -> None:
+        """Open the image of a place, and mark it there."""
+        self.opening.show_place(place)
+        if self.browsing.image is None or self.browsing.image.id != place.image_id:
+            self.browsing.open_image(place.image_id)
+
     def close(self) -> None:
         """Put every edit on disk and let go of everything; the engine is ended."""
         self.canvas.flush()
@@ -281,9 +293,7 @@ class Desk(QObject):
 
     def _on_hit_chosen(self, hit: HitItem) -> None:
         text = f"{hit.phrase} {hit.score:.2f}".strip()
-        self.opening.show_place(Place(hit.image.id, hit.box, text, hit.region_id))
-        if self.browsing.image is None or self.browsing.image.id != hit.image.id:
-            self.browsing.open_image(hit.image.id)
+        self.show_place(Place(hit.image.id, hit.box, text, hit.region_id))
 
     def _on_grounded(self, box: UnitBox, text: str, score: float) -> None:
         image = self.browsing.image

@@ -61,7 +61,7 @@ class EngineState:
 
 
 class EngineClient(QObject):
-    """One engine of one checkpoint.  For another checkpoint make another client, and swap when that one is ready.
+    """One engine, of one checkpoint at a time.
 
     Signals:
         state_changed: an ``EngineState``.
@@ -101,8 +101,8 @@ class EngineClient(QObject):
             restart_delays_ms: How long to wait before each restart; one more death within a minute is a failure.
         """
         super().__init__(parent)
-        self._command = [*command, "--checkpoint", str(checkpoint), "--parent-pid", str(os.getpid())]
-        self._command += ["--cache", str(cache)] if cache else []
+        self._program, self._cache = tuple(command), cache
+        self._command = self._command_for(checkpoint)
         self._delays_ms = tuple(restart_delays_ms)
         self._numbers = itertools.count(1)
         self._pending: OrderedDict[int, AnyRequest] = OrderedDict()
@@ -150,6 +150,11 @@ class EngineClient(QObject):
         self._end_process()  # it may not have gone yet after its last word
         self.start()
 
+    def change_checkpoint(self, checkpoint: Path) -> None:
+        """Answer with another checkpoint from now on; what is asked meanwhile is answered by the new one."""
+        self._command = self._command_for(checkpoint)
+        self.retry()
+
     def stop(self) -> None:
         """End the engine.  It has nothing to save, so it is not waited for longer than a second."""
         self._is_wanted = False
@@ -187,6 +192,10 @@ class EngineClient(QObject):
     def propose(self, key: str, limit: int = 24) -> int:
         """Find boxes where objects may be in an open image."""
         return self._ask(Propose(id=next(self._numbers), key=key, limit=limit))
+
+    def _command_for(self, checkpoint: Path) -> list[str]:
+        command = [*self._program, "--checkpoint", str(checkpoint), "--parent-pid", str(os.getpid())]
+        return [*command, "--cache", str(self._cache)] if self._cache else command
 
     def _ask(self, request: AnyRequest) -> int:
         line = request_line(request)

@@ -54,6 +54,13 @@ class IndexKeeping(QObject):
         self._model_id = checkpoint_id
         self._refuse_foreign()
 
+    def set_opened(self, opened: OpenedProject) -> None:
+        """Take the project with another checkpoint in use; what the index has to do with it is read anew."""
+        self._opened = opened
+        self._model_id = ""
+        self._indexing.set_opened(opened)
+        self.read()
+
     def _refuse_foreign(self) -> None:
         service = self.state.service if self.state else None
         if service is not None and self._model_id and service.index.checkpoint_id != self._model_id:

@@ -47,6 +47,10 @@ class Indexing(QObject):
         """Whether an index is being made."""
         return self._is_busy
 
+    def set_opened(self, opened: OpenedProject) -> None:
+        """Take the project with another checkpoint in use."""
+        self._opened = opened
+
     def start(self) -> None:
         """Embed the collection; does nothing while that goes on, or without a model."""
         opened, checkpoint = self._opened, self._opened.checkpoint

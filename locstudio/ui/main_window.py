@@ -8,13 +8,14 @@ from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar, QStackedWidget, QVBo
 
 from locstudio.domain.text import shown
 from locstudio.ui.actions import Actions, canvas_action
+from locstudio.ui.canvas.canvas_view import CanvasView
 from locstudio.ui.canvas.commands import CanvasCommand
 from locstudio.ui.icons import drawn
 from locstudio.ui.key_sheet import KeySheet
 from locstudio.ui.notice_bar import NoticeBar
 from locstudio.ui.plain_text import action_text
 from locstudio.ui.status_line import StatusLine
-from locstudio.ui.top_bar import TopBar
+from locstudio.ui.top_bar import Page, TopBar
 from locstudio.ui.welcome import WelcomePage
 from locstudio.ui.workspace import Workspace
 
@@ -42,6 +43,21 @@ _NEEDS_PROJECT = (
     "show_search",
     "show_regions",
     "show_history",
+    "larger_tiles",
+    "smaller_tiles",
+    "retrain",
+    "show_changes",
+    "show_collection",
+    "show_training",
+)
+_ONLY_COLLECTION = (
+    "next",
+    "previous",
+    "next_unreviewed",
+    "previous_unreviewed",
+    "verify",
+    "more",
+    "ground",
     "larger_tiles",
     "smaller_tiles",
 )
@@ -88,10 +104,11 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.actions_by_name = Actions(self)
         self.workspace: Workspace | None = None
+        self._training: QWidget | None = None
         self._recent_menu = QMenu("Recent projects", self)
         self._theme_menu = QMenu("Theme", self)
         menus = self._make_menus()
-        self.top = TopBar(menus, self)
+        self.top = TopBar(menus, self.actions_by_name["retrain"], self)
         self.setMenuWidget(self.top)
         self.status = StatusLine(self)
         self.setStatusBar(self.status)
@@ -112,6 +129,8 @@ class MainWindow(QMainWindow):
         self.actions_by_name["quit"].triggered.connect(self.close)
         self.actions_by_name["search"].triggered.connect(self._focus_search)
         self.welcome.recent_chosen.connect(self.recent_chosen)
+        self.top.page_wanted.connect(lambda page: self.actions_by_name[f"show_{page.value}"].trigger())
+        self.status.training_wanted.connect(self.actions_by_name["show_training"].trigger)
         self.show_welcome()
         self.resize(QSize(*_FIRST_SIZE).boundedTo(self.screen().availableSize()))
 
@@ -122,18 +141,47 @@ class MainWindow(QMainWindow):
         self.show_welcome()
         self.workspace = workspace
         self._stack.addWidget(workspace)
-        self._stack.setCurrentWidget(workspace)
         self.actions_by_name.set_enabled(True, *_NEEDS_PROJECT)
-        self._set_canvas_menus(True)
         self.top.set_active(True)
-        workspace.canvas.setFocus()
+        self.show_collection()
+
+    @property
+    def page(self) -> Page:
+        """The page that is shown, once a project is open."""
+        is_training = self._training is not None and self._stack.currentWidget() is self._training
+        return Page.TRAINING if is_training else Page.COLLECTION
+
+    def show_collection(self) -> None:
+        """Show images and regions, as they were left."""
+        if self.workspace is not None:
+            self._stack.setCurrentWidget(self.workspace)
+            self._on_page_shown()
+            self.workspace.canvas.setFocus()
+
+    def show_training(self, page: QWidget) -> None:
+        """Show the training page of the open project; it stays until the project is closed."""
+        if self.workspace is None:
+            return
+        if self._training is None:
+            self._training = page
+            self._stack.addWidget(page)
+        self._stack.setCurrentWidget(page)
+        self._on_page_shown()
+        page.setFocus()
+
+    def _on_page_shown(self) -> None:
+        is_collection = self.page is Page.COLLECTION
+        self.actions_by_name.set_enabled(is_collection, *_ONLY_COLLECTION)
+        self._set_canvas_menus(is_collection)
+        self.top.set_page(self.page)
 
     def show_welcome(self) -> None:
-        """Show the first page; the workspace that was there is taken out and destroyed."""
-        if self.workspace is not None:
-            self._stack.removeWidget(self.workspace)
-            self.workspace.deleteLater()
-            self.workspace = None
+        """Show the first page; what was there of a project is taken out and destroyed."""
+        for part in (self.workspace, self._training):
+            if part is not None:
+                self._stack.removeWidget(part)
+                part.deleteLater()
+        self.workspace = self._training = None
         self._stack.setCurrentWidget(self.welcome)
         self.actions_by_name.set_enabled(False, *_NEEDS_PROJECT)
         self._set_canvas_menus(False)
@@ -190,7 +238,10 @@ class MainWindow(QMainWindow):
         self._add_canvas(edit, _BOX_COMMANDS)
         self._menu(bar, "Go", "next", "previous", "", "next_unreviewed", "previous_unreviewed", "", "verify")
         self._menu(bar, "Search", "search", "more", "ground", "clear_search", "", "index")
-        view = self._menu(bar, "View", "show_search", "show_regions", "show_history", "")
+        self._menu(bar, "Training", "retrain", "", "show_training", "show_changes")
+        view = self._menu(
+            bar, "View", "show_collection", "show_training", "", "show_search", "show_regions", "show_history", ""
+        )
         self._add_canvas(view, (*_TOOL_COMMANDS, None, *_VIEW_COMMANDS))
         view.addSeparator()
         self._add(view, "larger_tiles", "smaller_tiles", "", "full_screen")
@@ -249,16 +300,25 @@ class MainWindow(QMainWindow):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Keys that nobody wanted are the canvas's: drawing does not begin with a click on it."""
-        if self.workspace is not None and self.focusWidget() is not self.workspace.canvas:
-            self.workspace.canvas.keyPressEvent(event)
+        canvas = self._canvas_for_keys()
+        if canvas is not None:
+            canvas.keyPressEvent(event)
         else:
             super().keyPressEvent(event)
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
-        if self.workspace is not None and self.focusWidget() is not self.workspace.canvas:
-            self.workspace.canvas.keyReleaseEvent(event)
+        canvas = self._canvas_for_keys()
+        if canvas is not None:
+            canvas.keyReleaseEvent(event)
         else:
             super().keyReleaseEvent(event)
+
+    def _canvas_for_keys(self) -> CanvasView | None:
+        """The canvas, where it is on the page that is shown and has not had the key already."""
+        if self.workspace is None or self.page is not Page.COLLECTION:
+            return None
+        canvas = self.workspace.canvas
+        return None if self.focusWidget() is canvas else canvas
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):

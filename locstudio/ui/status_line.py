@@ -3,7 +3,7 @@
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QStatusBar, QWidget
 
-from locstudio.ui.plain_text import label, shown
+from locstudio.ui.plain_text import action_text, label, shown
 
 _MESSAGE_MS = 6000
 
@@ -13,9 +13,11 @@ class StatusLine(QStatusBar):
 
     Signals:
         cancel_wanted: stop what runs in the background.
+        training_wanted: show the training that goes on.
     """
 
     cancel_wanted = Signal()
+    training_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -35,11 +37,42 @@ class StatusLine(QStatusBar):
         for widget in (self._work_text, self._bar, self._cancel):
             row.addWidget(widget)
         self._work.hide()
+        self._training = self._make_training()
         self._position, self._size = label(), label()
         self._zoom, self._tool, self._device = label(), label(), label()
+        self.addPermanentWidget(self._training)
         self.addPermanentWidget(self._work)
         for part in (self._position, self._size, self._zoom, self._tool, self._device):
             self.addPermanentWidget(part)
+
+    def _make_training(self) -> QWidget:
+        part = QWidget(self)
+        self._training_text = QPushButton(part)
+        self._training_text.setProperty("role", "flat")
+        self._training_text.setToolTip("Show the training")
+        self._training_text.clicked.connect(self.training_wanted)
+        self._training_bar = QProgressBar(part)
+        self._training_bar.setTextVisible(False)
+        self._training_bar.setFixedWidth(72)
+        self._training_bar.setAccessibleName("Progress of the training")
+        row = QHBoxLayout(part)
+        row.setContentsMargins(0, 0, 4, 0)
+        row.setSpacing(4)
+        row.addWidget(self._training_text)
+        row.addWidget(self._training_bar)
+        part.hide()
+        return part
+
+    @property
+    def training_text(self) -> str:
+        """What is said of the training that goes on; empty when there is none."""
+        return "" if self._training.isHidden() else self._training_text.text()
+
+    def set_training(self, text: str, share: float) -> None:
+        """Show the training that goes on and how far it is (negative: nobody knows).  An empty text hides it."""
+        self._training.setVisible(bool(text))
+        self._training_text.setText(action_text(text))
+        _set_share(self._training_bar, share if share >= 0 else None)
 
     def say(self, text: str) -> None:
         """Show a sentence for a few seconds."""
@@ -70,12 +103,16 @@ class StatusLine(QStatusBar):
         self._work.setVisible(bool(text))
         self._work_text.setText(shown(text))
         self._cancel.setVisible(can_cancel)
-        if share is None:
-            self._bar.setRange(0, 0)
-        else:
-            self._bar.setRange(0, 1000)
-            self._bar.setValue(round(1000 * share))
+        _set_share(self._bar, share)
 
     def show_share(self, text: str, share: float) -> None:
         """``set_work`` for signals: a negative share means that nobody knows."""
         self.set_work(text, share if share >= 0 else None)
+
+
+def _set_share(bar: QProgressBar, share: float | None) -> None:
+    if share is None:
+        bar.setRange(0, 0)
+    else:
+        bar.setRange(0, 1000)
+        bar.setValue(round(1000 * share))

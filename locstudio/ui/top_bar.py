@@ -1,10 +1,21 @@
-"""The bar at the top: menus, the search field, and how the engine is."""
+"""The bar at the top: menus, the switch between pages, the search field, Retrain, and how the engine is."""
 
 from collections.abc import Sequence
+from enum import Enum
 
 from PySide6.QtCore import QStringListModel, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeyEvent
-from PySide6.QtWidgets import QCompleter, QHBoxLayout, QLineEdit, QMenuBar, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QCompleter,
+    QFrame,
+    QHBoxLayout,
+    QLineEdit,
+    QMenuBar,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
 
 from locstudio.ui import theme
 from locstudio.ui.engine_client import EngineState
@@ -14,18 +25,27 @@ from locstudio.ui.plain_text import action_text, shown, tip
 _TYPING_PAUSE_MS = 350
 
 
+class Page(Enum):
+    """The pages of a project."""
+
+    COLLECTION = "collection"
+    TRAINING = "training"
+
+
 class TopBar(QWidget):
-    """Menus on the left, the search field in the middle, the engine's state on the right.
+    """Menus and pages on the left, the search field in the middle, Retrain and the engine's state on the right.
 
     Signals:
         words_typed: the words of the search field, after Enter or a short pause; empty when they were taken away.
         retry_wanted: start the engine again after it has failed.
+        page_wanted: the ``Page`` that a person wants to see.
     """
 
     words_typed = Signal(str)
     retry_wanted = Signal()
+    page_wanted = Signal(object)
 
-    def __init__(self, menus: QMenuBar, parent: QWidget | None = None) -> None:
+    def __init__(self, menus: QMenuBar, retrain: QAction, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("role", "header")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -49,15 +69,56 @@ class TopBar(QWidget):
         row.setContentsMargins(6, 6, 12, 6)
         row.setSpacing(12)
         row.addWidget(menus)
+        row.addWidget(self._make_switch())
         row.addStretch(1)
         row.addWidget(self.field, 6)
         row.addStretch(1)
+        row.addWidget(self._make_retrain(retrain))
         row.addWidget(self._engine)
         self.set_engine(self._state)
 
+    def _make_switch(self) -> QWidget:
+        self._switch = QFrame(self)
+        self._switch.setProperty("role", "switch")
+        row = QHBoxLayout(self._switch)
+        row.setContentsMargins(2, 2, 2, 2)
+        row.setSpacing(2)
+        group = QButtonGroup(self._switch)
+        self._pages: dict[Page, QToolButton] = {}
+        for page, text, keys in ((Page.COLLECTION, "Collection", "Ctrl+1"), (Page.TRAINING, "Training", "Ctrl+2")):
+            button = QToolButton(self._switch)
+            button.setText(text)
+            button.setCheckable(True)
+            button.setProperty("role", "segment")
+            button.setAccessibleName(f"Page: {text}")
+            button.setToolTip(f"{text} ({keys})")
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            button.clicked.connect(lambda _=False, chosen=page: self.page_wanted.emit(chosen))
+            group.addButton(button)
+            row.addWidget(button)
+            self._pages[page] = button
+        self.set_page(Page.COLLECTION)
+        return self._switch
+
+    def _make_retrain(self, action: QAction) -> QWidget:
+        self._retrain = QToolButton(self)
+        self._retrain.setDefaultAction(action)
+        self._retrain.setText("Retrain")
+        self._retrain.setAccessibleName("Retrain")
+        self._retrain.setProperty("role", "button")
+        self._retrain.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._retrain.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        return self._retrain
+
+    def set_page(self, page: Page) -> None:
+        """Mark the page that is shown."""
+        self._pages[page].setChecked(True)
+
     def set_active(self, is_active: bool) -> None:
-        """Show the search field and the engine's state only where there is something to search in."""
+        """Show what needs a project, as search, pages and the engine's state, only where there is one."""
         self.field.setVisible(is_active)
+        self._switch.setVisible(is_active)
+        self._retrain.setVisible(is_active)
         self._engine.setVisible(is_active)
 
     def set_engine(self, state: EngineState) -> None:

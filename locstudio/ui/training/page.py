@@ -52,7 +52,6 @@ class TrainingPage(QWidget):
         run_chosen: the id of the run in front.
         overlay_changed: ids of the runs whose curves are drawn besides.
         tab_changed: the ``Tab`` in front.
-        region_wanted: identities of an image and a region to open in the collection.
         said: a sentence for the status line.
     """
 
@@ -60,7 +59,6 @@ class TrainingPage(QWidget):
     run_chosen = Signal(str)
     overlay_changed = Signal(list)
     tab_changed = Signal(object)
-    region_wanted = Signal(int, int)
     said = Signal(str)
 
     def __init__(
@@ -96,7 +94,6 @@ class TrainingPage(QWidget):
         self._lay_out()
         self._model.overlay_changed.connect(self.overlay_changed)
         self.runs.run_chosen.connect(self.run_chosen)
-        self.samples.region_wanted.connect(self.region_wanted)
         self.curves.said.connect(self.said)
         self._tabs.currentChanged.connect(lambda number: self.tab_changed.emit(Tab(number)))
         self.set_runs(())

@@ -33,7 +33,7 @@ from locstudio.ui.training.plan_words import disk_words, how_known, learns_from,
 from locstudio.ui.training.preset_card import PresetCard
 from locstudio.ui.training.wording import size_in_words
 
-_WIDTH = 560
+_WIDTH = 600
 _MAX_STEPS = 1_000_000
 _MAX_SEED = 2**31 - 1
 _PRESET_WORDS: dict[Preset, tuple[str, str]] = {

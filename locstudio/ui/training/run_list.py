@@ -48,7 +48,7 @@ class RunRow:
 
     ``color`` is the number of its line colour; ``is_silent`` that a living run has not said a word for long;
     ``phase`` a few words instead of the state's ("Reading images"); ``result`` what it has reached ("top 1 0.62");
-    ``sentence`` why it failed.
+    ``sentence`` why it failed; ``is_in_use`` that the project uses the model it has made.
     """
 
     id: str
@@ -63,6 +63,7 @@ class RunRow:
     sentence: str = ""
     is_silent: bool = False
     is_overlaid: bool = False
+    is_in_use: bool = False
 
     @property
     def is_live(self) -> bool:
@@ -80,7 +81,8 @@ class RunRow:
         """Where the run stands, in a few words."""
         if self.is_silent and self.is_live:
             return "Not responding"
-        parts = [self.phase if self.state is RunState.RUNNING and self.phase else STATES[self.state]]
+        has_phase = self.phase and self.state in (RunState.RUNNING, RunState.DONE)
+        parts = [self.phase if has_phase else "In use" if self.is_in_use else STATES[self.state]]
         if self.is_live and self.seconds_left > 1:
             parts.append(f"{in_words(self.seconds_left)} left")
         elif self.share is not None and not self.is_live:

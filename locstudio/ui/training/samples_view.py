@@ -98,10 +98,10 @@ class SamplesView(QWidget):
     """The samples of one evaluation, with a slider over evaluations.
 
     Signals:
-        region_wanted: identities of an image and of a region in it, to be opened in the collection.
+        sample_wanted: a ``Sample`` to be opened in the collection.
     """
 
-    region_wanted = Signal(int, int)
+    sample_wanted = Signal(object)
 
     def __init__(self, crops: PictureLoader, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -188,8 +188,7 @@ class SamplesView(QWidget):
         self._model.set_samples(sheet.samples)
 
     def _on_activated(self, index: QModelIndex) -> None:
-        sample: Sample = index.data(SAMPLE_ROLE)
-        self.region_wanted.emit(sample.image.id, sample.region_id)
+        self.sample_wanted.emit(index.data(SAMPLE_ROLE))
 
 
 class _SamplesModel(QAbstractListModel):

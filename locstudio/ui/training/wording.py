@@ -1,5 +1,6 @@
 """How runs are spoken of: states, times, metrics and sizes as a person says them."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from locstudio.jobs.run_state import RunState
@@ -36,7 +37,7 @@ def metric_name(name: str) -> str:
     return _METRICS.get(name, name.replace("_", " "))
 
 
-def leading_metric(metrics: dict[str, float]) -> tuple[str, float] | None:
+def leading_metric(metrics: Mapping[str, float]) -> tuple[str, float] | None:
     """The one metric that a list has room for: its name in words and its value."""
     for name in _LEADING:
         if name in metrics:

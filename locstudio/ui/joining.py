@@ -1,0 +1,53 @@
+"""Where an open project meets the window: signals of its parts, connected in one place, and closed with the project."""
+
+from locstudio.services.checkpoints import active_folder
+from locstudio.ui.canvas.box_tool import Tool
+from locstudio.ui.canvas.commands import CanvasCommand, title
+from locstudio.ui.desk import Desk
+from locstudio.ui.index_keeping import IndexKeeping
+from locstudio.ui.main_window import MainWindow
+from locstudio.ui.opening import Place
+from locstudio.ui.training.retraining import NOTICE, Retraining
+
+_TOOL_WORDS = {Tool.SELECT: CanvasCommand.SELECT, Tool.BOX: CanvasCommand.DRAW, Tool.SEARCH: CanvasCommand.SEARCH}
+
+
+def show_desk(window: MainWindow, desk: Desk) -> None:
+    """Let the window tell what happens in the collection: status line, search field and notices."""
+    status, canvas = window.status, desk.canvas
+    desk.said.connect(status.say)
+    desk.phrases_read.connect(window.top.set_phrases)
+    desk.box_measured.connect(status.set_box_size)
+    desk.not_saved.connect(lambda text: window.notice.say("unsaved", text, "Try again", is_problem=True))
+    desk.searching.searched.connect(lambda query: window.top.set_words(query.text))
+    canvas.pointer_moved.connect(status.set_position)
+    canvas.zoom_changed.connect(status.set_zoom)
+    canvas.tool_changed.connect(lambda tool: status.set_tool(title(_TOOL_WORDS[tool])))
+    status.set_tool(title(_TOOL_WORDS[canvas.tool]))
+
+
+def join_retraining(window: MainWindow, desk: Desk, index: IndexKeeping) -> Retraining:
+    """Retraining for the open project, told and heard by the window, the collection and the index."""
+
+    def device() -> str:
+        ready = desk.engine.state.ready
+        return ready.device if ready is not None else ""
+
+    def show_place(place: Place) -> None:
+        window.show_collection()
+        desk.show_place(place)
+
+    def change_model() -> None:
+        desk.change_model(active_folder(desk.opened.project, desk.opened.dataset))
+        index.set_opened(desk.opened)
+
+    retraining = Retraining(lambda: desk.opened, desk.crops, desk.thumbnails.picture, device, window, desk)
+    retraining.page_wanted.connect(window.show_training)
+    retraining.place_wanted.connect(show_place)
+    retraining.progressed.connect(window.status.set_training)
+    retraining.said.connect(window.status.say)
+    retraining.noticed.connect(
+        lambda sentence, button, is_problem: window.notice.say(NOTICE, sentence, button, is_problem=is_problem)
+    )
+    retraining.model_changed.connect(change_model)
+    return retraining

@@ -1,0 +1,280 @@
+"""Retraining, from the click to the new model in use: what the window knows of it, without pyqtgraph until it is seen.
+
+The runs are processes of their own.  Closing the window ends none of them; the next one finds them here again.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QPixmap
+from PySide6.QtWidgets import QWidget
+
+from locstudio.jobs.run_folder import RunFolder
+from locstudio.jobs.run_state import RunState
+from locstudio.services.retraining import RetrainChoice, start_comparison, start_retraining
+from locstudio.ui.background import DatasetWorker
+from locstudio.ui.gallery.picture_loader import PictureLoader
+from locstudio.ui.indexing import in_words
+from locstudio.ui.opening import Place
+from locstudio.ui.project_loading import OpenedProject
+from locstudio.ui.training.planning import Planning
+from locstudio.ui.training.run_book import KnownRun, RunBook
+
+if TYPE_CHECKING:
+    from locstudio.ui.training.training_desk import TrainingDesk
+
+NOTICE = "training"
+_READ_ONLY = "This project is open read-only, so nothing can be trained here."
+_GOES_ON = "“{title}” is training in the background; you can go on, and close the window: it will be found again."
+
+
+class Retraining(QObject):
+    """One project's retraining.
+
+    Signals:
+        page_wanted: the training page, to be brought to the front.
+        place_wanted: a ``Place`` to be shown in the collection.
+        progressed: what goes on in a few words, and its share (negative: nobody knows); empty words for nothing.
+        noticed: a sentence, and the words of a button (or nothing), and whether it is a problem.
+        said: a sentence for the status line.
+        model_changed: the project uses another checkpoint from now on.
+        edit_wanted: an ``Edit`` that a person chose in the worklist.
+    """
+
+    page_wanted = Signal(QWidget)
+    place_wanted = Signal(object)
+    progressed = Signal(str, float)
+    noticed = Signal(str, str, bool)
+    said = Signal(str)
+    model_changed = Signal()
+    edit_wanted = Signal(object)
+
+    def __init__(
+        self,
+        opened: Callable[[], OpenedProject],
+        crops: PictureLoader,
+        thumbnail_of: Callable[[int], QPixmap | None],
+        device: Callable[[], str],
+        window: QWidget,
+        parent: QObject | None = None,
+    ) -> None:
+        """``opened`` is the open project as it is now; ``device`` says in words where its models run."""
+        super().__init__(parent)
+        self._opened = opened
+        self._crops = crops
+        self._thumbnail_of = thumbnail_of
+        self._window = window
+        self._work = DatasetWorker(self)
+        project = opened()
+        self.book = RunBook(project.project, project.dataset, self._work, self)
+        self.planning = Planning(opened, self._work, device, self)
+        self._desk: TrainingDesk | None = None
+        self._was_live = False
+        self._is_first_list = True
+        self._news: tuple[str, bool] = ("", False)
+        self.planning.start_wanted.connect(self.start)
+        self.book.listed.connect(self._on_listed)
+        self.book.changed.connect(lambda _: self._tell())
+        self.book.ended.connect(self._on_ended)
+        self.book.failed.connect(self.said)
+
+    def read(self) -> None:
+        """Look for runs, also of earlier windows."""
+        self.planning.sweep()
+        self.book.read()
+
+    def ask(self) -> None:
+        """Open the Retrain sheet."""
+        if self._opened().dataset.is_read_only:
+            self.said.emit(_READ_ONLY)
+        else:
+            self.planning.ask(self._window)
+
+    def start(self, choice: RetrainChoice) -> None:
+        """Train as chosen, and show it."""
+        opened = self._opened()
+        checkpoint = opened.checkpoint
+        if checkpoint is None:
+            return
+        self.said.emit("Freezing a snapshot of the project for the run.")
+        self._work.ask(
+            lambda: start_retraining(opened.project, opened.dataset, checkpoint, choice),
+            on_result=self._on_made,
+            on_error=lambda error: self.noticed.emit(str(error), "", True),
+        )
+
+    def show(self, run_id: str = "") -> None:
+        """Bring the training page to the front, with this run, or the one that was in front."""
+        desk = self._made_desk()
+        if run_id:
+            desk.choose(run_id)
+        self.page_wanted.emit(desk.page)
+        desk.wake()
+
+    def show_changes(self, run_id: str = "") -> None:
+        """Bring what a training has changed to the front; that of the newest that was compared where none is named."""
+        compared = (run.id for run in self.book.trainings if self.book.comparison_of(run.id) is not None)
+        self.show(run_id or next(compared, ""))
+        self._made_desk().show_changes()
+
+    def show_news(self) -> None:
+        """Show what the last notice spoke of."""
+        run_id, has_changes = self._news
+        if has_changes:
+            self.show_changes(run_id)
+        else:
+            self.show(run_id)
+
+    def close(self) -> None:
+        """Let every run go on by itself, and wait for what is being read or written; nothing arrives any more."""
+        self.planning.close()
+        self.book.close()
+        if self._desk is not None:
+            self._desk.close()
+        self._work.close()
+
+    # wishes about a run -----------------------------------------------------------------------------------------
+
+    def stop(self, run_id: str) -> None:
+        """Ask a run to save and stop after its step."""
+        self.book.stop(run_id)
+
+    def stop_after_epoch(self, run_id: str) -> None:
+        """Ask a run to save and stop after its epoch."""
+        self.book.stop_after_epoch(run_id)
+        self.said.emit("It will stop after this epoch, and can be resumed.")
+
+    def end(self, run_id: str) -> None:
+        """End a run that does not stop."""
+        self.book.end(run_id)
+        self.said.emit("The run is asked to end; if it does not within 20 s, its process is ended.")
+
+    def resume(self, run_id: str) -> None:
+        """Go on with a run exactly where it has stopped."""
+        run = self.book.run(run_id)
+        if run is not None and not self.book.start(run.folder):
+            self.noticed.emit("The process of the run could not be started.", "", True)
+
+    def compare(self, run_id: str) -> None:
+        """Find out what a training has changed."""
+        run, opened = self.book.run(run_id), self._opened()
+        if run is None or opened.dataset.is_read_only:
+            return
+        self._work.ask(
+            lambda: start_comparison(opened.project, opened.dataset, run.folder),
+            on_result=lambda folder: self._on_comparison_made(run, folder),
+            on_error=lambda error: self.noticed.emit(str(error), "", True),
+        )
+
+    # facts ------------------------------------------------------------------------------------------------------
+
+    def _made_desk(self) -> "TrainingDesk":
+        if self._desk is None:
+            # Here and not above: pyqtgraph takes longer to load than the window has to be there.
+            from locstudio.ui.training.training_desk import TrainingDesk
+
+            desk = self._desk = TrainingDesk(self._opened, self.book, self._crops, self._thumbnail_of, self._work, self)
+            self._connect_page(desk)
+        return self._desk
+
+    def _connect_page(self, desk: "TrainingDesk") -> None:
+        page = desk.page
+        page.retrain_wanted.connect(self.ask)
+        page.samples.sample_wanted.connect(
+            lambda sample: self.place_wanted.emit(Place(sample.image.id, sample.box, sample.truth, sample.region_id))
+        )
+        page.said.connect(self.said)
+        for wish, act in (
+            (page.head.stop_wanted, self.stop),
+            (page.head.stop_after_epoch_wanted, self.stop_after_epoch),
+            (page.head.end_wanted, self.end),
+            (page.head.resume_wanted, self.resume),
+        ):
+            wish.connect(lambda chosen=act: chosen(page.runs.chosen))
+
+    def _on_made(self, folder: RunFolder) -> None:
+        if not self.book.start(folder):
+            self.noticed.emit("The process of the run could not be started.", "", True)
+            return
+        self.show(folder.id)
+        run = self.book.run(folder.id)
+        self.said.emit(_GOES_ON.format(title=run.config.title if run else folder.id))
+
+    def _on_comparison_made(self, run: KnownRun, folder: RunFolder | None) -> None:
+        if folder is None:
+            if run.summary.state is RunState.DONE:
+                self._notice(run.id, f"“{run.config.title}” is trained.", "Show it")
+        elif not self.book.start(folder):
+            self.noticed.emit("The comparison with the model in use could not be started.", "", True)
+
+    def _on_listed(self) -> None:
+        self._tell()
+        if self._is_first_list and (self.book.trainings or self.book.live):
+            self._is_first_list = False
+            self._go_on_with_newest()
+
+    def _go_on_with_newest(self) -> None:
+        """A training that has ended while no window was open is compared now."""
+        newest = next(iter(self.book.trainings), None)
+        if newest is None or self._opened().dataset.is_read_only:
+            return
+        if newest.summary.state is RunState.DONE and self.book.comparison_of(newest.id) is None:
+            self.compare(newest.id)
+        elif newest.summary.state is RunState.INTERRUPTED:
+            sentence = f"The training “{newest.config.title or newest.id}” was interrupted; nothing it saved is lost."
+            self._notice(newest.id, sentence, "Show it", is_problem=True)
+
+    def _on_ended(self, run: KnownRun) -> None:
+        self._tell()
+        name = run.config.title or "The training"
+        if run.config.kind == "compare":
+            self._on_compared(run)
+        elif run.summary.state is RunState.DONE:
+            self.compare(run.id)
+        elif run.summary.state is RunState.STOPPED:
+            self.said.emit(f"“{name}” has stopped after step {run.summary.step:,}; it can be resumed.")
+        else:
+            self._notice(run.id, f"“{name}” has not ended well: {run.summary.sentence}", "Show it", is_problem=True)
+
+    def _on_compared(self, comparison: KnownRun) -> None:
+        training = self.book.run(comparison.config.parent_run)
+        name = training.config.title if training is not None else "The training"
+        if comparison.summary.state is RunState.DONE:
+            sentence = f"“{name}” is trained and compared with the model in use."
+            self._notice(comparison.config.parent_run, sentence, "What changed", has_changes=True)
+        elif comparison.summary.state is not RunState.STOPPED:
+            sentence = f"“{name}” could not be compared: {comparison.summary.sentence}"
+            self._notice(comparison.config.parent_run, sentence, "Show it", is_problem=True)
+
+    def _notice(
+        self, run_id: str, sentence: str, button: str, *, is_problem: bool = False, has_changes: bool = False
+    ) -> None:
+        self._news = (run_id, has_changes)
+        self.noticed.emit(sentence, button, is_problem)
+
+    def _tell(self) -> None:
+        """The run that goes on, for the status line."""
+        live = self.book.live
+        if live:
+            self._was_live = True
+            self.progressed.emit(*progress_of(live[0]))
+        elif self._was_live:
+            self._was_live = False
+            self.progressed.emit("", -1.0)
+
+
+def progress_of(run: KnownRun) -> tuple[str, float]:
+    """What a run that goes on is at, in a few words, and its share (negative: nobody knows)."""
+    row = run.summary
+    what = "Comparing" if run.config.kind == "compare" else "Training"
+    if row.is_silent:
+        return f"{what}: not responding", -1.0
+    if row.state is RunState.QUEUED:
+        return f"{what} waits for its turn", -1.0
+    if row.state is RunState.STOPPING:
+        return f"{what}: stopping", row.share
+    if not row.step:
+        return f"{what}: getting ready", -1.0
+    left = f" · {in_words(row.seconds_left)} left" if row.seconds_left > 1 else ""
+    return f"{what} {row.share:.0%}{left}", row.share

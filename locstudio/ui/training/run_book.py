@@ -1,0 +1,215 @@
+"""The project's training runs: which there are, where each stands, and the processes that go on."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from PySide6.QtCore import QFileSystemWatcher, QObject, QTimer, Signal
+
+from locstudio.domain.errors import BadInput, StorageFailed
+from locstudio.jobs.configs import RunConfig
+from locstudio.jobs.run_folder import RunFolder
+from locstudio.jobs.run_state import RunState
+from locstudio.jobs.training_files import read_history
+from locstudio.services.run_events import ingest
+from locstudio.services.run_summary import RunSummary
+from locstudio.services.runs import list_runs
+from locstudio.store.dataset import Dataset
+from locstudio.store.project import Project
+from locstudio.ui.background import DatasetWorker
+from locstudio.ui.job_process import JobProcess
+
+_KINDS = ("cloc", "compare")
+_LIST_PAUSE_MS = 300
+_OVER = (RunState.DONE, RunState.STOPPED, RunState.FAILED, RunState.INTERRUPTED)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRun:
+    """A run with its configuration, where it stands, and what was measured before its first step."""
+
+    config: RunConfig
+    summary: RunSummary
+    before: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The folder's name."""
+        return self.summary.id
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run's folder."""
+        return self.summary.folder
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no process works on it any more."""
+        return self.summary.state in _OVER
+
+
+class RunBook(QObject):
+    """Knows every training and comparison of a project, newest first, and watches those that go on.
+
+    Runs of an earlier window, of another window and of the command line are found and watched like one's own.
+
+    Signals:
+        listed: runs came or went.
+        changed: the id of a run that stands elsewhere now.
+        ended: a ``KnownRun`` that went on while it was watched and is over now.
+        failed: a sentence; the runs could not be listed.
+    """
+
+    listed = Signal()
+    changed = Signal(str)
+    ended = Signal(object)
+    failed = Signal(str)
+
+    def __init__(self, project: Project, dataset: Dataset, work: DatasetWorker, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._project = project
+        self._dataset = dataset
+        self._work = work
+        self._runs: dict[str, KnownRun] = {}
+        self._jobs: dict[str, JobProcess] = {}
+        self._pause = QTimer(self, interval=_LIST_PAUSE_MS, singleShot=True)
+        self._pause.timeout.connect(self.read)
+        self._watcher = QFileSystemWatcher(self)
+        self._watcher.directoryChanged.connect(lambda _: self._pause.start())
+        self._watch_folder()
+
+    def _watch_folder(self) -> None:
+        if not self._watcher.directories() and self._project.runs.is_dir():
+            self._watcher.addPath(str(self._project.runs))
+
+    @property
+    def trainings(self) -> list[KnownRun]:
+        """The trainings, newest first."""
+        return [run for run in self._runs.values() if run.config.kind == "cloc"]
+
+    def run(self, run_id: str) -> KnownRun | None:
+        """The run with this id."""
+        return self._runs.get(run_id)
+
+    def comparison_of(self, run_id: str) -> KnownRun | None:
+        """The newest comparison of what this training has made, or None."""
+        return next(
+            (run for run in self._runs.values() if run.config.kind == "compare" and run.config.parent_run == run_id),
+            None,
+        )
+
+    @property
+    def live(self) -> list[KnownRun]:
+        """Runs that a process works on or waits to, the one that goes on before those that wait."""
+        living = [run for run in self._runs.values() if run.id in self._jobs and not run.is_over]
+        return sorted(living, key=lambda run: (run.summary.state is RunState.QUEUED, run.id))
+
+    def read(self) -> None:
+        """List the runs anew, and watch those that go on."""
+        self._work.ask(
+            _read_runs,
+            self._project,
+            self._dataset,
+            on_result=self._on_listed,
+            on_error=lambda error: self.failed.emit(str(error)),
+        )
+
+    def start(self, folder: RunFolder) -> bool:
+        """Start the trainer on a run, new or broken off; False when the process could not be made."""
+        job = self._job_of(folder)
+        if not job.start(folder):
+            self._jobs.pop(folder.id).deleteLater()
+            return False
+        if folder.id not in self._runs:
+            config = folder.config()
+            known = KnownRun(config, RunSummary(folder, config.kind, RunState.QUEUED, title=config.title))
+            self._runs = {folder.id: known, **self._runs}
+            self.listed.emit()
+        return True
+
+    def stop(self, run_id: str) -> None:
+        """Ask a run to save and stop after its step."""
+        if run_id in self._jobs:
+            self._jobs[run_id].stop()
+
+    def stop_after_epoch(self, run_id: str) -> None:
+        """Ask a run to save and stop after its epoch."""
+        if run_id in self._jobs:
+            self._jobs[run_id].stop_after_epoch()
+
+    def end(self, run_id: str) -> None:
+        """End a run that does not stop."""
+        if run_id in self._jobs:
+            self._jobs[run_id].end()
+
+    def close(self) -> None:
+        """Watch no more; every run goes on."""
+        self._pause.stop()
+        for job in self._jobs.values():
+            job.close()
+        self._jobs.clear()
+
+    def _on_listed(self, runs: list[KnownRun]) -> None:
+        self._watch_folder()
+        before = set(self._runs)
+        listed = {run.id: run for run in runs}
+        for run_id, job in self._jobs.items():  # what was listed may be older than what its process has told since
+            known, row = listed.get(run_id) or self._runs.get(run_id), job.summary
+            if known is not None:
+                listed[run_id] = replace(known, summary=row) if row is not None else known
+        self._runs = dict(sorted(listed.items(), reverse=True))
+        for run in runs:
+            if run.id not in self._jobs and run.summary.has_process:
+                self._job_of(run.folder).attach(run.folder)
+        if set(self._runs) != before or not before:
+            self.listed.emit()
+        else:
+            for run_id in self._runs:
+                self.changed.emit(run_id)
+
+    def _job_of(self, folder: RunFolder) -> JobProcess:
+        job = self._jobs.get(folder.id)
+        if job is None:
+            job = self._jobs[folder.id] = JobProcess(self)
+            job.state_changed.connect(self._on_state_changed)
+            job.ended.connect(self._on_ended)
+        return job
+
+    def _on_state_changed(self, summary: RunSummary) -> None:
+        known = self._runs.get(summary.id)
+        if known is not None:
+            self._runs[summary.id] = replace(known, summary=summary)
+            self.changed.emit(summary.id)
+
+    def _on_ended(self, summary: RunSummary) -> None:
+        job = self._jobs.pop(summary.id, None)
+        if job is not None:
+            job.close()
+            job.deleteLater()
+        known = self._runs.get(summary.id)
+        if known is None:  # its folder was taken away
+            return
+        self._runs[summary.id] = replace(known, summary=summary)
+        self._pause.start()
+        self.changed.emit(summary.id)
+        self.ended.emit(self._runs[summary.id])
+
+
+def _read_runs(project: Project, dataset: Dataset) -> list[KnownRun]:
+    found = []
+    for summary in list_runs(project):
+        if summary.kind not in _KINDS:
+            continue
+        with suppress(BadInput):  # taken away since it was listed
+            config = summary.folder.config()
+            if config.cloc is not None and config.cloc.is_dry_run:
+                continue
+            found.append(KnownRun(config, summary, read_history(summary.folder).before))
+            _ingest(project, dataset, summary.folder)
+    return found
+
+
+def _ingest(project: Project, dataset: Dataset, folder: RunFolder) -> None:
+    """Take what the run has said into the project; what the disk refuses is taken in the next time."""
+    with suppress(StorageFailed):
+        ingest(project, dataset, folder)

@@ -1,0 +1,173 @@
+"""Everything that one run has said, ready to be shown; read again and again, each time only what is new.
+
+No widget and no Qt here: a record belongs to the worker thread that reads it.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locstudio.domain.errors import BadInput
+from locstudio.domain.geometry import UnitBox
+from locstudio.jobs.messages import (
+    AnyMessage,
+    Evaluated,
+    Failed,
+    Finished,
+    Note,
+    Progress,
+    Sampled,
+    Saved,
+    Started,
+    Waiting,
+)
+from locstudio.jobs.run_folder import RunFolder
+from locstudio.jobs.run_tail import RunTail
+from locstudio.jobs.training_files import read_samples
+from locstudio.services.curves import CurveReader, Curves
+from locstudio.store.view import DatasetView
+from locstudio.ui.training.lines import Curve
+from locstudio.ui.training.samples_view import Sample, SampleSheet
+from locstudio.ui.training.wording import counted, metric_name
+
+_LOG_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunContent:
+    """What the page shows of a run: curves by name, samples by evaluation, sentences, and the end of the log.
+
+    ``phase`` says in a few words what a running process does besides its steps.
+    """
+
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    sheets: tuple[SampleSheet, ...] = ()
+    said: tuple[str, ...] = ()
+    log: str = ""
+    phase: str = ""
+
+
+class RunRecord:
+    """One run, read incrementally.  Not to be used from two threads at once."""
+
+    def __init__(self, folder: RunFolder, dataset: DatasetView) -> None:
+        self._folder = folder
+        self._dataset = dataset
+        self._tail = RunTail(folder)
+        self._curves = CurveReader(folder)
+        self._said: list[str] = []
+        self._sheets: dict[int, SampleSheet] = {}
+        self._phase = ""
+
+    def read(self) -> RunContent:
+        """What is known now."""
+        messages = self._tail.read()
+        self._curves.add(messages)
+        for message in messages:
+            self._take(message)
+        return RunContent(
+            curves=named_curves(self._curves.curves()),
+            sheets=tuple(self._sheets[step] for step in sorted(self._sheets)),
+            said=tuple(self._said),
+            log=_end_of(self._folder),
+            phase=self._phase,
+        )
+
+    def _take(self, message: AnyMessage) -> None:
+        self._phase = phase_after(message, self._phase)
+        sentence = sentence_of(message)
+        if sentence:
+            self._said.append(sentence)
+        if isinstance(message, Sampled):
+            try:
+                self._sheets[message.step] = self._sheet(message)
+            except BadInput as problem:
+                self._said.append(str(problem))
+
+    def _sheet(self, message: Sampled) -> SampleSheet:
+        samples = read_samples(self._folder.path / message.path)
+        images = {image.id: image for image in self._dataset.images([region.image_id for region in samples.regions])}
+        return SampleSheet(
+            samples.step,
+            tuple(
+                Sample(images[region.image_id], region.region_id, UnitBox(*region.box), region.truth, region.guesses)
+                for region in samples.regions
+                if region.image_id in images
+            ),
+        )
+
+
+def named_curves(curves: Curves) -> dict[str, Curve]:
+    """The curves by the names that the view knows: ``loss``, ``part/NAME``, ``metric/NAME``, ``rate``."""
+    named: dict[str, Curve] = {}
+    table = {"loss": curves.loss, **{f"part/{name}": values for name, values in curves.parts.items()}}
+    for name, values in {**table, "rate": curves.learning_rate}.items():
+        curve = _finite(curves.step, values)
+        if len(curve.steps):
+            named[name] = curve
+    for name, (steps, values) in curves.evaluated.items():
+        named[f"metric/{name}"] = _finite(steps, values)
+    return named
+
+
+def phase_after(message: AnyMessage, phase: str) -> str:
+    """What a run does now, in a few words; empty while it takes its steps."""
+    match message:
+        case Started():
+            return "Reading images"
+        case Progress() if message.loss is not None:
+            return "" if message.step < message.num_steps else "Embedding the collection"
+        case Finished() | Failed():
+            return ""
+    return phase
+
+
+def sentence_of(message: AnyMessage) -> str:
+    """A message in words; empty for those that only the curves show."""
+    match message:
+        case Waiting():
+            return "Waits for its turn: another run is going on."
+        case Started():
+            return _started(message)
+        case Evaluated():
+            told = ", ".join(f"{metric_name(name)} {value:.3f}" for name, value in message.metrics.items())
+            return f"Step {message.step:,}: {told}."
+        case Saved():
+            return f"Step {message.step:,}: checkpoint saved."
+        case Note():
+            return message.text
+        case Finished():
+            return "Stopped, as asked; it can be resumed." if message.was_stopped else "Finished."
+        case Failed():
+            return f"Failed: {message.sentence}"
+    return ""
+
+
+def _started(message: Started) -> str:
+    begun = f"Goes on after step {message.first_step:,}" if message.first_step else "Begins"
+    held_out = f"; {counted(message.num_held_out, 'region')} held out" if message.num_held_out else ""
+    return (
+        f"{begun} on {message.device}: {counted(message.num_regions, 'region')} of "
+        f"{counted(message.num_images, 'image')}{held_out}; {counted(message.num_steps, 'step')}."
+    )
+
+
+def _finite(steps: NDArray[Any], values: NDArray[np.float64]) -> Curve:
+    is_known = np.isfinite(values)
+    return Curve(steps[is_known].astype(np.float64), values[is_known])
+
+
+def _end_of(folder: RunFolder) -> str:
+    """The last lines of the run's log."""
+    try:
+        with open(folder.log, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _LOG_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return text if size <= _LOG_BYTES else text.partition("\n")[2]
