@@ -44,6 +44,12 @@ class ClocTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         has_tensorboard: Also write curves for TensorBoard.
         hold_out: Share of images that are measured and not learnt from, where the project names no held-out split.
         is_dry_run: Time a few steps, say ``Estimated``, save nothing.
+        contrast: ``sigmoid`` judges each pair of region and phrase alone, ``softmax`` is the paper's.
+        grounding: ``overlap`` learns boxes by L1 and generalised IoU, ``squared`` is the paper's.
+        has_unique_keys: A phrase of several regions is one rival for the others, not several.
+        has_nearest_box: A phrase with several boxes in an image shall find the nearest of them, not their mean.
+        text_contrast_weight: Push phrases from those most like them; 0 for not at all.
+        altered_weight: Rivals that differ from a phrase in one attribute ("a blue car"); 0 for none.
     """
 
     preset: Preset = "quick"
@@ -65,6 +71,12 @@ class ClocTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     has_tensorboard: bool = False
     hold_out: float = 0.2
     is_dry_run: bool = False
+    contrast: Literal["softmax", "sigmoid"] = "softmax"
+    grounding: Literal["squared", "overlap"] = "squared"
+    has_unique_keys: bool = False
+    has_nearest_box: bool = False
+    text_contrast_weight: float = 0.0
+    altered_weight: float = 0.0
 
 
 class Embedding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,12 +5,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from locstudio.jobs.configs import ClocTraining
 from locstudio.models.checkpoint import new_model
 from locstudio.models.cloc import Cloc
 from locstudio.models.config import ClocConfig, PrompterConfig, TowerConfig
 from trainer.losses.contrastive import MAX_LOG_SCALE
 from trainer.recipes.cloc import ClocStep, ClocStepConfig
 from trainer.recipes.cloc_batch import ClocBatch
+from trainer.recipes.cloc_model import step_config
 
 _TINY = {
     "embed_dim": 32,
@@ -220,3 +222,19 @@ def test_that_a_hundred_steps_tell_two_things_of_one_image_apart():
         region = model.embed_boxes(model.prepare(batch.tokens_BND[0]), batch.boxes_BM4[0])
         assert (region @ model.embed_texts(["a cat", "a rug"]).T).argmax(dim=1).tolist() == [0, 1]
     assert F.cosine_similarity(region[:1], region[1:]).item() < 0.9
+
+
+def test_that_every_switch_of_a_run_reaches_the_step():
+    asked = {
+        "text_filter": None,
+        "has_grounding": False,
+        "has_unique_keys": True,
+        "contrast": "sigmoid",
+        "grounding": "overlap",
+        "has_nearest_box": True,
+        "text_contrast_weight": 0.1,
+        "altered_weight": 0.5,
+    }
+    config = step_config(ClocTraining(**asked))
+    assert {name: getattr(config, name) for name in asked} == asked
+    assert step_config(ClocTraining()) == ClocStepConfig()

@@ -14,6 +14,7 @@ from locstudio.models.cloc import Cloc
 from trainer.data import TrainingImage
 from trainer.device import autocast
 from trainer.encoding import TEXT_BATCH
+from trainer.recipes.attributes import altered_phrases
 from trainer.recipes.cloc import ClocOutputs, ClocStep, ClocStepConfig
 from trainer.recipes.cloc_batch import ClocBatch
 
@@ -44,6 +45,20 @@ def model_to_train(folder: Path, training: ClocTraining, device: str) -> Cloc:
     return model
 
 
+def step_config(training: ClocTraining) -> ClocStepConfig:
+    """The switches of a step that a run asks for."""
+    return ClocStepConfig(
+        text_filter=training.text_filter,
+        has_grounding=training.has_grounding,
+        has_unique_keys=training.has_unique_keys,
+        contrast=training.contrast,
+        grounding=training.grounding,
+        has_nearest_box=training.has_nearest_box,
+        text_contrast_weight=training.text_contrast_weight,
+        altered_weight=training.altered_weight,
+    )
+
+
 class TrainedStep:
     """``ClocStep`` in its two halves, as a run uses it: ``outputs`` of a batch, and ``contrast`` of outputs.
 
@@ -51,10 +66,11 @@ class TrainedStep:
     """
 
     def __init__(self, model: Cloc, training: ClocTraining) -> None:
-        config = ClocStepConfig(text_filter=training.text_filter, has_grounding=training.has_grounding)
+        config = step_config(training)
         self._model = model
         self._step = ClocStep(model, config)
         self._is_tower_frozen = training.is_tower_frozen
+        self._has_altered = training.altered_weight > 0
 
     def remember(self, images: Sequence[TrainingImage], alive: Callable[[], object]) -> None:
         """Run a frozen text tower over all that the images say, in one order and size whatever step a run begins with.
@@ -63,9 +79,12 @@ class TrainedStep:
         """
         if not self._is_tower_frozen:
             return
-        texts = sorted({text for image in images for text in (*image.phrases, *image.captions)})
-        for start in range(0, len(texts), TEXT_BATCH):
-            self._step.remember(texts[start : start + TEXT_BATCH], size=TEXT_BATCH)
+        texts = {text for image in images for text in (*image.phrases, *image.captions)}
+        if self._has_altered:
+            texts |= {text for image in images for phrase in image.phrases for text in altered_phrases(phrase)}
+        in_order = sorted(texts)
+        for start in range(0, len(in_order), TEXT_BATCH):
+            self._step.remember(in_order[start : start + TEXT_BATCH], size=TEXT_BATCH)
             alive()
 
     def outputs(self, batch: ClocBatch) -> ClocOutputs:
