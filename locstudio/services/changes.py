@@ -11,32 +11,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from locstudio.domain.edits import Edit, add_regions, change_regions
+from locstudio.domain.edits import ChoiceChange, Edit, ModelChoice, add_regions, change_regions
 from locstudio.domain.errors import UserError
-from locstudio.domain.geometry import BoxArray, UnitBox, iou_matrix, iou_pairs
+from locstudio.domain.geometry import BoxArray, UnitBox, iou_matrix
 from locstudio.domain.regions import Origin, Region, Review
-from locstudio.jobs.predictions import (
-    Detections,
-    Floats,
-    GroundingPredictions,
-    Ints,
-    PredictionFolder,
-    Predictions,
-    RegionPredictions,
-)
+from locstudio.jobs.predictions import Detections, Ints, PredictionFolder, Predictions
+from locstudio.services.change_matching import SAME_PLACE_IOU, found_elsewhere, named_differently, without_partner
 from locstudio.store.dataset import Dataset
 
 Kind = Literal["fixed", "broken", "renamed", "moved", "new", "vanished"]
 KINDS: tuple[Kind, ...] = ("fixed", "broken", "renamed", "moved", "new", "vanished")
 Choice = Literal["old", "new"]
 
-SURE_SCORE = 0.4
-"""From here on a detection counts; weaker ones only excuse the other checkpoint's.
-
-On 100 COCO images half of those above it are right (two an image), of those between 0.2 and 0.4 one in six.
-"""
-SAME_PLACE_IOU = 0.5
-STAYED_IOU = 0.7
 _SAME_BOX = 1e-5
 
 
@@ -130,6 +116,27 @@ def edit_for(change: Change, choice: Choice, dataset: Dataset) -> Edit | None:
     return change_regions([(region, _renamed(region, change, dataset))], "Take the new name")
 
 
+def choice_edit(change: Change, choice: Choice, dataset: Dataset, *, old_id: str, new_id: str) -> Edit | None:
+    """The same as one undo step that also remembers the choice; None if it has been chosen already.
+
+    ``old_id`` and ``new_id`` are the two checkpoints.
+
+    Raises:
+        UserError: as ``edit_for``; or the new was taken before, which only undo takes back.
+    """
+    known = dataset.choice(old_id, new_id, change.key)
+    if known == choice:
+        return None
+    if known == "new" and change.kind != "fixed" and not (change.kind == "vanished" and change.region_id is None):
+        raise UserError("The new one was taken here before. Undo that step to have the old one back.")
+    before = None if known is None else ModelChoice(old_id, new_id, change.key, known)
+    remembered = ChoiceChange(before, ModelChoice(old_id, new_id, change.key, choice))
+    edit = edit_for(change, choice, dataset)
+    if edit is None:
+        return Edit("Keep the old" if choice == "old" else "Take the new", (remembered,))
+    return Edit(edit.title, (*edit.changes, remembered))
+
+
 def _edit_of_new(change: Change, dataset: Dataset) -> Edit | None:
     assert change.new_box is not None
     if change.region_id is not None:
@@ -195,20 +202,10 @@ def _renamed(region: Region, change: Change, dataset: Dataset) -> Region:
 def _naming_changes(old: Predictions, new: Predictions) -> Iterator[Change]:
     if old.regions is None or new.regions is None:
         return
-    _, before, after = np.intersect1d(old.regions.region_ids, new.regions.region_ids, return_indices=True)
-    was_right, is_right = old.regions.ranks[before] == 0, new.regions.ranks[after] == 0
-    old_id_C, new_id_C = _class_ids(old), _class_ids(new)
-    is_other = old_id_C[old.regions.found_rows[before]] != new_id_C[new.regions.found_rows[after]]
-    at = np.flatnonzero((was_right != is_right) | (~is_right & is_other))
-    before, after, was_right, is_right = before[at], after[at], was_right[at], is_right[at]
-    sizes = np.abs(
-        _share_of(new, new.regions, after, new.regions.true_rows)
-        - _share_of(old, old.regions, before, old.regions.true_rows)
-    )
-    renamed = np.flatnonzero(~was_right & ~is_right)
-    sizes[renamed] = _share_of(new, new.regions, after[renamed], new.regions.found_rows)
-    for place, (b, a, size) in enumerate(zip(before.tolist(), after.tolist(), sizes.tolist(), strict=True)):
-        kind: Kind = "fixed" if is_right[place] else "broken" if was_right[place] else "renamed"
+    differing = named_differently(old, old.regions, new, new.regions)
+    rows = zip(differing.before.tolist(), differing.after.tolist(), differing.sizes.tolist(), strict=True)
+    for place, (b, a, size) in enumerate(rows):
+        kind: Kind = "fixed" if differing.is_right[place] else "broken" if differing.was_right[place] else "renamed"
         box = _unit_box(new.regions.boxes[a])
         if box is None:
             continue
@@ -237,29 +234,11 @@ def _naming_changes(old: Predictions, new: Predictions) -> Iterator[Change]:
         )
 
 
-def _share_of(whole: Predictions, regions: RegionPredictions, at: Ints, rows: Ints) -> Floats:
-    """The part of the softmax over classes that the class of each of these regions has."""
-    logits_NC = regions.scores[at].astype(np.float32) * whole.summary.logit_scale
-    shares_NC = np.exp(logits_NC - logits_NC.max(axis=1, keepdims=True, initial=-np.inf))
-    share: Floats = np.take_along_axis(shares_NC, rows[at][:, None], axis=1)[:, 0] / shares_NC.sum(axis=1)
-    return share
-
-
 def _grounding_changes(old: Predictions, new: Predictions) -> Iterator[Change]:
     if old.grounding is None or new.grounding is None:
         return
-    row_of = {phrase: row for row, phrase in enumerate(new.phrases)}
-    # A phrase that the new one was not asked for gets a number of its own, which meets nothing.
-    renumbered = np.array([row_of.get(phrase, len(row_of)) for phrase in old.phrases], np.int64)
-    _, before, after = np.intersect1d(
-        _asked(old.grounding, renumbered[old.grounding.phrase_rows], len(row_of) + 1),
-        _asked(new.grounding, new.grounding.phrase_rows, len(row_of) + 1),
-        return_indices=True,
-    )
-    old_iou, new_iou = old.grounding.ious[before], new.grounding.ious[after]
-    has_moved = iou_pairs(old.grounding.found[before], new.grounding.found[after]) < STAYED_IOU
-    at = np.flatnonzero(has_moved & (np.maximum(old_iou, new_iou) >= SAME_PLACE_IOU))
-    for b, a in zip(before[at].tolist(), after[at].tolist(), strict=True):
+    before, after = found_elsewhere(old, old.grounding, new, new.grounding)
+    for b, a in zip(before.tolist(), after.tolist(), strict=True):
         # Of several regions with the phrase the one is meant that the new box is at; if it is at none, the old box's.
         table, row = (new.grounding, a) if new.grounding.ious[a] >= SAME_PLACE_IOU else (old.grounding, b)
         boxes = [_unit_box(box) for box in (old.grounding.found[b], new.grounding.found[a], table.true_boxes[row])]
@@ -284,18 +263,12 @@ def _grounding_changes(old: Predictions, new: Predictions) -> Iterator[Change]:
         )
 
 
-def _asked(table: GroundingPredictions, phrase_rows: Ints, num_phrases: int) -> Ints:
-    """One number for each image and phrase."""
-    asked: Ints = table.image_ids * num_phrases + phrase_rows
-    return asked
-
-
 def _detection_changes(old: Predictions, new: Predictions, dataset: Dataset, told: set[int | None]) -> Iterator[Change]:
     """Changes of detections, without those over a region that has been told of."""
     if old.detections is None or new.detections is None:
         return
-    vanished = _without_partner(old, old.detections, new, new.detections)
-    appeared = _without_partner(new, new.detections, old, old.detections)
+    vanished = without_partner(old, old.detections, new, new.detections)
+    appeared = without_partner(new, new.detections, old, old.detections)
     images = np.unique(np.concatenate([old.detections.image_ids[vanished], new.detections.image_ids[appeared]]))
     regions_of = dataset.regions_of_images(images.tolist())
     boxes_of = {image_id: _array(region.box for region in regions) for image_id, regions in regions_of.items()}
@@ -336,27 +309,6 @@ def _detection_changes(old: Predictions, new: Predictions, dataset: Dataset, tol
             )
 
 
-def _without_partner(whole: Predictions, table: Detections, others: Predictions, other: Detections) -> Ints:
-    """Rows of sure detections that no detection of the same class in ``other``, sure or not, overlaps by a half."""
-    own_ids, other_ids = _class_ids(whole)[table.class_rows], _class_ids(others)[other.class_rows]
-    order = np.lexsort((other_ids, other.image_ids))
-    image_ids, class_ids, boxes = other.image_ids[order], other_ids[order], other.boxes[order]
-    starts = np.searchsorted(image_ids, table.image_ids, "left")
-    ends = np.searchsorted(image_ids, table.image_ids, "right")
-    alone = [
-        row
-        for row in np.flatnonzero(table.scores >= SURE_SCORE).tolist()
-        if not _has_partner(
-            table.boxes[row], boxes[starts[row] : ends[row]][class_ids[starts[row] : ends[row]] == own_ids[row]]
-        )
-    ]
-    return np.array(alone, np.int64)
-
-
-def _has_partner(box_4: Floats, others_M4: BoxArray) -> bool:
-    return bool(len(others_M4)) and bool(iou_matrix(box_4[None], others_M4).max() >= SAME_PLACE_IOU)
-
-
 def _region_at(box: UnitBox, class_id: int, regions: Sequence[Region], boxes_R4: BoxArray) -> Region | None:
     """The region at a place, one of the class before others; None where none overlaps the box by a half."""
     overlap = iou_matrix(_array([box]), boxes_R4)[0]
@@ -377,10 +329,6 @@ def _with_outdated(changes: Sequence[Change], dataset: Dataset) -> list[Change]:
         return change.kind != "moved" and region.class_id != change.true_class_id
 
     return [replace(change, is_outdated=True) if is_outdated(change) else change for change in changes]
-
-
-def _class_ids(whole: Predictions) -> Ints:
-    return np.array([class_id for class_id, _ in whole.classes], np.int64)
 
 
 def _is_same_box(one: UnitBox, other: UnitBox) -> bool:

@@ -18,7 +18,7 @@ from locstudio.jobs.predictions import (
     RegionPredictions,
     Summary,
 )
-from locstudio.services.changes import changes_between, edit_for
+from locstudio.services.changes import changes_between, choice_edit, edit_for
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import create_project
 
@@ -222,6 +222,40 @@ def test_that_a_retired_class_is_refused_with_a_sentence(scene):
     scene.dataset.apply(Edit("Retire", (ClassChange(cow, replace(cow, is_retired=True)),)))
     with pytest.raises(UserError, match="“cow” has been retired"):
         edit_for(change, "new", scene.dataset)
+
+
+IDS = {"old_id": "cloc-old", "new_id": "cloc-new"}
+
+
+def test_that_a_choice_is_remembered_in_the_same_undo_step(scene):
+    change = named(scene, CAT, COW)
+    scene.dataset.apply(choice_edit(change, "new", scene.dataset, **IDS))
+    assert scene.dataset.choices(*IDS.values()) == {change.key: "new"}
+    assert scene.dataset.regions([scene.cat.id])[0].class_id == scene.class_ids[COW]
+    assert choice_edit(change, "new", scene.dataset, **IDS) is None
+    with pytest.raises(UserError, match="Undo that step"):
+        choice_edit(change, "old", scene.dataset, **IDS)
+    scene.dataset.undo()
+    assert scene.dataset.choices(*IDS.values()) == {}
+    assert scene.dataset.regions([scene.cat.id]) == [scene.cat]
+
+
+def test_that_one_may_keep_the_old_and_later_take_the_new(scene):
+    change = named(scene, CAT, COW)
+    scene.dataset.apply(choice_edit(change, "old", scene.dataset, **IDS))
+    assert scene.dataset.choices(*IDS.values()) == {change.key: "old"}
+    assert scene.dataset.regions([scene.cat.id]) == [scene.cat]
+    scene.dataset.apply(choice_edit(change, "new", scene.dataset, **IDS))
+    assert scene.dataset.choices(*IDS.values()) == {change.key: "new"}
+    scene.dataset.undo()
+    assert scene.dataset.choices(*IDS.values()) == {change.key: "old"}
+
+
+def test_that_a_choice_that_changed_nothing_can_be_changed(scene):
+    change = named(scene, DOG, CAT)
+    scene.dataset.apply(choice_edit(change, "new", scene.dataset, **IDS))
+    scene.dataset.apply(choice_edit(change, "old", scene.dataset, **IDS))
+    assert scene.dataset.choices(*IDS.values()) == {change.key: "old"}
 
 
 NEAR_LEFT = UnitBox(0.1, 0.1, 0.4, 0.45)

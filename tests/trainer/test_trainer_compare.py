@@ -152,6 +152,7 @@ def test_that_weights_that_are_no_numbers_are_refused(paint, tiny_checkpoint, tm
     folder, _ = compare(paint(2), tiny_checkpoint, tmp_path / "nan")
     assert not check_of(folder, "loads").passed
     assert "not finite" in check_of(folder, "loads").sentence
+    assert read_gate(folder.results).new_id == checkpoint_info(tmp_path / "nan").id
 
 
 def test_that_answers_that_are_no_numbers_are_refused(paint, tiny_checkpoint, altered):

@@ -6,6 +6,7 @@
 A checkpoint that cannot be used at all is not measured.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from locstudio.domain.errors import BadInput, UserError
 from locstudio.domain.regions import Problem
+from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.jobs.configs import ClocTraining, Comparison
 from locstudio.jobs.predictions import Gate, GateCheck, PredictionFolder, Predictions, write_gate
 from locstudio.models.checkpoint import load_checkpoint
@@ -69,7 +71,7 @@ def compare(context: RunContext) -> bool:
     )
     new, checks = _usable(context, Path(wanted.new), old, some)
     if new is None or not all(check.passed for check in checks):
-        return _decide(context, old, new, checks)
+        return _decide(context, old, checks)
     report = ReportProgress(context.reporter, num_steps)
     before = _predictions(context, old, truth, held_out, "old", _after(report, 0))
     if before is None:
@@ -79,12 +81,15 @@ def compare(context: RunContext) -> bool:
         return True
     checks += _measured(before, after, wanted.margin, held_out.why_none)
     context.reporter.evaluated(0, after.summary.held_out_metrics or after.summary.metrics)
-    return _decide(context, old, new, checks)
+    return _decide(context, old, checks)
 
 
-def _decide(context: RunContext, old: Cloc, new: Cloc | None, checks: list[GateCheck]) -> bool:
-    passed = all(check.passed for check in checks)
-    gate = Gate(passed=passed, old_id=old.id, new_id=new.id if new is not None else "", checks=tuple(checks))
+def _decide(context: RunContext, old: Cloc, checks: list[GateCheck]) -> bool:
+    new_id = ""
+    if context.config.compare is not None:
+        with suppress(UserError):  # of a damaged one, which has no identity
+            new_id = checkpoint_info(Path(context.config.compare.new)).id
+    gate = Gate(passed=all(check.passed for check in checks), old_id=old.id, new_id=new_id, checks=tuple(checks))
     write_gate(context.folder.results, gate)
     for reason in gate.reasons:
         context.reporter.note(reason)
