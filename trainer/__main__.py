@@ -5,26 +5,23 @@ after ``Finished``; after ``Failed`` the status it names.
 """
 
 import argparse
-import errno
 import os
 import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from locstudio.domain.errors import LocStudioError
-from locstudio.jobs.configs import RunConfig
 from locstudio.jobs.run_folder import EventLog, RunFolder
 from locstudio.jobs.run_state import Pulse, claim_run, stop_file
 from locstudio.jobs.turn import Turn, takes_turns
 from trainer.reporting import Reporter
 from trainer.restarting import EXIT_GPU_LOST, begin_again, is_gpu_lost, may_restart
+from trainer.running import run_recipe, storage_sentence, verdict
 from trainer.stop import StopRequest
-
-if TYPE_CHECKING:
-    from trainer.context import Recipe
+from trainer.supervisor import needs_many_processes, supervise
 
 TURN_POLL_S = 0.5
 
@@ -38,6 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pipe = _take_stdout()
     try:
         config = folder.config()
+        if "RANK" in os.environ:
+            from trainer.rank import work_as_rank
+
+            return work_as_rank(folder, config, pipe)
         pulse = Pulse(folder, claim_run(folder, "queued" if takes_turns(config) else "running"))
     except LocStudioError as error:
         print(error, file=sys.stderr)
@@ -49,9 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if takes_turns(config) and not wait_for_turn(folder, turn, pipe, pulse, stop):
             return 0
         pulse.enter("running")
+        if needs_many_processes(config):
+            return supervise(folder, config, pipe, stop, pulse)
         return work(folder, pipe, stop, pulse)
     except OSError as error:  # where even the last word could not be written, the log has it
-        print(_storage_sentence(folder, error), file=sys.stderr)
+        print(storage_sentence(folder, error), file=sys.stderr)
         return 5
     finally:
         turn.release()
@@ -75,7 +78,7 @@ def wait_for_turn(
             time.sleep(TURN_POLL_S)
         return True
     except OSError as error:
-        _fail(Reporter(log, pipe, pulse), _storage_sentence(folder, error), 5)
+        _fail(Reporter(log, pipe, pulse), storage_sentence(folder, error), 5)
         raise
     finally:
         log.close()
@@ -86,59 +89,17 @@ def work(folder: RunFolder, pipe: IO[bytes] | None, should_stop: Callable[[], bo
     log = EventLog(folder)
     reporter = Reporter(log, pipe, pulse)
     try:
-        was_stopped = _run(folder, reporter, should_stop)
+        was_stopped = run_recipe(folder, reporter, should_stop)
         reporter.finished(was_stopped=was_stopped)
         return 0
-    except LocStudioError as error:
-        return _fail(reporter, str(error), error.exit_status)
-    except OSError as error:
-        traceback.print_exc()
-        return _fail(reporter, _storage_sentence(folder, error), 5)
     except Exception as error:  # noqa: BLE001 - the job's outermost handler: it delivers, with the traceback in the log
-        traceback.print_exc()
+        if not isinstance(error, LocStudioError):
+            traceback.print_exc()
         if is_gpu_lost(error):
-            is_own_process = pulse is not None and "RANK" not in os.environ
-            return _go_on_without_gpu(folder, reporter, log, pipe, may_begin_again=is_own_process)
-        return _fail(
-            reporter,
-            f"The run failed by a fault of LocStudio ({type(error).__name__}: {error}); its log is {folder.log}.",
-            70,
-        )
+            return _go_on_without_gpu(folder, reporter, log, pipe, may_begin_again=pulse is not None)
+        return _fail(reporter, *verdict(folder, error))
     finally:
         log.close()
-
-
-def _run(folder: RunFolder, reporter: Reporter, should_stop: Callable[[], bool]) -> bool:
-    from trainer.context import RunContext
-    from trainer.device import choose_device, set_threads, step_aside
-
-    config = folder.config()
-    device, note = choose_device(config.device)
-    if note:
-        reporter.note(note)
-    set_threads(config.num_threads)
-    if device.type == "cpu":
-        step_aside()
-    at_epoch_end = should_stop.at_epoch_end if isinstance(should_stop, StopRequest) else should_stop
-    return _recipe(config)(RunContext(folder, config, reporter, should_stop, device, at_epoch_end))
-
-
-def _recipe(config: RunConfig) -> "Recipe":
-    if config.kind == "embed":
-        from trainer.recipes.embed import embed
-
-        return embed
-    if config.kind == "evaluate":
-        from trainer.recipes.evaluate import evaluate
-
-        return evaluate
-    if config.kind == "compare":
-        from trainer.recipes.compare import compare
-
-        return compare
-    from trainer.recipes.train_cloc import train_cloc
-
-    return train_cloc
 
 
 def _go_on_without_gpu(
@@ -157,12 +118,6 @@ def _fail(reporter: Reporter, sentence: str, exit_status: int) -> int:
     print(sentence, file=sys.stderr)
     reporter.failed(sentence, exit_status)
     return exit_status
-
-
-def _storage_sentence(folder: RunFolder, error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
-        return f"The disk is full, so the run could not write to {folder.path}; free some space and resume it."
-    return f"The run could not read or write {error.filename or folder.path}: {error.strerror or error}."
 
 
 def _take_stdout() -> IO[bytes]:

@@ -24,6 +24,7 @@ def batches_of(
     seed: int,
     tokens: Callable[[TrainingImage], NDArray[np.float16]] | None,
     preprocess: Callable[[TrainingImage], Tensor] | None,
+    share: Callable[[Sequence[Draw]], Sequence[Draw]] = lambda draws: draws,
 ) -> Iterator[ClocBatch]:
     """The batch of every step, in order.
 
@@ -35,10 +36,11 @@ def batches_of(
         seed: Of the run.
         tokens: Tokens (N, D) of an image, when they are what the step sees.
         preprocess: Pixels (3, H, W) of an image, when they are.
+        share: What of a batch is the work of this process.
     """
 
     def load(step: int) -> ClocBatch:
-        draws = draws_of_step(images, step, batch_size=batch_size, num_regions=num_regions, seed=seed)
+        draws = share(draws_of_step(images, step, batch_size=batch_size, num_regions=num_regions, seed=seed))
         chosen = [images[draw.position] for draw in draws]
         return assemble(
             images,

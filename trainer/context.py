@@ -8,6 +8,7 @@ import torch
 
 from locstudio.jobs.configs import RunConfig
 from locstudio.jobs.run_folder import RunFolder
+from trainer.distributed import ALONE, Ranks
 from trainer.reporting import Reporter
 
 
@@ -16,6 +17,7 @@ class RunContext:
     """One run: its folder and configuration, whom to tell, when to stop, where to compute.
 
     ``should_stop`` is asked before every step, ``stops_at_epoch_end`` where an epoch ends.
+    ``ranks`` are the processes that do the run together, of which only the first writes its folder and speaks.
     """
 
     folder: RunFolder
@@ -24,6 +26,7 @@ class RunContext:
     should_stop: Callable[[], bool]
     device: torch.device
     stops_at_epoch_end: Callable[[], bool] = lambda: False
+    ranks: Ranks = ALONE
 
     @property
     def cache(self) -> Path:

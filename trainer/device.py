@@ -26,12 +26,14 @@ def choose_device(wish: str) -> tuple[torch.device, str]:
     return device, ""
 
 
-def describe_device(device: torch.device) -> str:
-    """The device in words a person reads: "NVIDIA H200" or "CPU, 2 cores"."""
+def describe_device(device: torch.device, num_processes: int = 1) -> str:
+    """The device in words a person reads: "NVIDIA H200" or "CPU, 2 cores", and how many processes work on such."""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    num_cores = num_usable_cores()
-    return f"CPU, {num_cores} core{'s' if num_cores != 1 else ''}"
+        name = torch.cuda.get_device_name(device)
+    else:
+        num_cores = num_usable_cores()
+        name = f"CPU, {num_cores} core{'s' if num_cores != 1 else ''}"
+    return name if num_processes == 1 else f"{name}, {num_processes} processes"
 
 
 def num_usable_cores() -> int:

@@ -25,9 +25,9 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from locstudio.domain.errors import BadInput
+from trainer.supervisor import SUPERVISED_VARIABLE
 
 PATIENCE_VARIABLE = "LOCSTUDIO_RANK_PATIENCE_S"
-SUPERVISED_VARIABLE = "LOCSTUDIO_SUPERVISED"
 DEFAULT_PATIENCE_S = 600.0
 BEAT_S = 2.0
 _LOOK_S = 0.02

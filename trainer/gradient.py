@@ -4,7 +4,6 @@ Axes: B = images of a batch, M = regions an image at most.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, replace
 from typing import Any, Protocol
 
@@ -40,8 +39,6 @@ def gradient_of(
     batch: ClocBatch,
     micro_batch: int = 0,
     gather: Gather = identity,
-    *,
-    without_sync: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> dict[str, Tensor]:
     """Add the gradient of the batch's loss to the parameters.
 
@@ -54,7 +51,6 @@ def gradient_of(
         batch: Images with tokens or pixels; it brings neither teacher nor objects, which are no contrast.
         micro_batch: Images that go through the model at once; 0 for all.
         gather: Puts the outputs of other processes beside ours, with their gradient.
-        without_sync: Around the backward passes of all parts but the last, whose gradient is exchanged for all.
 
     Returns:
         ``loss`` and its terms, detached scalars.
@@ -78,10 +74,9 @@ def gradient_of(
     terms = step.contrast(gather(_joined(leaves)))
     if torch.isfinite(terms["loss"]):
         terms["loss"].backward()
-        for at, (part, (state, _)) in enumerate(zip(parts, states_and_outputs, strict=True)):
+        for part, (state, _), collected in zip(parts, states_and_outputs, leaves, strict=True):
             _set_random_state(state)
-            with nullcontext() if at == len(parts) - 1 else without_sync():
-                _carry_on(step.outputs(part), leaves[at])
+            _carry_on(step.outputs(part), collected)
     return {name: term.detach() for name, term in terms.items()}
 
 

@@ -9,10 +9,12 @@ from locstudio.jobs.training_files import history_file, read_history, write_docu
 class RunHistory:
     """The run's ``results/history.json``, written whole with every change.
 
-    Measurements of steps that a resumed run is going to do again are forgotten.
+    Measurements of steps that a resumed run is going to do again are forgotten.  ``is_kept`` is False for a process
+    that does not write the run folder.
     """
 
-    def __init__(self, folder: RunFolder, first_step: int) -> None:
+    def __init__(self, folder: RunFolder, first_step: int, *, is_kept: bool = True) -> None:
+        self._is_kept = is_kept
         self._file = history_file(folder)
         self._history = read_history(folder)
         known = {step: found for step, found in self._history.evaluations.items() if step <= first_step}
@@ -45,4 +47,5 @@ class RunHistory:
         self._write()
 
     def _write(self) -> None:
-        write_document(self._file, self._history)
+        if self._is_kept:
+            write_document(self._file, self._history)

@@ -1,7 +1,7 @@
 """What a run says: every message into ``events.jsonl`` first, then onto stdout, where somebody may be listening."""
 
 import time
-from typing import IO
+from typing import IO, Protocol
 
 from locstudio.jobs.messages import (
     AnyMessage,
@@ -17,11 +17,34 @@ from locstudio.jobs.messages import (
     Started,
     Waiting,
 )
-from locstudio.jobs.run_folder import EventLog
-from locstudio.jobs.run_state import Pulse
 
 HEARTBEAT_SECONDS = 10.0
 MAX_NOTES = 200
+
+
+class Log(Protocol):
+    """Where messages are kept: ``EventLog``, or nowhere."""
+
+    @property
+    def next_sequence(self) -> int: ...
+
+    def append(self, message: AnyMessage) -> bytes: ...
+
+
+class Beating(Protocol):
+    """What shows that a process works: ``Pulse``."""
+
+    def beat(self) -> None: ...
+
+
+class Silence:
+    """The log of a process that says nothing, since another one speaks for both."""
+
+    next_sequence = 0
+
+    def append(self, _message: AnyMessage) -> bytes:
+        """Keep nothing."""
+        return b""
 
 
 class Reporter:
@@ -31,7 +54,7 @@ class Reporter:
     and every ``alive``, also beats the pulse by which a run that hangs is told from one that works.
     """
 
-    def __init__(self, log: EventLog, pipe: IO[bytes] | None, pulse: Pulse | None = None) -> None:
+    def __init__(self, log: Log, pipe: IO[bytes] | None, pulse: Beating | None = None) -> None:
         self._log = log
         self._pipe = pipe
         self._pulse = pulse

@@ -41,12 +41,12 @@ def is_gpu_lost(error: BaseException) -> bool:
     return ("cuda" in text or "nvidia" in text) and any(sign in text for sign in _SIGNS)
 
 
-def may_restart(folder: RunFolder) -> bool:
+def may_restart(folder: RunFolder, reason: str = "The GPU was lost.") -> bool:
     """True where the run has not been begun again by itself yet; remembers in its folder that it now is."""
     file = _file(folder)
     if file.exists():
         return False
-    write_whole(file, b"The GPU was lost; the run was begun again from its last checkpoint.\n")
+    write_whole(file, f"{reason} The run was begun again from its last checkpoint.\n".encode())
     return True
 
 

@@ -1,7 +1,7 @@
 """What goes round in a CLOC run: batches, the step and its gradient, hooks, and the way back from a loss that diverged.
 
-The seam for several processes: ``TrainedStep.outputs``, then ``gather``, then ``TrainedStep.contrast``, put together by
-``trainer.gradient``; batches follow from the number of a step alone, and hooks are all that speaks or writes.
+Several processes go round together: each has its share of every batch, ``cloc_ranks`` makes one gradient of theirs, and
+the hooks, which are all that speaks or writes, are the first one's.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from locstudio.domain.errors import UserError
 from locstudio.jobs.configs import ClocTraining
@@ -21,13 +22,14 @@ from trainer.checkpoint import Course, Restored, save_step
 from trainer.context import RunContext
 from trainer.data import TrainingImage, draws_of_step, steps_per_epoch
 from trainer.encoding import TokenSource
-from trainer.gradient import Gather, SplitStep, gradient_of, identity
+from trainer.gradient import Gather, SplitStep, gradient_of
 from trainer.history import RunHistory
 from trainer.hooks import EvaluateEvery, ReportProgress, SaveCheckpoints
-from trainer.loop import Hook, LoopEnd, run_loop
+from trainer.loop import Hook, LoopEnd, StepMetrics, run_loop
 from trainer.optim import learning_rate_at
 from trainer.recipes.cloc_batch import ClocBatch
 from trainer.recipes.cloc_measuring import BEST_METRIC, value_of
+from trainer.recipes.cloc_ranks import shared_gradient
 from trainer.sparing import SparingGradient
 from trainer.training_step import LossDiverged, TrainingStep
 
@@ -43,7 +45,7 @@ class ClocWork:
         context: The run.
         training: How it trains.
         model: What learns.
-        step: Its two halves; of several processes, a wrapper that exchanges gradients.
+        step: Its two halves.
         optimizer: Over the model's parameters that want gradients.
         mean: Running mean of those parameters, or None.
         images: What is learnt from, all readable.
@@ -54,7 +56,6 @@ class ClocWork:
         write_model: Writes the model's own files after this step into a folder that does not exist yet.
         restore: Puts everything back to the newest checkpoint that is whole, or to the beginning.
         start: Where the run is resumed from.
-        gather: Puts the outputs of other processes beside ours.
     """
 
     context: RunContext
@@ -71,7 +72,6 @@ class ClocWork:
     write_model: Callable[[Path, int], object]
     restore: Callable[[], Restored]
     start: Restored
-    gather: Gather = identity
 
     @property
     def steps_per_epoch(self) -> int:
@@ -100,6 +100,7 @@ def batches(work: ClocWork, first_step: int) -> Iterator[ClocBatch]:
         seed=work.context.config.seed,
         tokens=work.source.tokens_of if training.is_tower_frozen else None,
         preprocess=(lambda image: model.preprocess(pixels_of(image, model.input_px))) if needs_pixels else None,
+        share=work.context.ranks.share_of,
     )
 
 
@@ -112,14 +113,16 @@ class _Rounds:
         self._rate_factor = work.start.course.rate_factor
         self._num_returns = work.start.course.num_returns
         self._gradient = SparingGradient(
-            lambda batch, micro_batch: gradient_of(work.step, batch, micro_batch, work.gather),
+            self._gradient_of,
             lambda: work.optimizer.zero_grad(set_to_none=True),
             self._on_halved,
             micro_batch=work.start.course.micro_batch or training.micro_batch,
             num_halvings=work.start.course.num_halvings,
         )
+        self._learning = [parameter for parameter in work.model.parameters() if parameter.requires_grad]
+        num_images = min(training.batch_size, len(work.images))
         self._step: TrainingStep[ClocBatch] = TrainingStep(
-            self._gradient, lambda batch: len(batch.captions), work.optimizer, self._rate, first_step=work.start.step
+            self._gradient, lambda _: num_images, work.optimizer, self._rate, first_step=work.start.step
         )
         self._evaluating = EvaluateEvery(
             reporter, self._evaluate, training.evaluate_every, training.num_steps, then=self._on_evaluated
@@ -135,10 +138,11 @@ class _Rounds:
         )
 
     def run(self) -> bool:
-        work = self._work
+        work, ranks = self._work, self._work.context.ranks
         first_step = work.start.step
-        if first_step == 0 and not work.history.before:
+        if first_step == 0 and not work.history.before and ranks.is_first:
             self._evaluating.evaluate_now(0)
+        ranks.meet(work.context.reporter.alive)
         hooks = self._hooks()
         while True:
             try:
@@ -148,7 +152,8 @@ class _Rounds:
                 first_step = self._go_back(problem)
         if end.was_stopped:
             work.history.happen(f"Stopped after step {end.step}.")
-        self._saving.save_now(end.step)
+        if ranks.is_first:
+            self._saving.save_now(end.step)
         return end.was_stopped
 
     def _go(self, first_step: int, hooks: Sequence[Hook]) -> LoopEnd:
@@ -161,17 +166,34 @@ class _Rounds:
         )
 
     def _hooks(self) -> list[Hook]:
-        work = self._work
-        hooks: list[Hook] = [ReportProgress(work.context.reporter, work.training.num_steps)]
+        work, ranks = self._work, self._work.context.ranks
+        hooks: list[Hook] = [ReportProgress(work.context.reporter, work.training.num_steps)] if ranks.is_first else []
         mean = work.mean
         if mean is not None:
             hooks.append(lambda step, _: mean.fold(step))
-        return [*hooks, self._evaluating, self._saving]
+        if ranks.is_first:
+            hooks += [self._evaluating, self._saving]
+        return hooks if ranks.is_alone else [*hooks, self._meet]
+
+    def _meet(self, step: int, _metrics: StepMetrics) -> None:
+        """Where the first process evaluates or saves, which takes long, the others wait for it, and it for nobody."""
+        context, training = self._work.context, self._work.training
+        context.reporter.alive()
+        if step % training.evaluate_every == 0 or step % SAVE_EVERY == 0 or step == training.num_steps:
+            context.ranks.meet(context.reporter.alive)
 
     def _should_stop(self) -> bool:
+        """The strongest wish that any process has heard: 2 for after this step, 1 for after the epoch."""
         context = self._work.context
         is_epoch_end = self._step.number % self._work.steps_per_epoch == 0
-        return context.should_stop() or (is_epoch_end and context.stops_at_epoch_end())
+        wish = context.ranks.largest(2 if context.should_stop() else int(context.stops_at_epoch_end()))
+        return wish == 2 or (is_epoch_end and wish == 1)
+
+    def _gradient_of(self, batch: ClocBatch, micro_batch: int) -> dict[str, Tensor]:
+        def gradient(gather: Gather) -> dict[str, Tensor]:
+            return gradient_of(self._work.step, batch, micro_batch, gather)
+
+        return shared_gradient(self._work.context.ranks, gradient, self._learning)
 
     def _rate(self, number: int) -> float:
         training = self._work.training
@@ -235,7 +257,8 @@ class _Rounds:
         work = self._work
         if self._num_returns >= MAX_RETURNS:
             ids = self._image_ids(problem.step)
-            write_document(bad_batch_file(work.context.folder), BadBatch(step=problem.step, image_ids=ids))
+            if work.context.ranks.is_first:
+                write_document(bad_batch_file(work.context.folder), BadBatch(step=problem.step, image_ids=ids))
             raise UserError(
                 f"{problem} Half the learning rate did not help. The images of that batch are listed in "
                 f"results/bad_batch.json ({len(ids)} images); look at them, or train again with a lower learning rate. "

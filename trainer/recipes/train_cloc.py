@@ -64,11 +64,12 @@ def train_cloc(context: RunContext) -> bool:
     cache = cache_of(model, context.cache, checkpoint_id=parent.id)
     with open_snapshot(context.folder.snapshot) as dataset:
         lesson = read_lesson(dataset, training, context.config.seed, context.reporter.note)
-        write_document(held_out_file(context.folder), lesson.held_out)
+        if context.ranks.is_first:
+            write_document(held_out_file(context.folder), lesson.held_out)
         num_token_bytes = len(lesson.images) * bytes_of_tokens(model) if training.is_tower_frozen else 0
         require_space(context.cache.parent, num_token_bytes)
         context.reporter.started(
-            device=describe_device(context.device),
+            device=describe_device(context.device, context.ranks.world),
             num_images=len(lesson.images),
             num_regions=lesson.num_regions,
             num_steps=training.num_steps,
@@ -80,7 +81,8 @@ def train_cloc(context: RunContext) -> bool:
         readable = _read_ahead(context, source, lesson.images, start.step)
         if readable is None:
             return True
-        history = RunHistory(context.folder, start.step)
+        _require_same_start(context, model, start, len(readable))
+        history = RunHistory(context.folder, start.step, is_kept=context.ranks.is_first)
         if start.step:
             history.happen(f"Resumed after step {start.step}.")
         step = TrainedStep(model, training)
@@ -103,7 +105,9 @@ def train_cloc(context: RunContext) -> bool:
             restore=lambda: restore_newest(context, model, optimizer, starts_over=True),
             start=start,
         )
-        return go_round(work) or _embed_best(context, dataset, cache, training)
+        was_stopped = go_round(work)
+        context.ranks.leave()
+        return was_stopped or (context.ranks.is_first and _embed_best(context, dataset, cache, training))
 
 
 def restore_newest(
@@ -130,29 +134,57 @@ def restore_newest(
 def _read_ahead(
     context: RunContext, source: TokenSource, images: Sequence[TrainingImage], first_step: int
 ) -> list[TrainingImage] | None:
-    """The images that can be read, their tokens in the cache; None if the run was stopped meanwhile."""
-    num_steps = (context.config.cloc or ClocTraining()).num_steps
-    readable: list[TrainingImage] = []
+    """The images that can be read, their tokens in the cache; None if the run was stopped meanwhile.
+
+    Of several processes each reads its share, and all know in the end what none could read.
+    """
+    num_steps, ranks = (context.config.cloc or ClocTraining()).num_steps, context.ranks
+    own = ranks.share_of(images)
+    unreadable: dict[str, str] = {}
     begun = said = time.monotonic()
-    num_read = 0
-    for batch in source.stream(images):
-        if context.should_stop():
-            return None
+    num_read, is_stopped = 0, False
+    for batch in source.stream(own):
+        is_stopped = context.should_stop()
+        if is_stopped:
+            break
         for image, encoded in batch:
             if isinstance(encoded, Unreadable):
+                unreadable[str(image.image.id)] = encoded.sentence
                 context.reporter.note(encoded.sentence)
-            else:
-                readable.append(image)
         num_read += len(batch)
         now = time.monotonic()
         if now - said > 1.0:
             said, rate = now, num_read / (now - begun)
             context.reporter.progress(
-                first_step, num_steps, images_per_second=rate, seconds_left=(len(images) - num_read) / rate
+                first_step, num_steps, images_per_second=rate * ranks.world, seconds_left=(len(own) - num_read) / rate
             )
+    ranks.meet(context.reporter.alive)
+    if ranks.largest(int(is_stopped)):
+        return None
+    for sentences in ranks.all_texts(list(unreadable.values()))[1:]:
+        for sentence in sentences:
+            context.reporter.note(sentence)
+    missing = {int(key) for keys in ranks.all_texts(list(unreadable)) for key in keys}
+    readable = [image for image in images if image.image.id not in missing]
     if not readable:
         raise BadInput("None of the images with described regions can be read; nothing can be learnt.")
     return readable
+
+
+def _require_same_start(context: RunContext, model: Cloc, start: Restored, num_images: int) -> None:
+    """Refuse where the processes of a run would not take the same steps.
+
+    Raises:
+        BadInput: they see other files than each other, or a batch has fewer images than there are processes.
+    """
+    training, ranks = context.config.cloc or ClocTraining(), context.ranks
+    smallest = min(training.batch_size, num_images)
+    if smallest < ranks.world:
+        raise BadInput(
+            f"A batch has {smallest} images, which {ranks.world} processes cannot share; start fewer processes."
+        )
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    ranks.require_same([torch.tensor([start.step, num_images]), *learning], "weights or images")
 
 
 def _writer(
@@ -172,7 +204,7 @@ def _writer(
             project=context.folder.path.parent.parent.name,
             run=context.folder.id,
             config=context.config,
-            device=describe_device(context.device),
+            device=describe_device(context.device, context.ranks.world),
             num_images=len(images),
             num_regions=sum(len(image.phrases) for image in images),
             held_out=held_out,
