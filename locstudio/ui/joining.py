@@ -29,10 +29,6 @@ def show_desk(window: MainWindow, desk: Desk) -> None:
 def join_retraining(window: MainWindow, desk: Desk, index: IndexKeeping) -> Retraining:
     """Retraining for the open project, told and heard by the window, the collection and the index."""
 
-    def device() -> str:
-        ready = desk.engine.state.ready
-        return ready.device if ready is not None else ""
-
     def show_place(place: Place) -> None:
         window.show_collection()
         desk.show_place(place)
@@ -41,7 +37,7 @@ def join_retraining(window: MainWindow, desk: Desk, index: IndexKeeping) -> Retr
         desk.change_model(active_folder(desk.opened.project, desk.opened.dataset))
         index.set_opened(desk.opened)
 
-    retraining = Retraining(lambda: desk.opened, desk.crops, desk.thumbnails.picture, device, window, desk)
+    retraining = Retraining(desk, window, desk)
     retraining.page_wanted.connect(window.show_training)
     retraining.place_wanted.connect(show_place)
     retraining.progressed.connect(window.status.set_training)

@@ -174,6 +174,7 @@ class MainWindow(QMainWindow):
         self.actions_by_name.set_enabled(is_collection, *_ONLY_COLLECTION)
         self._set_canvas_menus(is_collection)
         self.top.set_page(self.page)
+        self.status.show_canvas_facts(is_collection)
 
     def show_welcome(self) -> None:
         """Show the first page; what was there of a project is taken out and destroyed."""

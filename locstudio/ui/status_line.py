@@ -1,7 +1,7 @@
 """The status bar: where the mouse is, how large the box is, the tool, the device, and what runs in the background."""
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QStatusBar, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QStatusBar, QWidget
 
 from locstudio.ui.plain_text import action_text, label, shown
 
@@ -60,6 +60,7 @@ class StatusLine(QStatusBar):
         row.setSpacing(4)
         row.addWidget(self._training_text)
         row.addWidget(self._training_bar)
+        part.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         part.hide()
         return part
 
@@ -97,6 +98,11 @@ class StatusLine(QStatusBar):
     def set_device(self, name: str) -> None:
         """Where the model runs, in words."""
         self._device.setText(shown(name))
+
+    def show_canvas_facts(self, is_shown: bool) -> None:
+        """Show or hide what is said of the canvas, which is not on every page."""
+        for part in (self._position, self._size, self._zoom, self._tool):
+            part.setVisible(is_shown)
 
     def set_work(self, text: str, share: float | None = None, *, can_cancel: bool = True) -> None:
         """Show what runs and how far it is; ``share`` is None while nobody knows.  An empty text hides it."""

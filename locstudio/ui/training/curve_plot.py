@@ -9,7 +9,7 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
 
 from locstudio.ui import theme
 from locstudio.ui.flow_layout import FlowLayout
@@ -19,7 +19,7 @@ from locstudio.ui.training.lines import LegendEntry, Line, legend_of, line_color
 _DASHES: tuple[list[float] | None, ...] = (None, [6, 3], [2, 3], [9, 3, 2, 3], [4, 2], [1, 2])
 _RAW_OPACITY = 0.28  # of what was measured, behind its running mean
 _PIECE, _WORD_GAP = 32, 6  # px: of the line in a legend, and between words
-_MIN_HEIGHT = 150
+_MIN_HEIGHT = 110
 
 
 class CurvePlot(QFrame):
@@ -39,25 +39,23 @@ class CurvePlot(QFrame):
         self._lines: tuple[Line, ...] = ()
         self._smoothing, self._is_log = 0.0, False
         self._step: float | None = None
-        self._title = label(title, "heading", self)
         self._hint = label(empty, "muted", self)
         self._hint.setWordWrap(True)
         self._hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._legend = QWidget(self)
         self._legend.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         self._keys_layout = FlowLayout(self._legend, 4)
+        heading = label(title, "heading", self._legend)
+        heading.setContentsMargins(0, 0, 10, 0)
+        self._keys_layout.addWidget(heading)
         self._keys: list[_Key] = []
         self._plot = _Plot(self)
         self._plot.setMinimumHeight(_MIN_HEIGHT)
         self._plot.pointed.connect(self.pointed)
-        head = QHBoxLayout()
-        head.setSpacing(12)
-        head.addWidget(self._title, 0, Qt.AlignmentFlag.AlignTop)
-        head.addWidget(self._legend, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 8, 8, 4)
         column.setSpacing(4)
-        column.addLayout(head)
+        column.addWidget(self._legend)
         column.addWidget(self._hint, 1)
         column.addWidget(self._plot, 1)
         theme.notifier.changed.connect(self._draw)

@@ -3,21 +3,18 @@
 The runs are processes of their own.  Closing the window ends none of them; the next one finds them here again.
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QWidget
 
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
 from locstudio.services.retraining import RetrainChoice, start_comparison, start_retraining
 from locstudio.ui.background import DatasetWorker
-from locstudio.ui.gallery.picture_loader import PictureLoader
+from locstudio.ui.desk import Desk
 from locstudio.ui.indexing import in_words
 from locstudio.ui.opening import Place
-from locstudio.ui.project_loading import OpenedProject
 from locstudio.ui.training.planning import Planning
 from locstudio.ui.training.run_book import KnownRun, RunBook
 
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
 
 NOTICE = "training"
 _READ_ONLY = "This project is open read-only, so nothing can be trained here."
-_GOES_ON = "“{title}” is training in the background; you can go on, and close the window: it will be found again."
+_GOES_ON = "Training in the background: go on, or close the window; it will be found again."
 
 
 class Retraining(QObject):
@@ -39,7 +36,6 @@ class Retraining(QObject):
         noticed: a sentence, and the words of a button (or nothing), and whether it is a problem.
         said: a sentence for the status line.
         model_changed: the project uses another checkpoint from now on.
-        edit_wanted: an ``Edit`` that a person chose in the worklist.
     """
 
     page_wanted = Signal(QWidget)
@@ -48,27 +44,20 @@ class Retraining(QObject):
     noticed = Signal(str, str, bool)
     said = Signal(str)
     model_changed = Signal()
-    edit_wanted = Signal(object)
 
     def __init__(
         self,
-        opened: Callable[[], OpenedProject],
-        crops: PictureLoader,
-        thumbnail_of: Callable[[int], QPixmap | None],
-        device: Callable[[], str],
+        desk: Desk,
         window: QWidget,
         parent: QObject | None = None,
     ) -> None:
-        """``opened`` is the open project as it is now; ``device`` says in words where its models run."""
+        """``desk`` is the collection that is trained on; ``window`` is what the sheet belongs to."""
         super().__init__(parent)
-        self._opened = opened
-        self._crops = crops
-        self._thumbnail_of = thumbnail_of
+        self._collection = desk
         self._window = window
         self._work = DatasetWorker(self)
-        project = opened()
-        self.book = RunBook(project.project, project.dataset, self._work, self)
-        self.planning = Planning(opened, self._work, device, self)
+        self.book = RunBook(desk.opened.project, desk.opened.dataset, self._work, self)
+        self.planning = Planning(lambda: desk.opened, self._work, lambda: device_of(desk), self)
         self._desk: TrainingDesk | None = None
         self._was_live = False
         self._is_first_list = True
@@ -86,14 +75,14 @@ class Retraining(QObject):
 
     def ask(self) -> None:
         """Open the Retrain sheet."""
-        if self._opened().dataset.is_read_only:
+        if self._collection.opened.dataset.is_read_only:
             self.said.emit(_READ_ONLY)
         else:
             self.planning.ask(self._window)
 
     def start(self, choice: RetrainChoice) -> None:
         """Train as chosen, and show it."""
-        opened = self._opened()
+        opened = self._collection.opened
         checkpoint = opened.checkpoint
         if checkpoint is None:
             return
@@ -158,7 +147,7 @@ class Retraining(QObject):
 
     def compare(self, run_id: str) -> None:
         """Find out what a training has changed."""
-        run, opened = self.book.run(run_id), self._opened()
+        run, opened = self.book.run(run_id), self._collection.opened
         if run is None or opened.dataset.is_read_only:
             return
         self._work.ask(
@@ -174,7 +163,7 @@ class Retraining(QObject):
             # Here and not above: pyqtgraph takes longer to load than the window has to be there.
             from locstudio.ui.training.training_desk import TrainingDesk
 
-            desk = self._desk = TrainingDesk(self._opened, self.book, self._crops, self._thumbnail_of, self._work, self)
+            desk = self._desk = TrainingDesk(self._collection, self.book, self._work, self)
             self._connect_page(desk)
         return self._desk
 
@@ -185,6 +174,10 @@ class Retraining(QObject):
             lambda sample: self.place_wanted.emit(Place(sample.image.id, sample.box, sample.truth, sample.region_id))
         )
         page.said.connect(self.said)
+        desk.reviewing.said.connect(self.said)
+        desk.reviewing.place_wanted.connect(self.place_wanted)
+        desk.reviewing.run_made.connect(self._on_review_made)
+        desk.reviewing.activated.connect(self._on_activated)
         for wish, act in (
             (page.head.stop_wanted, self.stop),
             (page.head.stop_after_epoch_wanted, self.stop_after_epoch),
@@ -198,13 +191,21 @@ class Retraining(QObject):
             self.noticed.emit("The process of the run could not be started.", "", True)
             return
         self.show(folder.id)
-        run = self.book.run(folder.id)
-        self.said.emit(_GOES_ON.format(title=run.config.title if run else folder.id))
+        self.said.emit(_GOES_ON)
+
+    def _on_review_made(self, folder: RunFolder) -> None:
+        if not self.book.start(folder):
+            self.noticed.emit("The process of the run could not be started.", "", True)
+
+    def _on_activated(self, _adopted: object) -> None:
+        self.said.emit("The new model is in use.")
+        self.book.read()
+        self.model_changed.emit()
 
     def _on_comparison_made(self, run: KnownRun, folder: RunFolder | None) -> None:
         if folder is None:
             if run.summary.state is RunState.DONE:
-                self._notice(run.id, f"“{run.config.title}” is trained.", "Show it")
+                self._notice(run.id, f"“{run.name}” is trained.", "Show it")
         elif not self.book.start(folder):
             self.noticed.emit("The comparison with the model in use could not be started.", "", True)
 
@@ -217,20 +218,24 @@ class Retraining(QObject):
     def _go_on_with_newest(self) -> None:
         """A training that has ended while no window was open is compared now."""
         newest = next(iter(self.book.trainings), None)
-        if newest is None or self._opened().dataset.is_read_only:
+        if newest is None or self._collection.opened.dataset.is_read_only:
             return
         if newest.summary.state is RunState.DONE and self.book.comparison_of(newest.id) is None:
             self.compare(newest.id)
         elif newest.summary.state is RunState.INTERRUPTED:
-            sentence = f"The training “{newest.config.title or newest.id}” was interrupted; nothing it saved is lost."
+            sentence = f"The training “{newest.name}” was interrupted; nothing it saved is lost."
             self._notice(newest.id, sentence, "Show it", is_problem=True)
 
     def _on_ended(self, run: KnownRun) -> None:
         self._tell()
-        name = run.config.title or "The training"
+        name = run.name
+        if self._desk is not None:
+            self._desk.refresh()
         if run.config.kind == "compare":
             self._on_compared(run)
-        elif run.summary.state is RunState.DONE:
+        elif run.config.kind == "evaluate" and run.summary.state is RunState.DONE:
+            self.said.emit("The evaluation is done.")
+        elif run.config.kind == "cloc" and run.summary.state is RunState.DONE:
             self.compare(run.id)
         elif run.summary.state is RunState.STOPPED:
             self.said.emit(f"“{name}” has stopped after step {run.summary.step:,}; it can be resumed.")
@@ -239,7 +244,7 @@ class Retraining(QObject):
 
     def _on_compared(self, comparison: KnownRun) -> None:
         training = self.book.run(comparison.config.parent_run)
-        name = training.config.title if training is not None else "The training"
+        name = training.name if training is not None else "The training"
         if comparison.summary.state is RunState.DONE:
             sentence = f"“{name}” is trained and compared with the model in use."
             self._notice(comparison.config.parent_run, sentence, "What changed", has_changes=True)
@@ -264,10 +269,16 @@ class Retraining(QObject):
             self.progressed.emit("", -1.0)
 
 
+def device_of(desk: Desk) -> str:
+    """Where the models of a desk run, in words; empty until the engine is ready."""
+    ready = desk.engine.state.ready
+    return ready.device if ready is not None else ""
+
+
 def progress_of(run: KnownRun) -> tuple[str, float]:
     """What a run that goes on is at, in a few words, and its share (negative: nobody knows)."""
     row = run.summary
-    what = "Comparing" if run.config.kind == "compare" else "Training"
+    what = {"compare": "Comparing", "evaluate": "Evaluating"}.get(run.config.kind, "Training")
     if row.is_silent:
         return f"{what}: not responding", -1.0
     if row.state is RunState.QUEUED:
@@ -276,5 +287,7 @@ def progress_of(run: KnownRun) -> tuple[str, float]:
         return f"{what}: stopping", row.share
     if not row.step:
         return f"{what}: getting ready", -1.0
+    if row.step >= row.num_steps:
+        return f"{what}: finishing", 1.0
     left = f" · {in_words(row.seconds_left)} left" if row.seconds_left > 1 else ""
     return f"{what} {row.share:.0%}{left}", row.share

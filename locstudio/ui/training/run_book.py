@@ -19,7 +19,7 @@ from locstudio.store.project import Project
 from locstudio.ui.background import DatasetWorker
 from locstudio.ui.job_process import JobProcess
 
-_KINDS = ("cloc", "compare")
+_KINDS = ("cloc", "compare", "evaluate")
 _LIST_PAUSE_MS = 300
 _OVER = (RunState.DONE, RunState.STOPPED, RunState.FAILED, RunState.INTERRUPTED)
 
@@ -38,6 +38,12 @@ class KnownRun:
         return self.summary.id
 
     @property
+    def name(self) -> str:
+        """What a person calls it: its title, else what it is."""
+        preset = self.config.cloc.preset if self.config.cloc is not None else self.config.kind
+        return self.config.title or preset.capitalize()
+
+    @property
     def folder(self) -> RunFolder:
         """The run's folder."""
         return self.summary.folder
@@ -49,7 +55,7 @@ class KnownRun:
 
 
 class RunBook(QObject):
-    """Knows every training and comparison of a project, newest first, and watches those that go on.
+    """Knows every training, comparison and evaluation of a project, newest first, and watches those that go on.
 
     Runs of an earlier window, of another window and of the command line are found and watched like one's own.
 
@@ -71,6 +77,7 @@ class RunBook(QObject):
         self._dataset = dataset
         self._work = work
         self._runs: dict[str, KnownRun] = {}
+        self._in_use = ""
         self._jobs: dict[str, JobProcess] = {}
         self._pause = QTimer(self, interval=_LIST_PAUSE_MS, singleShot=True)
         self._pause.timeout.connect(self.read)
@@ -86,6 +93,11 @@ class RunBook(QObject):
     def trainings(self) -> list[KnownRun]:
         """The trainings, newest first."""
         return [run for run in self._runs.values() if run.config.kind == "cloc"]
+
+    @property
+    def in_use(self) -> str:
+        """The id of the run whose model the project uses, or nothing."""
+        return self._in_use
 
     def run(self, run_id: str) -> KnownRun | None:
         """The run with this id."""
@@ -149,7 +161,8 @@ class RunBook(QObject):
             job.close()
         self._jobs.clear()
 
-    def _on_listed(self, runs: list[KnownRun]) -> None:
+    def _on_listed(self, found: tuple[list[KnownRun], str]) -> None:
+        runs, self._in_use = found
         self._watch_folder()
         before = set(self._runs)
         listed = {run.id: run for run in runs}
@@ -195,7 +208,8 @@ class RunBook(QObject):
         self.ended.emit(self._runs[summary.id])
 
 
-def _read_runs(project: Project, dataset: Dataset) -> list[KnownRun]:
+def _read_runs(project: Project, dataset: Dataset) -> tuple[list[KnownRun], str]:
+    """The runs, and the id of the one whose model is in use."""
     found = []
     for summary in list_runs(project):
         if summary.kind not in _KINDS:
@@ -206,7 +220,8 @@ def _read_runs(project: Project, dataset: Dataset) -> list[KnownRun]:
                 continue
             found.append(KnownRun(config, summary, read_history(summary.folder).before))
             _ingest(project, dataset, summary.folder)
-    return found
+    active = dataset.active_checkpoint()
+    return found, (active.run_id or "") if active is not None else ""
 
 
 def _ingest(project: Project, dataset: Dataset, folder: RunFolder) -> None:

@@ -45,7 +45,6 @@ class RunShowing(QObject):
         self._records: dict[str, RunRecord] = {}
         self._contents: dict[str, RunContent] = {}
         self._overlaid: list[str] = []
-        self._in_use = ""
         self._stale: set[str] = set()
         self._reading: set[str] = set()
         self._frame = QTimer(self, interval=_FRAME_MS, singleShot=True)
@@ -60,11 +59,6 @@ class RunShowing(QObject):
     def shown(self) -> KnownRun | None:
         """The run in front."""
         return self._book.run(self._page.runs.chosen)
-
-    def set_in_use(self, run_id: str) -> None:
-        """Mark the run whose model is in use."""
-        self._in_use = run_id
-        self._draw_rows()
 
     def choose(self, run_id: str) -> None:
         """Bring a run to the front."""
@@ -175,14 +169,13 @@ class RunShowing(QObject):
         content = self._contents.get(run.id)
         row = row_of(run, content.phase if content else "", self._book.comparison_of(run.id))
         return replace(
-            row, color=self._color_of(run), is_overlaid=run.id in self._overlaid, is_in_use=run.id == self._in_use
+            row, color=self._color_of(run), is_overlaid=run.id in self._overlaid, is_in_use=run.id == self._book.in_use
         )
 
 
 def title_of(run: KnownRun) -> str:
     """What a run is called: its name, and when it was made."""
-    name = run.config.title or (run.config.cloc.preset.capitalize() if run.config.cloc else "Training")
-    return f"{name} · {when(run.id)}"
+    return f"{run.name} · {when(run.id)}"
 
 
 def row_of(run: KnownRun, phase: str = "", comparison: KnownRun | None = None) -> RunRow:

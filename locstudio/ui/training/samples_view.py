@@ -51,7 +51,7 @@ _EMPTY = (
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One held-out region and what the model takes it for.  ``guesses`` are (name, score), best first."""
+    """One held-out region and what the model takes it for: names with their shares in [0, 1], best first."""
 
     image: Image
     region_id: int
@@ -313,21 +313,18 @@ class _SampleDelegate(QStyledItemDelegate):
         _fit(painter, QRect(area.left(), area.top(), area.width() - 20, line), sample.truth)
         painter.setFont(font)
         top = area.top() + line + 8
-        best = max((score for _, score in sample.guesses), default=1.0) or 1.0
         for number, (name, score) in enumerate(sample.guesses[:3]):
             row = QRect(area.left(), top + number * (line + 8), area.width(), line + 4)
-            self._paint_guess(painter, row, (name, score), score / best, is_truth=name == sample.truth)
+            self._paint_guess(painter, row, (name, score), is_truth=name == sample.truth)
 
-    def _paint_guess(
-        self, painter: QPainter, row: QRect, guess: tuple[str, float], share: float, *, is_truth: bool
-    ) -> None:
+    def _paint_guess(self, painter: QPainter, row: QRect, guess: tuple[str, float], *, is_truth: bool) -> None:
         look = theme.current()
         name, score = guess
         color = look.success if is_truth else look.muted
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(theme.mixed(look.raised, color, 0.22)))
         painter.drawRoundedRect(
-            QRectF(row.left(), row.top(), max(4.0, row.width() * max(share, 0.0)), row.height()), 3, 3
+            QRectF(row.left(), row.top(), max(4.0, row.width() * min(max(score, 0.0), 1.0)), row.height()), 3, 3
         )
         value = f"{score:.2f}"
         room = painter.fontMetrics().horizontalAdvance(value) + 8

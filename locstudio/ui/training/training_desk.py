@@ -1,38 +1,33 @@
 """The training page with what stands behind it.  Loads pyqtgraph, so it is made when the page is first wanted."""
 
-from collections.abc import Callable
-
 from PySide6.QtCore import QObject
-from PySide6.QtGui import QPixmap
-from PySide6.QtWidgets import QWidget
 
 from locstudio.ui.background import DatasetWorker
-from locstudio.ui.gallery.picture_loader import PictureLoader
-from locstudio.ui.project_loading import OpenedProject
-from locstudio.ui.training.changes_view import ChangesView
-from locstudio.ui.training.evaluation_view import EvaluationView
+from locstudio.ui.desk import Desk
 from locstudio.ui.training.page import Tab, TrainingPage
-from locstudio.ui.training.run_book import RunBook
+from locstudio.ui.training.reviewing import Reviewing
+from locstudio.ui.training.run_book import KnownRun, RunBook
 from locstudio.ui.training.run_showing import RunShowing
 
 
 class TrainingDesk(QObject):
     """Widgets and flows of the training page, built together and closed together."""
 
-    def __init__(
-        self,
-        opened: Callable[[], OpenedProject],
-        book: RunBook,
-        crops: PictureLoader,
-        thumbnail_of: Callable[[int], QPixmap | None],
-        work: DatasetWorker,
-        parent: QObject | None = None,
-    ) -> None:
+    def __init__(self, desk: Desk, book: RunBook, work: DatasetWorker, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.changes = ChangesView(crops)
-        self.evaluation = EvaluationView(crops, thumbnail_of)
-        self.page = TrainingPage(crops, changes=self.changes, evaluation=self.evaluation, checkpoints=QWidget())
-        self.showing = RunShowing(self.page, book, opened().dataset, work, self)
+        opened = desk.opened
+        self.reviewing = Reviewing(opened.project, opened.dataset, desk.editing, desk.work, desk.crops, self)
+        self.page = TrainingPage(
+            changes=self.reviewing.changes,
+            evaluation=self.reviewing.evaluation,
+            checkpoints=self.reviewing.checkpoints,
+            crops=desk.crops,
+        )
+        self._shown = ""
+        self.showing = RunShowing(self.page, book, opened.dataset, work, self)
+        self.showing.run_shown.connect(self._on_run_shown)
+        if self.showing.shown is not None:
+            self._on_run_shown(self.showing.shown)
 
     def choose(self, run_id: str) -> None:
         """Bring a run to the front."""
@@ -41,10 +36,21 @@ class TrainingDesk(QObject):
     def show_changes(self) -> None:
         """Bring the worklist to the front."""
         self.page.show_tab(Tab.CHANGES)
+        self.reviewing.changes.focus_list()
+
+    def refresh(self) -> None:
+        """A run has ended: look at what it has left."""
+        self.reviewing.refresh()
 
     def wake(self) -> None:
         """The page is seen again."""
         self.showing.wake()
 
     def close(self) -> None:
-        """Let go."""
+        """Wait for what is being read."""
+        self.reviewing.close()
+
+    def _on_run_shown(self, run: KnownRun) -> None:
+        if run.id != self._shown:
+            self._shown = run.id
+            self.reviewing.show_run(run.id)
