@@ -1,4 +1,4 @@
-"""Curves for TensorBoard, where a run asks for them and the package is there (``pip install 'locstudio[tensorboard]'``).
+"""Curves for TensorBoard, where a run asks for them and ``pip install 'locstudio[tensorboard]'`` was done.
 
     RUN_FOLDER/tensorboard/     event files; ``tensorboard --logdir PROJECT/runs`` shows all runs beside each other
 
