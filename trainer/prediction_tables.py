@@ -82,15 +82,20 @@ def put_together(
     What ``summary`` says of numbers of images and metrics is filled in.
     """
     is_held_out = [answers.asked.image.id in held_out for answers in seen]
+    unlearnt = [answers for answers, is_unlearnt in zip(seen, is_held_out, strict=True) if is_unlearnt]
+    of_unlearnt = [True] * len(unlearnt)
+    asks_phrases, asks_captions = truth.has("retrieval"), truth.has("images")
     tables = Predictions(
-        summary=msgspec.structs.replace(summary, num_images=len(seen), num_held_out_images=sum(is_held_out)),
+        summary=msgspec.structs.replace(summary, num_images=len(seen), num_held_out_images=len(unlearnt)),
         classes=truth.classes,
         phrases=truth.phrases,
         regions=_regions(seen, is_held_out, texts.class_CD) if truth.has("regions") else None,
         grounding=_grounding(seen, is_held_out) if truth.has("grounding") else None,
         detections=_detections(seen, is_held_out) if truth.task == "all" and truth.classes else None,
-        retrieval=_retrieval(seen, is_held_out, texts.phrase_TD) if truth.has("retrieval") else None,
-        images=_image_texts(seen, is_held_out, texts.caption_TD) if truth.has("images") else None,
+        retrieval=_retrieval(seen, is_held_out, texts.phrase_TD) if asks_phrases else None,
+        images=_image_texts(seen, is_held_out, texts.caption_TD) if asks_captions else None,
+        held_out_retrieval=_retrieval(unlearnt, of_unlearnt, texts.phrase_TD) if asks_phrases else None,
+        held_out_images=_image_texts(unlearnt, of_unlearnt, texts.caption_TD) if asks_captions else None,
     )
     metrics = {
         "metrics": metrics_of(tables),
@@ -100,10 +105,7 @@ def put_together(
 
 
 def metrics_of(predictions: Predictions, *, is_held_out_only: bool = False) -> dict[str, float]:
-    """All metrics of the tables, each task's with ``n_<task>``, the number of its queries; nothing over nothing.
-
-    Of what is held out, each query is still asked among the whole collection.
-    """
+    """All metrics of the tables, each task's with ``n_<task>``, the number of its queries; nothing over nothing."""
 
     def rows(is_held_out: Mask) -> Ints:
         return np.flatnonzero(is_held_out | (not is_held_out_only))
@@ -111,16 +113,17 @@ def metrics_of(predictions: Predictions, *, is_held_out_only: bool = False) -> d
     found: dict[str, dict[str, float]] = {}
     if (regions := predictions.regions) is not None and len(at := rows(regions.is_held_out)):
         found["regions"] = {"n_regions": len(at), **naming_metrics(regions.ranks[at], regions.true_rows[at])}
-    if (retrieval := predictions.retrieval) is not None and len(at := rows(retrieval.is_held_out)):
-        phrase_ranks = retrieval.ranks_t2r[np.unique(retrieval.phrase_rows[at])]
-        recall = recall_metrics("r2t", retrieval.ranks_r2t[at]) | recall_metrics("t2r", phrase_ranks)
-        found["retrieval"] = {"n_retrieval": len(at), **recall}
+    retrieval = predictions.held_out_retrieval if is_held_out_only else predictions.retrieval
+    if retrieval is not None:
+        phrase_ranks = retrieval.ranks_t2r[np.unique(retrieval.phrase_rows)]
+        recall = recall_metrics("r2t", retrieval.ranks_r2t) | recall_metrics("t2r", phrase_ranks)
+        found["retrieval"] = {"n_retrieval": len(retrieval.ranks_r2t), **recall}
     if (grounding := predictions.grounding) is not None and len(at := rows(grounding.is_held_out)):
         found["grounding"] = {"n_grounding": len(at), **grounding_metrics(grounding.ious[at])}
-    if (images := predictions.images) is not None and len(at := rows(images.is_held_out)):
-        caption_ranks = images.ranks_t2i[np.isin(images.caption_image_ids, images.image_ids[at])]
-        recall = recall_metrics("i2t", images.ranks_i2t[at]) | recall_metrics("t2i", caption_ranks)
-        found["images"] = {"n_images": len(at), **recall}
+    images = predictions.held_out_images if is_held_out_only else predictions.images
+    if images is not None:
+        recall = recall_metrics("i2t", images.ranks_i2t) | recall_metrics("t2i", images.ranks_t2i)
+        found["images"] = {"n_images": len(images.ranks_i2t), **recall}
     return {name: value for metrics in found.values() for name, value in metrics.items()}
 
 
@@ -179,14 +182,17 @@ def _retrieval(
     described = _described(seen, is_held_out, by_class=False)
     if not len(described.rows):
         return None
-    pairs = np.stack([np.arange(len(described.rows)), described.rows], axis=1)
+    asked, places = np.unique(described.rows, return_inverse=True)
+    pairs = np.stack([np.arange(len(places)), places], axis=1)
+    ranks_t2r = np.full(len(phrase_TD), len(places), np.int64)  # of phrases that no region here has
+    ranks_t2r[asked] = best_ranks(phrase_TD[asked], described.region_ND, pairs[:, ::-1])
     return RetrievalPredictions(
         region_ids=described.region_ids,
         image_ids=described.image_ids,
         phrase_rows=described.rows,
-        ranks_r2t=best_ranks(described.region_ND, phrase_TD, pairs),
+        ranks_r2t=best_ranks(described.region_ND, phrase_TD[asked], pairs),
         is_held_out=described.is_held_out,
-        ranks_t2r=best_ranks(phrase_TD, described.region_ND, pairs[:, ::-1]),
+        ranks_t2r=ranks_t2r,
     )
 
 
@@ -239,14 +245,16 @@ def _image_texts(
     image_ID = np.stack([seen[place].image_D for place in captioned])
     captions = [(key, image.image.id, row, place) for place, image in enumerate(asked) for key, row in image.captions]
     keys, owners, rows, places = np.array(captions, np.int64).T
+    distinct, rows = np.unique(rows, return_inverse=True)
+    text_TD = caption_TD[distinct]
     pairs = np.unique(np.stack([places, rows], axis=1), axis=0)
     return ImageTextPredictions(
         image_ids=np.array([image.image.id for image in asked], np.int64),
-        ranks_i2t=best_ranks(image_ID, caption_TD, pairs),
+        ranks_i2t=best_ranks(image_ID, text_TD, pairs),
         is_held_out=np.array([is_held_out[place] for place in captioned], np.bool_),
         caption_ids=keys,
         caption_image_ids=owners,
-        ranks_t2i=best_ranks(caption_TD, image_ID, pairs[:, ::-1])[rows],
+        ranks_t2i=best_ranks(text_TD, image_ID, pairs[:, ::-1])[rows],
     )
 
 

@@ -5,6 +5,7 @@
       classes.json        [[class id, name], ...]: the columns of ``scores_NC`` and the rows that classes are named by
       phrases.json        [phrase, ...]: the rows that phrases are named by
       regions.npz  grounding.npz  detections.npz  retrieval.npz  images.npz     one per task that was measured
+      held_out_retrieval.npz  held_out_images.npz     the same among what was held out alone
 
 A folder is complete when it has its final name.  Scores are cosines unless it says otherwise; a rank is the number of
 wrong answers that stand before the right one, ties counted against the model; boxes are ``unit`` XYXY.
@@ -131,7 +132,10 @@ class ImageTextPredictions:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Predictions:
-    """All that one evaluation found; a task that was not measured, or had no ground truth, is None."""
+    """All that one evaluation found; a task that was not measured, or had no ground truth, is None.
+
+    What is searched decides a rank: ``held_out_...`` are queries among what was held out, and nothing else.
+    """
 
     summary: Summary
     classes: tuple[tuple[int, str], ...] = ()
@@ -141,6 +145,8 @@ class Predictions:
     detections: Detections | None = None
     retrieval: RetrievalPredictions | None = None
     images: ImageTextPredictions | None = None
+    held_out_retrieval: RetrievalPredictions | None = None
+    held_out_images: ImageTextPredictions | None = None
 
 
 _TABLES: dict[str, type] = {
@@ -149,6 +155,8 @@ _TABLES: dict[str, type] = {
     "detections": Detections,
     "retrieval": RetrievalPredictions,
     "images": ImageTextPredictions,
+    "held_out_retrieval": RetrievalPredictions,
+    "held_out_images": ImageTextPredictions,
 }
 _T = TypeVar("_T")
 
@@ -185,8 +193,9 @@ class PredictionFolder:
         tables = {name: self._table(name, kind, lengths) for name, kind in _TABLES.items()}
         if tables["regions"] is not None and tables["regions"].scores.shape[1] != len(classes):
             raise self._damaged("regions.npz", f"it has scores of other than {len(classes)} classes")
-        if tables["retrieval"] is not None and len(tables["retrieval"].ranks_t2r) != len(phrases):
-            raise self._damaged("retrieval.npz", f"it has ranks of other than {len(phrases)} phrases")
+        for name in ("retrieval", "held_out_retrieval"):
+            if tables[name] is not None and len(tables[name].ranks_t2r) != len(phrases):
+                raise self._damaged(f"{name}.npz", f"it has ranks of other than {len(phrases)} phrases")
         return Predictions(summary=summary, classes=classes, phrases=phrases, **tables)
 
     def write(self, predictions: Predictions) -> None:

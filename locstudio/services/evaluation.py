@@ -97,7 +97,7 @@ class Evaluation:
         return cls(PredictionFolder(folder).read())
 
     def only_held_out(self) -> "Evaluation":
-        """The same, over what the checkpoint has not learnt from.  Ranks stay those among the whole collection."""
+        """The same, over what the checkpoint has not learnt from, and searched among that alone."""
         return Evaluation(self._all, is_held_out_only=True)
 
     @property
@@ -303,32 +303,18 @@ def _listed(region_ids: Ints, image_ids: Ints, mask: NDArray[np.bool_]) -> Regio
 
 def _held_out(predictions: Predictions) -> Predictions:
     """Every table without the rows of what was learnt from."""
-    images = predictions.images
-    if images is not None:
-        held_out = images.image_ids[images.is_held_out]
-        is_about = np.isin(images.caption_image_ids, held_out)
-        images = replace(
-            _rows(images, images.is_held_out, ("image_ids", "ranks_i2t", "is_held_out")),
-            caption_ids=images.caption_ids[is_about],
-            caption_image_ids=images.caption_image_ids[is_about],
-            ranks_t2i=images.ranks_t2i[is_about],
-        )
-    regions, grounding = predictions.regions, predictions.grounding
-    detections, retrieval = predictions.detections, predictions.retrieval
-    if retrieval is not None:
-        names = tuple(entry.name for entry in fields(retrieval) if entry.name != "ranks_t2r")
-        retrieval = _rows(retrieval, retrieval.is_held_out, names)
+    regions, grounding, detections = predictions.regions, predictions.grounding, predictions.detections
     return replace(
         predictions,
         regions=None if regions is None else _rows(regions, regions.is_held_out),
         grounding=None if grounding is None else _rows(grounding, grounding.is_held_out),
         detections=None if detections is None else _rows(detections, detections.is_held_out),
-        retrieval=retrieval,
-        images=images,
+        retrieval=predictions.held_out_retrieval,
+        images=predictions.held_out_images,
     )
 
 
-def _rows(table: _T, mask: Bools, names: tuple[str, ...] = ()) -> _T:
-    """A table with some of its rows; ``names`` are the columns that have such rows, all if none is named."""
-    names = names or tuple(entry.name for entry in fields(table))  # type: ignore[arg-type]  # tables are dataclasses
-    return replace(table, **{name: getattr(table, name)[mask] for name in names})  # type: ignore[type-var]
+def _rows(table: _T, mask: Bools) -> _T:
+    """A table with some of its rows."""
+    columns = {entry.name: getattr(table, entry.name)[mask] for entry in fields(table)}  # type: ignore[arg-type]  # tables are dataclasses
+    return replace(table, **columns)  # type: ignore[type-var]

@@ -170,7 +170,7 @@ def test_that_an_evaluation_without_regions_is_empty_and_no_error():
 
 @pytest.fixture
 def retrieval():
-    # Three regions of two phrases; the third phrase of the list was not asked for.
+    # Three regions of two phrases, the third phrase was not asked for.  Region 2 and image 102 are held out.
     return evaluation(
         retrieval=RetrievalPredictions(
             region_ids=ints(1, 2, 3),
@@ -187,6 +187,10 @@ def retrieval():
             caption_ids=ints(1, 2, 3, 4),
             caption_image_ids=ints(101, 102, 102, 102),
             ranks_t2i=ints(0, 1, 1, 0),
+        ),
+        held_out_retrieval=RetrievalPredictions(ints(2), ints(101), ints(0), ints(3), np.array([True]), ints(0, 1, 1)),
+        held_out_images=ImageTextPredictions(
+            ints(102), ints(6), np.array([True]), ints(2, 3, 4), ints(102, 102, 102), ints(0, 0, 0)
         ),
     )
 
@@ -206,12 +210,13 @@ def test_that_missed_queries_lead_to_regions_or_whole_images(retrieval):
     assert retrieval.missed_at(1, "t2i") == RegionList((None,), (102,))
 
 
-def test_that_held_out_recall_is_over_held_out_queries(retrieval):
+def test_that_held_out_recall_is_among_what_was_held_out(retrieval):
     alone = retrieval.only_held_out()
     assert alone.recall_at_k("r2t") == {1: 0.0, 5: 1.0, 10: 1.0}
     assert alone.recall_at_k("t2r") == {1: 1.0, 5: 1.0, 10: 1.0}
     assert alone.recall_at_k("i2t") == {1: 0.0, 5: 0.0, 10: 1.0}
-    assert alone.recall_at_k("t2i") == pytest.approx({1: 1 / 3, 5: 1.0, 10: 1.0})
+    assert alone.recall_at_k("t2i") == {1: 1.0, 5: 1.0, 10: 1.0}
+    assert alone.missed_at(5, "i2t") == RegionList((None,), (102,))
 
 
 def test_that_overlaps_lead_to_the_regions_of_their_phrases():

@@ -153,6 +153,15 @@ def test_that_images_of_held_out_splits_are_marked(paint, tiny_checkpoint):
     assert found.summary.held_out_metrics["n_regions"] == 4
 
 
+def test_that_numbers_of_what_is_held_out_are_those_of_measuring_it_alone(paint, tiny_checkpoint):
+    painted = paint(9, splits=("train", "train", "val"))
+    whole = PredictionFolder(evaluate(painted, tiny_checkpoint, "all")[0].results / "predictions").summary()
+    alone = PredictionFolder(evaluate(painted, tiny_checkpoint, "all", "val")[0].results / "predictions").summary()
+    assert whole.held_out_metrics == pytest.approx(alone.metrics)
+    assert alone.held_out_metrics == pytest.approx(alone.metrics)
+    assert whole.metrics["n_regions"] == 3 * alone.metrics["n_regions"]
+
+
 def test_that_a_second_evaluation_from_cached_tokens_gives_the_same_numbers(paint, tiny_checkpoint):
     painted = paint(5)
     first, _ = evaluate(painted, tiny_checkpoint, "retrieval")
