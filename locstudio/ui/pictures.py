@@ -20,6 +20,7 @@ from locstudio.ui.canvas.picture import Picture
 from locstudio.ui.search.hits_model import CropKey
 
 _CROP_SIDE = 256
+_LARGE_SIDE = 768
 _MAX_CROP_SOURCE = 2048
 _NUM_SOURCES = 8
 
@@ -49,11 +50,23 @@ class Pictures:
             ImageProblem: its file cannot be used.
             BadInput: there is no such image.
         """
+        return self._crop(key, _CROP_SIDE)
+
+    def large_crop(self, key: Hashable) -> QImage:
+        """The same, large enough to fill a pane.
+
+        Raises:
+            ImageProblem: its file cannot be used.
+            BadInput: there is no such image.
+        """
+        return self._crop(key, _LARGE_SIDE)
+
+    def _crop(self, key: Hashable, wanted: int) -> QImage:
         image_id, (x0, y0, x1, y1) = cast(CropKey, key)
         image = self._image(image_id)
         share = max((x1 - x0) * image.width, (y1 - y0) * image.height) / max(image.width, image.height, 1)
-        side = _CROP_SIDE
-        while side * share < _CROP_SIDE and side < min(_MAX_CROP_SOURCE, max(image.width, image.height)):
+        side = wanted
+        while side * share < wanted and side < min(_MAX_CROP_SOURCE, max(image.width, image.height)):
             side *= 2
         rgb = self._source(image, side)
         height, width = rgb.shape[:2]

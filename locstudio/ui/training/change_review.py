@@ -23,6 +23,7 @@ from locstudio.ui.background import DatasetWorker
 from locstudio.ui.editing import Editing
 from locstudio.ui.training.change_words import ChangeItem, kind_word
 from locstudio.ui.training.changes_view import ChangesView
+from locstudio.ui.training.checkpoint_names import names_in
 from locstudio.ui.training.gate_card import ShownGate
 
 _GOING_ON = (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING)
@@ -228,7 +229,7 @@ def find_comparison(project: Project, dataset: Dataset, run_id: str, known_id: s
     gate = read_gate(folder.results)
     if gate is None:
         return _unfinished(folder, state, run_id if kind == "cloc" else folder.config().parent_run)
-    shown = _shown_gate(dataset, folder, gate)
+    shown = _shown_gate(project, dataset, folder, gate)
     of_run = run_id if kind == "cloc" else folder.config().parent_run
     make = _maker(run_id=of_run, compare_id=folder.id, gate=shown)
     old, new = (PredictionFolder(folder.results / part) for part in ("old", "new"))
@@ -292,8 +293,8 @@ def _unfinished(folder: RunFolder, state: RunSummary, run_id: str) -> Comparison
     )
 
 
-def _shown_gate(dataset: Dataset, folder: RunFolder, gate: Gate) -> ShownGate:
-    names = {row.id: row.name for row in dataset.checkpoints()}
+def _shown_gate(project: Project, dataset: Dataset, folder: RunFolder, gate: Gate) -> ShownGate:
+    names = names_in(project, dataset)
     in_use = active_id(dataset)
     for part, checkpoint_id in (("old", gate.old_id), ("new", gate.new_id)):
         place = PredictionFolder(folder.results / part)

@@ -50,11 +50,13 @@ class ChangesView(QWidget):
     keep_wanted = Signal()
     compare_wanted = Signal()
 
-    def __init__(self, crops: PictureLoader, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, crops: PictureLoader, large_crops: PictureLoader | None = None, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.model = ChangesModel(self)
         self.table = ChangesTable(self.model, crops, self)
-        self.detail = ChangeDetail(crops, self)
+        self.detail = ChangeDetail(large_crops or crops, self)
         self.gate = GateCard(self)
         self._chips: dict[Kind, QToolButton] = {}
         self._pages = QStackedWidget(self)

@@ -1,5 +1,7 @@
 """The registry in the window: read on a worker, taken into use, named, removed, compared two by two."""
 
+import re
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import cast, get_args
 
@@ -7,7 +9,9 @@ from PySide6.QtCore import QObject, Signal
 
 from locstudio.domain.errors import BadInput, UserError
 from locstudio.domain.regions import Image
+from locstudio.jobs.predictions import PredictionFolder
 from locstudio.services.lineage import config_of, diff_data, diff_settings, lineage
+from locstudio.services.promotion import find_comparison
 from locstudio.services.registry import (
     CheckpointEntry,
     activate,
@@ -28,6 +32,8 @@ from locstudio.ui.training.diff_view import DiffLine
 from locstudio.ui.training.region_items import MAX_SHOWN, tile_of
 from locstudio.ui.training.wording import counted, metric_name
 
+_SHARE = re.compile(r"top1|top5|macc|mean_iou|hit50|(r2t|t2r|i2t|t2i)_r\d+")
+"""Metrics that a person compares; others are counts, times, or the bundled model's own."""
 _EDITED: dict[RegionChangeKind, str] = {
     "added": "Regions added",
     "removed": "Regions removed",
@@ -159,7 +165,8 @@ class CheckpointReview(QObject):
         def show(found: tuple[list[DiffLine], SnapshotDiff | None]) -> None:
             if number == self._number:
                 self._diff = found[1]
-                self.view.show_diff(found[0], old.name, new.name)
+                name_of = self.view.model.name_of
+                self.view.show_diff(found[0], name_of(old.id), name_of(new.id))
 
         self._reads.ask(compare_two, self._project, self._dataset, old, new, on_result=show, on_error=self._on_error)
 
@@ -211,7 +218,8 @@ def read_facts(project: Project, dataset: Dataset, checkpoint_id: str) -> Checkp
     if entry.promotion is not None and entry.promotion.is_forced:
         sentences.append("It was taken into use against its gate.")
     if not entry.is_indexed and entry.is_present:
-        sentences.append("It has no index yet: after it is activated, the collection must be indexed.")
+        when_used = "" if entry.is_active else "after it is activated, "
+        sentences.append(f"It has no index yet: {when_used}the collection must be indexed.")
     if entry.code_version:
         sentences.append(f"Made by LocStudio {entry.code_version}.")
     if entry.note:
@@ -226,7 +234,7 @@ def compare_two(
     project: Project, dataset: Dataset, old: CheckpointEntry, new: CheckpointEntry
 ) -> tuple[list[DiffLine], SnapshotDiff | None]:
     """Metrics, settings and data of two checkpoints as lines, and the difference of their data where it is known."""
-    lines = [DiffLine("What they measured", is_heading=True), *_metric_lines(old.metrics, new.metrics)]
+    lines = _measured_lines(project, old, new)
     lines.append(DiffLine("How they were trained", is_heading=True))
     try:
         settings = diff_settings(config_of(project, dataset, old.id), config_of(project, dataset, new.id))
@@ -266,14 +274,34 @@ def _edit_words(diff: RegionDiff, kind: RegionChangeKind) -> str:
     return region.phrase if region else ""
 
 
-def _metric_lines(old: dict[str, float], new: dict[str, float]) -> list[DiffLine]:
+def _measured_lines(project: Project, old: CheckpointEntry, new: CheckpointEntry) -> list[DiffLine]:
+    """What both measured on the same images, if they were compared; else what each brings along."""
+    found = find_comparison(project, old.id, new.id)
+    with suppress(BadInput):
+        if found is not None:
+            before, after = (PredictionFolder(found[0].results / part).summary() for part in ("old", "new"))
+            if after.num_held_out_images:
+                of_what = f"{after.num_held_out_images:,} images that were not learnt from"
+                lines = _metric_lines(before.held_out_metrics, after.held_out_metrics)
+            else:
+                of_what = f"the same {after.num_images:,} images"
+                lines = _metric_lines(before.metrics, after.metrics)
+            return [DiffLine(f"Measured on {of_what}", is_heading=True), *lines]
+    lines = _metric_lines(old.metrics, new.metrics)
+    hint = DiffLine("Each on images of its own; “Region by region” measures both on the same.")
+    return [DiffLine("Measured when they were made", is_heading=True), hint, *lines]
+
+
+def _metric_lines(old: Mapping[str, float], new: Mapping[str, float]) -> list[DiffLine]:
     lines = []
     for name in [*new, *(name for name in old if name not in new)]:
+        if not _SHARE.fullmatch(name):
+            continue
         before, after = old.get(name), new.get(name)
         points = None if before is None or after is None else round(100 * (after - before), 1)
         sign = "" if points is None else "=" if points == 0 else f"▲ {points:.1f}" if points > 0 else f"▼ {-points:.1f}"
         verdict = 0 if not points else 1 if points > 0 else -1
-        lines.append(DiffLine(metric_name(name).capitalize(), _share(before), _share(after), sign, verdict))
+        lines.append(DiffLine(_capital(metric_name(name)), _share(before), _share(after), sign, verdict))
     return lines or [DiffLine("Neither of them has measured anything.")]
 
 
@@ -283,6 +311,10 @@ def _share(value: float | None) -> str:
 
 def _setting(name: str) -> str:
     return name.rpartition(".")[2].replace("_", " ").removeprefix("num ").removeprefix("has ").capitalize()
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _data_lines(diff: SnapshotDiff) -> list[DiffLine]:

@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QFont
 from locstudio.services.registry import CheckpointEntry
 from locstudio.ui import theme
 from locstudio.ui.plain_text import shown, tip
+from locstudio.ui.training.checkpoint_names import names_of
 
 AnyIndex = QModelIndex | QPersistentModelIndex
 ENTRY_ROLE = int(Qt.ItemDataRole.UserRole)
@@ -55,7 +56,7 @@ class CheckpointsModel(QAbstractTableModel):
         """Show these checkpoints."""
         self.beginResetModel()
         self._entries = tuple(entries)
-        self._names = {entry.id: entry.name for entry in entries}
+        self._names = names_of(entries)
         self.endResetModel()
 
     @property
@@ -120,9 +121,9 @@ class CheckpointsModel(QAbstractTableModel):
         if column == CheckpointColumn.USE:
             return "●" if entry.is_active else ""
         if column == CheckpointColumn.NAME:
-            return shown(entry.name) + ("" if entry.is_present else " (files removed)")
+            return shown(self._names[entry.id]) + ("" if entry.is_present else " (files removed)")
         if column == CheckpointColumn.MADE:
-            return "with LocStudio" if entry.is_bundled else day_and_time(entry.created_at)
+            return "bundled" if entry.is_bundled else day_and_time(entry.created_at)
         if column == CheckpointColumn.PARENT:
             return shown(self.name_of(entry.parent_id))
         if column == CheckpointColumn.DATA:

@@ -107,6 +107,7 @@ class CheckpointsView(QWidget):
         self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._more.setMenu(self._make_menu())
         title = QHBoxLayout()
+        title.setSpacing(8)
         title.addWidget(self._name, 1)
         title.addWidget(self._activate)
         title.addWidget(self._more)
@@ -147,6 +148,7 @@ class CheckpointsView(QWidget):
         self._regions.setToolTip("Find out what each of the two gets right and wrong: a run in the background")
         row = QHBoxLayout()
         row.setContentsMargins(12, 8, 12, 6)
+        row.setSpacing(8)
         row.addWidget(label("against", "muted"))
         row.addWidget(self._against, 1)
         row.addWidget(self._regions)
@@ -176,11 +178,10 @@ class CheckpointsView(QWidget):
     # what is shown ----------------------------------------------------------------------------------------------
 
     def set_entries(self, entries: Sequence[CheckpointEntry]) -> None:
-        """Show these checkpoints; the one in front stays in front, else the one in use is."""
+        """Show these checkpoints; the one in front stays in front, else the newest is."""
         before = self.current
         self.model.set_entries(entries)
-        wanted = before.id if before else next((entry.id for entry in entries if entry.is_active), "")
-        row = max(0, self.model.row_of(wanted))
+        row = max(0, self.model.row_of(before.id)) if before else 0
         if entries:
             self.table.setCurrentIndex(self.model.index(row, CheckpointColumn.NAME))
 
@@ -216,12 +217,14 @@ class CheckpointsView(QWidget):
         self._tabs.setCurrentIndex(number)
 
     def _on_chosen(self, entry: CheckpointEntry) -> None:
-        self._name.setText(shown(entry.name))
+        self._name.setText(shown(self.model.name_of(entry.id)))
         with QSignalBlocker(self._against):
             self._against.clear()
             others = [other for other in self.model.entries if other.id != entry.id]
             for other in others:
-                self._against.addItem(shown(other.name) + (" (in use)" if other.is_active else ""), other.id)
+                self._against.addItem(
+                    shown(self.model.name_of(other.id)) + (" (in use)" if other.is_active else ""), other.id
+                )
             active = next((other.id for other in others if other.is_active), "")
             wanted = active or entry.parent_id
             self._against.setCurrentIndex(max(0, self._against.findData(wanted)) if others else -1)
@@ -276,7 +279,7 @@ class CheckpointsView(QWidget):
         box.setIcon(QMessageBox.Icon.Warning)
         box.setWindowTitle("Remove files")
         box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setText(f"Remove the files of {shown(entry.name)}?")
+        box.setText(f"Remove the files of {shown(self.model.name_of(entry.id))}?")
         box.setInformativeText("Its weights and its index are gone for good. What it measured stays in the list.")
         remove = box.addButton("Remove", QMessageBox.ButtonRole.DestructiveRole)
         box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
@@ -309,7 +312,7 @@ class _Registry(QTableView):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(CheckpointColumn.NAME, QHeaderView.ResizeMode.Stretch)
-        samples = ("● ", "", "with LocStudio", "100.0 %", "100.0 %", "100.0 %", "a checkpoint", "0a1b2c3d")
+        samples = ("● ", "", "24 Nov 02:40", "100.0 %", "100.0 %", "100.0 %", "a checkpoint", "0a1b2c3d")
         for column, sample in enumerate(samples):
             if sample:
                 self.setColumnWidth(column, self.fontMetrics().horizontalAdvance(sample) + 14)

@@ -39,7 +39,7 @@ class ClassColumn(IntEnum):
     PRECISION = 3
 
 
-_TITLES = ("Class", "Regions", "Right", "AP")
+_TITLES = ("Class", "N", "Right", "AP")
 _TIPS = (
     "",
     "Regions of this class that were measured",
@@ -175,8 +175,8 @@ class ClassTable(QTableView):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(ClassColumn.NAME, QHeaderView.ResizeMode.Stretch)
-        for column, sample in zip(tuple(ClassColumn)[1:], ("Regions ▾", "100 % ▾", "100 % ▾"), strict=True):
-            self.setColumnWidth(column, self.fontMetrics().horizontalAdvance(sample) + 16)
+        for column, sample in zip(tuple(ClassColumn)[1:], ("1,000 ▾", "Right ▾", "100 %"), strict=True):
+            self.setColumnWidth(column, self.fontMetrics().horizontalAdvance(sample) + 12)
         self.setSortingEnabled(True)
         header.setSortIndicatorShown(False)  # it would lie over the title; the title says it
         self.sortByColumn(ClassColumn.COUNT, Qt.SortOrder.DescendingOrder)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from locstudio.ui.plain_text import shown, tip
@@ -17,13 +18,13 @@ _RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 class ConfusionColumn(IntEnum):
     """Columns of the list."""
 
-    COUNT = 0
-    SHARE = 1
-    TRUTH = 2
-    NAMED = 3
+    TRUTH = 0
+    NAMED = 1
+    COUNT = 2
+    SHARE = 3
 
 
-_TITLES = ("Regions", "Share", "Is", "Named as")
+_TITLES = ("Is", "Named as", "Regions", "Share of it")
 
 
 class ConfusionListModel(QAbstractTableModel):
@@ -50,7 +51,7 @@ class ConfusionListModel(QAbstractTableModel):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
             return _TITLES[section]
-        if role == Qt.ItemDataRole.TextAlignmentRole and section < ConfusionColumn.TRUTH:
+        if role == Qt.ItemDataRole.TextAlignmentRole and section >= ConfusionColumn.COUNT:
             return _RIGHT
         return None
 
@@ -62,12 +63,12 @@ class ConfusionListModel(QAbstractTableModel):
             return cell
         if role == Qt.ItemDataRole.DisplayRole:
             share = f"{100 * cell.count / max(1, cell.total):.0f} %"
-            return (f"{cell.count:,}", share, shown(cell.truth), shown(cell.named))[column]
+            return (shown(cell.truth), shown(cell.named), f"{cell.count:,}", share)[column]
         if role == Qt.ItemDataRole.ToolTipRole:
             return tip(cell.sentence())
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return cell.sentence()
-        if role == Qt.ItemDataRole.TextAlignmentRole and column < ConfusionColumn.TRUTH:
+        if role == Qt.ItemDataRole.TextAlignmentRole and column >= ConfusionColumn.COUNT:
             return _RIGHT
         return None
 
@@ -76,7 +77,7 @@ class ConfusionList(QTableView):
     """The confusions, one a row.
 
     Signals:
-        cell_chosen: the ``Cell`` of the row that became current.
+        cell_chosen: the ``Cell`` of the row that became current, or was clicked.
     """
 
     cell_chosen = Signal(object)
@@ -100,7 +101,14 @@ class ConfusionList(QTableView):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         for column in (ConfusionColumn.COUNT, ConfusionColumn.SHARE):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
-            self.setColumnWidth(column, self.fontMetrics().horizontalAdvance("Regions") + 24)
+            self.setColumnWidth(column, self.fontMetrics().horizontalAdvance("Share of it") + 24)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        before = self.currentIndex().row()
+        super().mousePressEvent(event)
+        index = self.indexAt(event.position().toPoint())
+        if index.isValid() and index.row() == before:  # something else may have been looked at meanwhile
+            self.cell_chosen.emit(index.data(CELL_ROLE))
 
     def currentChanged(self, current: AnyIndex, previous: AnyIndex) -> None:
         super().currentChanged(current, previous)

@@ -134,9 +134,10 @@ class DiffView(QTableView):
         header.setHighlightSections(False)
         header.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(DiffColumn.DIFFERENCE, QHeaderView.ResizeMode.Fixed)
-        self.setColumnWidth(DiffColumn.DIFFERENCE, self.fontMetrics().horizontalAdvance("Difference") + 18)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        header.setSectionResizeMode(DiffColumn.WHAT, QHeaderView.ResizeMode.Stretch)
+        for column in (DiffColumn.OLD, DiffColumn.NEW, DiffColumn.DIFFERENCE):
+            self.setColumnWidth(column, self.fontMetrics().horizontalAdvance("Difference ") + 18)
         theme.notifier.changed.connect(self.viewport().update)
 
     def set_lines(self, lines: Sequence[DiffLine], old_name: str, new_name: str) -> None:

@@ -19,6 +19,7 @@ from locstudio.services.runs_of import run_folders
 from locstudio.store.project import Project
 from locstudio.store.view import DatasetView
 from locstudio.ui.background import DatasetWorker
+from locstudio.ui.training.checkpoint_names import names_in
 from locstudio.ui.training.class_table import ClassLine
 from locstudio.ui.training.confusion_matrix import Cell
 from locstudio.ui.training.crops_view import Part
@@ -49,9 +50,10 @@ class EvaluationRef:
     name: str
 
 
-def find_evaluations(project: Project) -> list[EvaluationRef]:
+def find_evaluations(project: Project, dataset: DatasetView) -> list[EvaluationRef]:
     """Every evaluation that left its predictions, newest first; of a comparison the new model's, then the old one's."""
     found = []
+    names = names_in(project, dataset)
     for folder in reversed(run_folders(project)):
         for part, of_what in (("predictions", ""), ("new", "compared"), ("old", "compared")):
             place = PredictionFolder(folder.results / part)
@@ -60,8 +62,9 @@ def find_evaluations(project: Project) -> list[EvaluationRef]:
             with suppress(BadInput):
                 summary = place.summary()
                 what = of_what or summary.split or "all images"
-                words = f"{summary.name} · {what} · {when(folder.id)}"
-                found.append(EvaluationRef(f"{folder.id}/{part}", folder.id, words, summary.name))
+                name = names.get(summary.checkpoint_id, summary.name)
+                words = f"{name}, {what} {when(folder.id)}"
+                found.append(EvaluationRef(f"{folder.id}/{part}", folder.id, words, name))
     return found
 
 
@@ -110,6 +113,7 @@ class EvaluationReview(QObject):
         self._reads.ask(
             find_evaluations,
             self._project,
+            self._dataset,
             on_result=lambda refs: self._on_found(refs, run_id, compare_id),
             on_error=self._on_error,
         )

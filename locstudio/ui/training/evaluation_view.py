@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -105,6 +106,7 @@ class EvaluationView(QWidget):
         self.set_choices((), "", "")
 
     def _make_head(self) -> QWidget:
+        self._wants_held_out = True
         self._chosen = _combo("Evaluation")
         self._older = _combo("Compare with")
         self._held_out = QCheckBox("Held-out only", self)
@@ -173,10 +175,10 @@ class EvaluationView(QWidget):
         split.setHandleWidth(3)
         split.addWidget(self.classes)
         split.addWidget(self.curve)
-        self.classes.setMinimumWidth(230)
+        self.classes.setMinimumWidth(250)
         split.setStretchFactor(0, 2)
         split.setStretchFactor(1, 3)
-        split.setSizes([270, 390])
+        split.setSizes([290, 370])
         return split
 
     def _make_searches(self) -> QWidget:
@@ -196,14 +198,14 @@ class EvaluationView(QWidget):
         area.setWidgetResizable(True)
         area.setWidget(inner)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.viewport().setAutoFillBackground(False)
-        inner.setAutoFillBackground(False)
+        inner.setBackgroundRole(QPalette.ColorRole.Base)
+        inner.setAutoFillBackground(True)
         return area
 
     def _connect(self) -> None:
         self._chosen.activated.connect(lambda _: self.evaluation_chosen.emit(self._chosen.currentData()))
         self._older.activated.connect(lambda _: self.older_chosen.emit(self._older.currentData()))
-        self._held_out.toggled.connect(self.held_out_only_changed)
+        self._held_out.toggled.connect(self._on_held_out)
         self._evaluate.clicked.connect(self.evaluate_wanted)
         self.confusion.cell_chosen.connect(self.cell_chosen)
         self.classes.class_chosen.connect(self.curve_wanted)
@@ -265,15 +267,18 @@ class EvaluationView(QWidget):
 
     @property
     def is_held_out_only(self) -> bool:
-        """Whether only what the model has not learnt from is looked at."""
-        return self._held_out.isChecked()
+        """Whether only what the model has not learnt from is to be looked at, where something was held out."""
+        return self._wants_held_out
 
     def set_can_hold_out(self, can_hold_out: bool) -> None:
-        """Offer to look only at what was held out, where something was."""
+        """Offer to look only at what was held out, where something was; that is the first choice."""
         self._held_out.setEnabled(can_hold_out)
-        if not can_hold_out:
-            with QSignalBlocker(self._held_out):
-                self._held_out.setChecked(False)
+        with QSignalBlocker(self._held_out):
+            self._held_out.setChecked(can_hold_out and self._wants_held_out)
+
+    def _on_held_out(self, is_on: bool) -> None:
+        self._wants_held_out = is_on
+        self.held_out_only_changed.emit(is_on)
 
     def show_tab(self, number: int) -> None:
         """Show confusions (0), curves (1) or searches (2)."""

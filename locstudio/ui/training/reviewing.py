@@ -11,6 +11,7 @@ from locstudio.ui.background import DatasetWorker
 from locstudio.ui.editing import Editing
 from locstudio.ui.gallery.picture_loader import PictureLoader
 from locstudio.ui.opening import Place
+from locstudio.ui.pictures import Pictures
 from locstudio.ui.search.hits_model import HitItem
 from locstudio.ui.training.change_review import ChangeReview, Comparison
 from locstudio.ui.training.change_words import ChangeItem
@@ -19,6 +20,8 @@ from locstudio.ui.training.checkpoint_review import CheckpointReview
 from locstudio.ui.training.checkpoints_view import CheckpointsView
 from locstudio.ui.training.evaluation_review import EvaluationReview
 from locstudio.ui.training.evaluation_view import EvaluationView
+
+_LARGE_BYTES = 48 * 2**20
 
 
 class Reviewing(QObject):
@@ -30,6 +33,7 @@ class Reviewing(QObject):
         editing: Takes the edits that choices make, so that undo is one for the whole window.
         work: The worker on which a model is taken into use, after the index has been followed and before it is read.
         crops: Makes the pictures of tiles.
+        pictures: Makes the large picture of one change; without it that of its tile is shown.
 
     Signals:
         place_wanted: a ``Place`` to show in the collection.
@@ -51,12 +55,17 @@ class Reviewing(QObject):
         work: DatasetWorker,
         crops: PictureLoader,
         parent: QObject | None = None,
+        *,
+        pictures: Pictures | None = None,
     ) -> None:
         super().__init__(parent)
         self._project, self._dataset = project, dataset
         self._reads = DatasetWorker(self)
         self._run_id = ""
-        self.changes = ChangesView(crops)
+        self._large: PictureLoader | None = None
+        if pictures is not None:
+            self._large = PictureLoader(pictures.large_crop, max_bytes=_LARGE_BYTES, num_threads=1, parent=self)
+        self.changes = ChangesView(crops, self._large)
         self.evaluation = EvaluationView(crops)
         self.checkpoints = CheckpointsView(crops)
         self._change_review = ChangeReview(project, dataset, self.changes, editing, self._reads, self)
@@ -116,6 +125,8 @@ class Reviewing(QObject):
     def close(self) -> None:
         """Wait for what is being read."""
         self._reads.close()
+        if self._large is not None:
+            self._large.close()
 
     def _on_comparison_shown(self, comparison: Comparison) -> None:
         self._evaluation_review.refresh(self._run_id, comparison.compare_id)
