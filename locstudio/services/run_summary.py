@@ -193,6 +193,6 @@ def _folded(row: RunSummary, message: AnyMessage) -> RunSummary:
             return replace(row, metrics=message.metrics)
         case Saved():
             return replace(row, saved_step=message.step)
-        case Finished() if not message.was_stopped and row.num_steps:
-            return replace(row, seconds_left=0.0)
+        case Finished() | Failed():
+            return replace(row, behind="", seconds_left=0.0)
     return row
