@@ -4,6 +4,7 @@ The new thing is prepared beside the old one, whole, and takes its place by a re
 Of a training the best checkpoint is taken, and only where a comparison with the one in use speaks for it.
 """
 
+import itertools
 import os
 import secrets
 import shutil
@@ -18,6 +19,7 @@ from locstudio.domain.errors import BadInput, StaleIndex, StorageFailed
 from locstudio.index.files import checkpoint_of_index
 from locstudio.index.region_index import RegionIndex
 from locstudio.index.vocabulary import Vocabulary
+from locstudio.jobs.assets import bundled_checkpoint
 from locstudio.jobs.checkpoint_folder import CheckpointInfo, checkpoint_info
 from locstudio.jobs.messages import Saved
 from locstudio.jobs.run_folder import PARTIAL, RunFolder, sync_folder
@@ -196,12 +198,13 @@ def _record(
     dataset.record_run(run)
     is_made_here = run.kind == "cloc"
     path = portable_path(project, checkpoint)
-    row = next((row for row in dataset.checkpoints() if row.id == info.id), None)
+    known = dataset.checkpoints()
+    row = next((row for row in known if row.id == info.id), None)
     if row is None:
         row = CheckpointRow(
             id=info.id,
             model="cloc",
-            name=info.name,
+            name=_free_name(run.title or info.name, known) if is_made_here else info.name,
             path=path,
             run_id=folder.id if is_made_here else None,
             parent_id=info.parent,
@@ -215,6 +218,13 @@ def _record(
         row = replace(row, gate=promotion.to_text())
     dataset.record_checkpoint(row)
     return row
+
+
+def _free_name(wanted: str, known: list[CheckpointRow]) -> str:
+    """A name that no other checkpoint has: the one that is wanted, or with the next number."""
+    taken = {row.name for row in known} | {bundled_checkpoint().name}
+    names = (wanted if number == 1 else f"{wanted} {number}" for number in itertools.count(1))
+    return next(name for name in names if name not in taken)
 
 
 def _sync_tree(folder: Path) -> None:

@@ -215,3 +215,15 @@ def test_that_run_and_checkpoint_say_what_they_were_made_of(project, dataset, fi
     make.compare_run(project, dataset, folder)
     adopt_checkpoint(project, dataset, folder)
     assert dataset.active_checkpoint().path == f"checkpoints/{row.id}"
+
+
+def test_that_every_checkpoint_made_here_has_a_name_of_its_own(project, dataset, first, make):
+    names = []
+    for number in range(3):
+        config = RunConfig(kind="cloc", checkpoint=str(first), cloc=ClocTraining(), title="Quick")
+        folder = make.train_run(project, first, f"model {number}", config=config)
+        names.append(register_checkpoint(project, dataset, folder).name)
+    untitled = make.train_run(project, first, "cloc-lite")
+    names.append(register_checkpoint(project, dataset, untitled).name)
+    assert names == ["Quick", "Quick 2", "Quick 3", "cloc-lite 2"]
+    assert register_checkpoint(project, dataset, untitled).name == "cloc-lite 2"
