@@ -64,8 +64,8 @@ class Editing(QObject):
             return
         self._do(lambda: self._apply(edit), on_error=partial(self._on_failed, edit))
 
-    def apply_made(self, make: Callable[[], Edit], on_refused: Callable[[Exception], None]) -> None:
-        """Apply an edit that ``make`` makes on the worker, of what the dataset holds by then.
+    def apply_made(self, make: Callable[[], Edit | None], on_refused: Callable[[Exception], None]) -> None:
+        """Apply an edit that ``make`` makes on the worker, of what the dataset holds by then; None is nothing to do.
 
         ``on_refused`` takes what was raised, also by ``make``; such an edit does not wait for the disk.
         """
@@ -117,8 +117,9 @@ class Editing(QObject):
     def _tell_history(self, history: list[HistoryEntry]) -> None:
         self.history_read.emit(history, len(history) < _NUM_HISTORY)
 
-    def _apply(self, edit: Edit) -> Edit:
-        self._dataset.apply(edit)
+    def _apply(self, edit: Edit | None) -> Edit | None:
+        if edit is not None:
+            self._dataset.apply(edit)
         return edit
 
     def _do(

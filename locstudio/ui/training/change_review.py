@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from PySide6.QtCore import QObject, Signal
 
-from locstudio.domain.edits import ChoiceChange, Edit, ModelChoice
+from locstudio.domain.edits import ChoiceChange, Edit
 from locstudio.domain.errors import BadInput
 from locstudio.jobs.predictions import Gate, PredictionFolder, read_gate
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
-from locstudio.services.changes import Change, Choice, changes_between, edit_for
+from locstudio.services.changes import Change, Choice, changes_between, choice_edit
 from locstudio.services.promotion import active_id
 from locstudio.services.retraining import start_comparison
 from locstudio.services.run_summary import RunSummary, describe_run
@@ -21,7 +21,7 @@ from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 from locstudio.ui.background import DatasetWorker
 from locstudio.ui.editing import Editing
-from locstudio.ui.training.change_words import ChangeItem, kind_word
+from locstudio.ui.training.change_words import ChangeItem
 from locstudio.ui.training.changes_view import ChangesView
 from locstudio.ui.training.checkpoint_names import names_in
 from locstudio.ui.training.gate_card import ShownGate
@@ -136,10 +136,9 @@ class ChangeReview(QObject):
         if self._dataset.is_read_only:
             self.said.emit("This project is open read-only: nothing can be chosen.")
             return
-        key = (gate.gate.old_id, gate.gate.new_id, item.key)
         self.view.set_choices({item.key: choice})
         self._editing.apply_made(
-            lambda: choice_edit(item.change, choice, key, self._dataset),
+            lambda: named_choice(item.change, choice, gate.gate, self._dataset),
             on_refused=lambda error: self._on_refused(item, error),
         )
 
@@ -191,25 +190,15 @@ class ChangeReview(QObject):
             self.run_made.emit(folder)
 
 
-def choice_edit(change: Change, choice: Choice, key: tuple[str, str, str], dataset: Dataset) -> Edit:
-    """A choice as one edit: what it does to the data, and that it was chosen.
-
-    Args:
-        change: Of what was chosen.
-        choice: What was chosen.
-        key: Ids of the old and the new checkpoint, and of the change.
-        dataset: As it is now.
+def named_choice(change: Change, choice: Choice, gate: Gate, dataset: Dataset) -> Edit | None:
+    """A choice as one edit whose title says what it is about; None if it has been chosen already.
 
     Raises:
-        UserError: the data is no longer what was compared.
+        UserError: as ``choice_edit``.
     """
-    done = edit_for(change, choice, dataset)
-    before = dataset.choice(*key)
-    chosen = ChoiceChange(None if before is None else ModelChoice(*key, before), ModelChoice(*key, choice))
-    verb = "Keep the old" if choice == "old" else "Take the new"
+    edit = choice_edit(change, choice, dataset, old_id=gate.old_id, new_id=gate.new_id)
     what = change.truth or change.new_name or change.old_name
-    title = done.title if done else f"{verb}: {kind_word(change.kind).lower()}"
-    return Edit(f"{title} “{what}”" if what else title, (*(done.changes if done else ()), chosen))
+    return replace(edit, title=f"{edit.title}: {what}") if edit is not None and what else edit
 
 
 def find_comparison(project: Project, dataset: Dataset, run_id: str, known_id: str) -> Comparison:
