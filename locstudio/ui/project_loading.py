@@ -124,6 +124,8 @@ def open_search(opened: OpenedProject) -> SearchState:
     running = next((run.folder for run in runs if run.state in (RunState.RUNNING, RunState.STOPPING)), None)
     known = {row.id for row in dataset.runs()}
     done = next((run.folder for run in runs[:1] if run.state is RunState.DONE and run.id not in known), None)
+    if done is not None and Path(done.config().checkpoint).resolve() != opened.checkpoint.resolve():
+        done = None  # meanwhile another checkpoint was taken into use; an index does not take it back
     if done is not None and not dataset.is_read_only:
         adopt_index(project, dataset, done)
     try:

@@ -15,6 +15,7 @@ from locstudio.jobs.assets import bundled_checkpoint
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
 from locstudio.services import starting
+from locstudio.services.adoption import settle_adoption
 from locstudio.services.code_version import code_version, commit_of
 from locstudio.services.runs import describe_run, list_runs, start_compare, start_embed, start_evaluate, start_train
 from locstudio.store.dataset import CheckpointRow, Dataset, RunRow
@@ -127,6 +128,9 @@ def test_that_a_start_cut_by_kill_9_leaves_no_half_run(project, moment):
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert list_runs(project) == []
     assert [name.endswith(".partial") for name in os.listdir(project.runs)] == [True]
+    with Dataset.open(project) as dataset:
+        settle_adoption(project, dataset)
+    assert os.listdir(project.runs) == []
 
 
 def test_that_the_commit_is_read_from_a_checkout_without_git(tmp_path):
