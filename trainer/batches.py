@@ -25,6 +25,7 @@ def batches_of(
     tokens: Callable[[TrainingImage], NDArray[np.float16]] | None,
     preprocess: Callable[[TrainingImage], Tensor] | None,
     share: Callable[[Sequence[Draw]], Sequence[Draw]] = lambda draws: draws,
+    num_threads: int = 1,
 ) -> Iterator[ClocBatch]:
     """The batch of every step, in order.
 
@@ -37,6 +38,7 @@ def batches_of(
         tokens: Tokens (N, D) of an image, when they are what the step sees.
         preprocess: Pixels (3, H, W) of an image, when they are.
         share: What of a batch is the work of this process.
+        num_threads: Batches that are made at the same time.
     """
 
     def load(step: int) -> ClocBatch:
@@ -49,7 +51,8 @@ def batches_of(
             pixels_B3HW=None if preprocess is None else torch.stack([preprocess(image) for image in chosen]),
         )
 
-    for _, batch in loaded_ahead(steps, load, num_threads=1, num_ahead=NUM_BATCHES_AHEAD):
+    num_ahead = max(NUM_BATCHES_AHEAD, num_threads + 1)
+    for _, batch in loaded_ahead(steps, load, num_threads=num_threads, num_ahead=num_ahead):
         yield batch
 
 

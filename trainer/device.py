@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 import torch
 
 NICENESS = 10
+MAX_LOADING_THREADS = 8
 
 
 def choose_device(wish: str) -> tuple[torch.device, str]:
@@ -46,6 +47,17 @@ def set_threads(wish: int) -> int:
     num_threads = wish if wish > 0 else max(1, num_usable_cores() - 1)
     torch.set_num_threads(num_threads)
     return num_threads
+
+
+def num_loading_threads(device: torch.device) -> int:
+    """Threads that decode images beside the steps: one beside a CPU that computes, up to eight beside a GPU."""
+    return min(MAX_LOADING_THREADS, max(1, num_usable_cores() - 1)) if device.type == "cuda" else 1
+
+
+def use_fast_products(device: torch.device) -> None:
+    """Let a GPU multiply float32 matrices in TensorFloat-32, where it has that; the CPU stays exact."""
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
 
 
 def step_aside() -> None:

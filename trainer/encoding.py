@@ -68,8 +68,12 @@ class TokenSource:
 
     def stream(self, files: Iterable[_File]) -> Iterator[list[tuple[_File, Encoded | Unreadable]]]:
         """Batches of files with their tokens, decoded ahead and in order."""
-        for batch in batched(loaded_ahead(files, self._load), self.batch_size):
+        for batch in self.decoded(files):
             yield self.encode(batch)
+
+    def decoded(self, files: Iterable[_File]) -> Iterator[list[tuple[_File, _Loaded]]]:
+        """Batches of files as ``encode`` takes them: with cached tokens, else pixels, else why there are none."""
+        yield from batched(loaded_ahead(files, self._load), self.batch_size)
 
     def encode(self, batch: Sequence[tuple[_File, _Loaded]]) -> list[tuple[_File, Encoded | Unreadable]]:
         """Run the tower over what of the batch is still pixels."""

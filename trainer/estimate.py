@@ -26,12 +26,13 @@ from locstudio.jobs.configs import ClocTraining, Embedding
 from locstudio.jobs.token_cache import TokenCache
 from locstudio.jobs.training_files import HeldOut
 from locstudio.models.checkpoint import save_checkpoint
+from locstudio.models.cloc import Cloc
 from locstudio.store.dataset import Dataset, ImageFilter, open_snapshot
 from trainer.batches import batches_of, pixels_of
 from trainer.checkpoint import NUM_KEPT, save_step
 from trainer.context import RunContext
-from trainer.data import images_with_regions, steps_per_epoch
-from trainer.device import describe_device
+from trainer.data import ImageRegions, images_with_regions, steps_per_epoch
+from trainer.device import describe_device, num_loading_threads, use_fast_products
 from trainer.encoding import TEXT_BATCH, ImageFile, TokenSource, bytes_of_tokens, embed_texts
 from trainer.gradient import gradient_of
 from trainer.images import Unreadable
@@ -101,6 +102,7 @@ class _DryRun:
         self._dataset = dataset
         self._scratch = scratch
         self._training = context.config.cloc or ClocTraining()
+        use_fast_products(context.device)
         torch.manual_seed(context.config.seed)
         checkpoint = Path(context.config.checkpoint)
         self._model = model_to_train(checkpoint, self._training, str(context.device))
@@ -139,7 +141,8 @@ class _DryRun:
                 return True
             found[name] = timed()
             self._context.reporter.alive()
-        num_encoded = num_to_encode + (0 if self._is_frozen else num_images)
+        # A tower that has learnt encodes the whole collection anew, and before that nothing.
+        num_encoded = num_to_encode / self._context.ranks.world if self._is_frozen else num_images
         costs = Costs(
             start=self._start,
             encoding=num_encoded * found["image"],
@@ -196,6 +199,8 @@ class _DryRun:
             seed=self._context.config.seed,
             tokens=self._source.tokens_of if self._is_frozen else None,
             preprocess=(lambda image: model.preprocess(pixels_of(image, model.input_px))) if needs_pixels else None,
+            share=self._context.ranks.share_of,
+            num_threads=num_loading_threads(model.device) if needs_pixels else 1,
         )
 
         def done(batch: ClocBatch) -> StepMetrics:
@@ -257,11 +262,7 @@ class _DryRun:
         return _typical(times)
 
     def _is_known(self, file: ImageFile) -> bool:
-        """True if its tokens are there, or if its file is gone, so that nothing can be encoded."""
-        try:
-            return self._cache.has(key_of(file.image, file.path))
-        except OSError:
-            return True
+        return is_known(self._cache, file)
 
     def _is_readable(self, file: ImageFile) -> bool:
         """True if its tokens are there; where the tower learns, if its file is."""
@@ -291,6 +292,42 @@ class _DryRun:
         checkpoint = sum(path.stat().st_size for path in (self._scratch / "step_1").rglob("*") if path.is_file())
         num_rows = self._dataset.count_regions() + num_images * _NUM_PROPOSALS
         return tokens + (NUM_KEPT + 2) * checkpoint + num_rows * (2 * self._model.dim + _BYTES_PER_ROW)
+
+
+def is_known(cache: TokenCache, file: ImageFile) -> bool:
+    """True if the tokens of an image are there, or if its file is gone, so that nothing can be encoded."""
+    try:
+        return cache.has(key_of(file.image, file.path))
+    except OSError:
+        return True
+
+
+def seconds_to_embed(model: Cloc, dataset: Dataset, source: TokenSource, cache: TokenCache | None) -> float:
+    """What embedding the collection will take, by a few images whose tokens are there and a few whose are not.
+
+    ``cache`` is None where all must be encoded anew.
+    """
+    num: dict[bool, int] = {True: 0, False: 0}
+    few: dict[bool, list[ImageRegions]] = {True: [], False: []}
+    for work in images_with_regions(dataset):
+        known = cache is not None and is_known(cache, work)
+        num[known] += 1
+        if len(few[known]) < NUM_IMAGES:
+            few[known].append(work)
+    total = 0.0
+    with tempfile.TemporaryDirectory() as scratch:
+        filling = IndexFilling(Path(scratch), model.id, model.dim)
+        try:
+            for known, works in few.items():
+                begun = time.monotonic()
+                for batch in source.stream(works):
+                    for work, encoded in batch:
+                        if not isinstance(encoded, Unreadable):
+                            embed_image(model, work, encoded, _NUM_PROPOSALS, filling)
+                total += num[known] * (time.monotonic() - begun) / max(1, len(works))
+        finally:
+            filling.close()
+    return total
 
 
 def _times(parts: Iterable[object]) -> list[float]:

@@ -16,8 +16,14 @@ SMOOTHING = 0.9
 class ReportProgress:
     """Says how far the run is, at most twice a second and always after the last step.
 
-    The rate is a running average over reports; steps that were done before a resume do not count.  ``says_step``: the
-    steps that matter are all done, this many, and what is counted here is work that comes after them.
+    The rate is a running average over reports; steps that were done before a resume do not count.
+
+    Args:
+        reporter: Is told.
+        num_steps: Steps of the whole.
+        says_step: The steps that matter are all done, this many; what is counted here is the work after them.
+        seconds_after: What the run takes after its last step.
+        clock: In seconds.
     """
 
     def __init__(
@@ -26,11 +32,13 @@ class ReportProgress:
         num_steps: int,
         *,
         says_step: int | None = None,
+        seconds_after: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reporter = reporter
         self._num_steps = num_steps
         self._says_step = says_step
+        self._seconds_after = seconds_after
         self._clock = clock
         self._reported_at = clock()
         self._images = 0
@@ -52,7 +60,7 @@ class ReportProgress:
             step if self._says_step is None else self._says_step,
             self._num_steps if self._says_step is None else self._says_step,
             images_per_second=self._images_per_second,
-            seconds_left=max(0, self._num_steps - step) / self._steps_per_second,
+            seconds_left=max(0, self._num_steps - step) / self._steps_per_second + self._seconds_after,
             loss=None if metrics.loss is None else float(metrics.loss),
             parts={name: float(value) for name, value in metrics.parts.items()},
             learning_rate=metrics.learning_rate,

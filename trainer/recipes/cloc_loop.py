@@ -21,6 +21,7 @@ from trainer.batches import batches_of, pixels_of
 from trainer.checkpoint import Course, Restored, save_step
 from trainer.context import RunContext
 from trainer.data import TrainingImage, draws_of_step, steps_per_epoch
+from trainer.device import num_loading_threads
 from trainer.encoding import TokenSource
 from trainer.gradient import Gather, SplitStep, gradient_of
 from trainer.history import RunHistory
@@ -31,6 +32,7 @@ from trainer.recipes.cloc_batch import ClocBatch
 from trainer.recipes.cloc_measuring import BEST_METRIC, value_of
 from trainer.recipes.cloc_ranks import shared_gradient
 from trainer.sparing import SparingGradient
+from trainer.tensorboard import TensorBoardCurves, open_curves
 from trainer.training_step import LossDiverged, TrainingStep
 
 SAVE_EVERY = 200
@@ -56,6 +58,7 @@ class ClocWork:
         write_model: Writes the model's own files after this step into a folder that does not exist yet.
         restore: Puts everything back to the newest checkpoint that is whole, or to the beginning.
         start: Where the run is resumed from.
+        seconds_after: What the run takes after its last step.
     """
 
     context: RunContext
@@ -72,6 +75,7 @@ class ClocWork:
     write_model: Callable[[Path, int], object]
     restore: Callable[[], Restored]
     start: Restored
+    seconds_after: float = 0.0
 
     @property
     def steps_per_epoch(self) -> int:
@@ -92,6 +96,8 @@ def batches(work: ClocWork, first_step: int) -> Iterator[ClocBatch]:
     """The batch of every step from this one on."""
     model, training = work.model, work.training
     needs_pixels = not training.is_tower_frozen or model.config.prompter.extractor == "crop"
+    # Pixels are decoded by as many threads as keep a GPU busy; the CPU has its one core for the steps.
+    num_threads = num_loading_threads(work.context.device) if needs_pixels else 1
     return batches_of(
         work.images,
         range(first_step, training.num_steps),
@@ -101,6 +107,7 @@ def batches(work: ClocWork, first_step: int) -> Iterator[ClocBatch]:
         tokens=work.source.tokens_of if training.is_tower_frozen else None,
         preprocess=(lambda image: model.preprocess(pixels_of(image, model.input_px))) if needs_pixels else None,
         share=work.context.ranks.share_of,
+        num_threads=num_threads,
     )
 
 
@@ -132,12 +139,23 @@ class _Rounds:
             work.context.folder,
             self._save,
             SAVE_EVERY,
-            value_at=lambda step: value_of(work.history.metrics_at(step)),
+            value_at=lambda step: value_of(work.history.metrics_at(step)) if step else None,
             metric=BEST_METRIC,
             first_step=work.start.step,
         )
+        self._curves: TensorBoardCurves | None = None
+        if training.has_tensorboard and work.context.ranks.is_first:
+            self._curves = open_curves(work.context.folder.path, work.start.step, reporter.note)
 
     def run(self) -> bool:
+        """The rounds, from first to last."""
+        try:
+            return self._run()
+        finally:
+            if self._curves is not None:
+                self._curves.close()
+
+    def _run(self) -> bool:
         work, ranks = self._work, self._work.context.ranks
         first_step = work.start.step
         if first_step == 0 and not work.history.before and ranks.is_first:
@@ -167,12 +185,17 @@ class _Rounds:
 
     def _hooks(self) -> list[Hook]:
         work, ranks = self._work, self._work.context.ranks
-        hooks: list[Hook] = [ReportProgress(work.context.reporter, work.training.num_steps)] if ranks.is_first else []
+        hooks: list[Hook] = []
         mean = work.mean
+        if ranks.is_first:
+            num_steps, after = work.training.num_steps, work.seconds_after
+            hooks.append(ReportProgress(work.context.reporter, num_steps, seconds_after=after))
         if mean is not None:
             hooks.append(lambda step, _: mean.fold(step))
         if ranks.is_first:
             hooks += [self._evaluating, self._saving]
+        if self._curves is not None:
+            hooks.append(self._curves)
         return hooks if ranks.is_alone else [*hooks, self._meet]
 
     def _meet(self, step: int, _metrics: StepMetrics) -> None:
@@ -212,6 +235,8 @@ class _Rounds:
     def _on_evaluated(self, step: int, metrics: dict[str, float]) -> None:
         work = self._work
         work.history.measured(step, metrics)
+        if self._curves is not None:
+            self._curves.evaluated(step, metrics)
         with self._with_mean():
             samples = work.sample(step)
         if samples.regions:

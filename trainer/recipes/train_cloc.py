@@ -25,9 +25,9 @@ from trainer.card import CardFacts, write_card
 from trainer.checkpoint import Course, Restored, restore_step, step_folders
 from trainer.context import RunContext
 from trainer.data import TrainingImage, steps_per_epoch
-from trainer.device import describe_device
+from trainer.device import describe_device, use_fast_products
 from trainer.encoding import TokenSource, bytes_of_tokens, cache_of
-from trainer.estimate import estimate
+from trainer.estimate import estimate, seconds_to_embed
 from trainer.history import RunHistory
 from trainer.hooks import ReportProgress
 from trainer.images import Unreadable
@@ -54,6 +54,7 @@ def train_cloc(context: RunContext) -> bool:
     if training.is_dry_run:
         return estimate(context)
     torch.manual_seed(context.config.seed)
+    use_fast_products(context.device)
     parent = checkpoint_info(Path(context.config.checkpoint))
     model = model_to_train(Path(context.config.checkpoint), training, str(context.device))
     optimizer = make_optimizer(model, learning_rate=training.learning_rate, weight_decay=training.weight_decay)
@@ -77,7 +78,8 @@ def train_cloc(context: RunContext) -> bool:
             num_held_out=lesson.held_out.num_regions,
             steps_per_epoch=steps_per_epoch(len(lesson.images), training.batch_size),
         )
-        source = TokenSource(model, cache if training.is_tower_frozen else None, keeps=True)
+        kept = cache if training.is_tower_frozen else None
+        source = TokenSource(model, kept, keeps=True)
         readable = _read_ahead(context, source, lesson.images, start.step)
         if readable is None:
             return True
@@ -89,6 +91,7 @@ def train_cloc(context: RunContext) -> bool:
         step.remember(readable, context.reporter.alive)
         measure = HeldOutMeasure(model, dataset, lesson.held_out, source, context.reporter.alive)
         choice = choose_samples(dataset, lesson.held_out)
+        seconds_after = seconds_to_embed(model, dataset, source, kept) if context.ranks.is_first else 0.0
         work = ClocWork(
             context=context,
             training=training,
@@ -104,6 +107,7 @@ def train_cloc(context: RunContext) -> bool:
             write_model=_writer(context, model, parent, readable, lesson.held_out, history),
             restore=lambda: restore_newest(context, model, optimizer, starts_over=True),
             start=start,
+            seconds_after=seconds_after,
         )
         was_stopped = go_round(work)
         context.ranks.leave()
@@ -134,23 +138,24 @@ def restore_newest(
 def _read_ahead(
     context: RunContext, source: TokenSource, images: Sequence[TrainingImage], first_step: int
 ) -> list[TrainingImage] | None:
-    """The images that can be read, their tokens in the cache; None if the run was stopped meanwhile.
+    """The images that can be read, tokens of a frozen tower in the cache; None if the run was stopped meanwhile.
 
     Of several processes each reads its share, and all know in the end what none could read.
     """
     num_steps, ranks = (context.config.cloc or ClocTraining()).num_steps, context.ranks
     own = ranks.share_of(images)
+    is_tower_frozen = (context.config.cloc or ClocTraining()).is_tower_frozen
     unreadable: dict[str, str] = {}
     begun = said = time.monotonic()
     num_read, is_stopped = 0, False
-    for batch in source.stream(own):
+    for batch in source.stream(own) if is_tower_frozen else source.decoded(own):
         is_stopped = context.should_stop()
         if is_stopped:
             break
-        for image, encoded in batch:
-            if isinstance(encoded, Unreadable):
-                unreadable[str(image.image.id)] = encoded.sentence
-                context.reporter.note(encoded.sentence)
+        for image, found in batch:
+            if isinstance(found, Unreadable):
+                unreadable[str(image.image.id)] = found.sentence
+                context.reporter.note(found.sentence)
         num_read += len(batch)
         now = time.monotonic()
         if now - said > 1.0:
