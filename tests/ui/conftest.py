@@ -1,6 +1,7 @@
 """A small project with an index, and the whole window on it with an engine that has no model."""
 
 import json
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from locstudio.domain.regions import Origin, Region, Review
 from locstudio.index.region_index import RegionIndex
 from locstudio.index.vocabulary import Vocabulary
 from locstudio.jobs.checkpoint_folder import checkpoint_info, seal_checkpoint
+from locstudio.jobs.configs import ClocTraining, RunConfig
+from locstudio.jobs.run_folder import RunFolder
 from locstudio.services.collection import new_project
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
@@ -135,3 +138,39 @@ def desk(studio, sample, qtbot):
 @pytest.fixture(autouse=True)
 def _application(qapp):
     """Pictures and icons abort the process where there is no application; each test may be the first to run."""
+
+
+RECORDED = Path(__file__).parents[1] / "data" / "training_run"
+
+
+class RecordedRun:
+    """A recorded quick run on the demo, put into a project as if it had been trained there."""
+
+    training = ClocTraining(num_steps=30, evaluate_every=10)
+
+    def lines(self, until: str = "") -> list[bytes]:
+        """Its messages, one a line, up to the first that contains ``until``."""
+        found = []
+        for line in (RECORDED / "events.jsonl").read_bytes().splitlines(keepends=True):
+            found.append(line)
+            if until and until.encode() in line:
+                return found
+        assert not until, f"no message contains {until!r}"
+        return found
+
+    def put(self, runs: Path, *, until: str = "", title: str = "Quick", checkpoint: str = "/c") -> RunFolder:
+        """The run in this folder of runs, up to the message that contains ``until``."""
+        config = RunConfig(
+            kind="cloc", checkpoint=checkpoint, title=title, snapshot_sha256="28683b6b00", cloc=self.training
+        )
+        folder = RunFolder.create(runs, config)
+        folder.events.write_bytes(b"".join(self.lines(until)))
+        shutil.copytree(RECORDED / "samples", folder.results / "samples")
+        shutil.copy(RECORDED / "history.json", folder.results)
+        return folder
+
+
+@pytest.fixture
+def recorded() -> RecordedRun:
+    """The recorded run."""
+    return RecordedRun()
