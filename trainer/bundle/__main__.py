@@ -117,7 +117,23 @@ def _prepare(data: Path, scratch: Path, *, is_quick: bool) -> Bench:
         rows = range(len(training.scenes))
         fit_proposals(model, training, rows, num_steps=max(2, round(400 * share)), batch_size=6, seed=0, say=_say)
         torch.save(model.proposals.state_dict(), path)
-    return Bench(data, scratch, towers, amount, training, dev, mosaics, reduction, share, {})
+    return Bench(data, scratch, towers, amount, training, dev, mosaics, reduction, share, _known_texts(scratch))
+
+
+def _known_texts(scratch: Path) -> dict[str, torch.Tensor]:
+    """What the frozen text tower has said in earlier calls."""
+    path = scratch / "texts.pt"
+    if not path.exists():
+        return {}
+    kept = torch.load(path, weights_only=True)
+    return dict(zip(kept["texts"], kept["features"], strict=True))
+
+
+def _keep_texts(bench: Bench) -> None:
+    path = bench.scratch / "texts.pt"
+    kept = {"texts": list(bench.text_features), "features": torch.stack(list(bench.text_features.values()))}
+    torch.save(kept, path.with_suffix(".partial"))
+    path.with_suffix(".partial").replace(path)
 
 
 def _config(arm: Arm) -> ClocConfig:
@@ -142,6 +158,7 @@ def _run(bench: Bench, name: str, seed: int) -> None:
     training = _training_of(bench, arm, model)
     _train(bench, arm, model, training, range(len(training.scenes)), seed)
     torch.save(model.state_dict(), bench.scratch / f"{name}-{seed}.pt")
+    _keep_texts(bench)
 
 
 def _training_of(bench: Bench, arm: Arm, model: Cloc) -> SceneSet:
@@ -165,7 +182,8 @@ def _train(bench: Bench, arm: Arm, model: Cloc, training: SceneSet, rows: Sequen
         crops=_crops(bench, model, "train") if arm.prompter.extractor == "crop" else None,
         teacher=teacher,
     )
-    fit(model, ClocStep(model, arm.step), made, Schedule(), num_steps=num_steps, say=_say)
+    step = ClocStep(model, arm.step, bench.text_features)
+    fit(model, step, made, Schedule(), num_steps=num_steps, say=_say)
 
 
 def _measure(bench: Bench, name: str, seed: int) -> None:

@@ -106,6 +106,12 @@ ARMS: dict[str, Arm] = {
         step=ClocStepConfig(altered_weight=0.5, has_unique_keys=True),
         has_colours=True,
     ),
+    "together": Arm(
+        title="tinted mosaics, altered phrases, and boxes by overlap towards the nearest",
+        prompter=PrompterConfig(dropout=DROPOUT),
+        step=ClocStepConfig(altered_weight=0.5, grounding="overlap", has_nearest_box=True, has_unique_keys=True),
+        has_colours=True,
+    ),
     "distilled": Arm(
         title="with a teacher that saw each box of coco_train encoded again, larger",
         prompter=PrompterConfig(dropout=DROPOUT),

@@ -66,7 +66,8 @@ def colours(model: Cloc, scenes: SceneSet, features: dict[str, Tensor]) -> float
     }
     unknown = sorted({text for texts in told.values() for text in texts} - set(features))
     is_right = []
-    with torch.inference_mode():
+    # Not in inference mode: what is kept here may be learnt from later.
+    with torch.no_grad():
         for start in range(0, len(unknown), 64):
             chunk = unknown[start : start + 64]
             features |= dict(zip(chunk, model.text_features(chunk), strict=True))

@@ -115,13 +115,14 @@ def phrase_key(phrase: str) -> int:
 class ClocStep:
     """The forward half of a step: a batch in, its loss and the terms of it out.
 
-    Text features of a frozen text tower are kept by sentence, so each sentence is encoded once a run.
+    Text features of a frozen text tower are kept by sentence, so each sentence is encoded once a run; who makes several
+    steps of the same tower hands the same ``features`` to all.
     """
 
-    def __init__(self, model: Cloc, config: ClocStepConfig) -> None:
+    def __init__(self, model: Cloc, config: ClocStepConfig, features: dict[str, Tensor] | None = None) -> None:
         self._model = model
         self._config = config
-        self._features: dict[str, Tensor] = {}
+        self._features: dict[str, Tensor] = {} if features is None else features
 
     def __call__(self, batch: ClocBatch) -> dict[str, Tensor]:
         """``loss`` with its graph, and its terms without: those of ``contrast``, and where a batch brings them
