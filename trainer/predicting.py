@@ -12,7 +12,7 @@ from torch import Tensor
 
 from locstudio.domain.geometry import Letterbox, suppress_overlaps
 from locstudio.jobs.predictions import Predictions, Summary
-from locstudio.models.cloc import Cloc, PreparedImage
+from locstudio.models.cloc import GROUNDING_CANDIDATES, Cloc, PreparedImage
 from trainer.encoding import Encoded, TokenSource, embed_texts
 from trainer.ground_truth import EvaluationImage, GroundTruth
 from trainer.images import Unreadable
@@ -20,7 +20,6 @@ from trainer.loop import Hook, StepMetrics, run_loop
 from trainer.metrics import Floats
 from trainer.prediction_tables import Detected, Found, ImageAnswers, Texts, put_together
 
-NUM_PROPOSALS = 60
 NUM_DETECTIONS = 20
 DETECTION_FLOOR = 0.2
 """Weaker detections are not kept.  Those between this and what a worklist calls sure excuse the other checkpoint's."""
@@ -101,23 +100,28 @@ def answer(
     if truth.has("images"):
         image_D = _numpy(model.embed_image(prepared))
     asked = np.unique(image.phrase_rows[image.phrase_rows >= 0]) if truth.has("grounding") else np.zeros(0, np.int64)
+    names_proposals = truth.task == "all" and len(questions.class_CD) > 0
+    proposed = model.propose(prepared, GROUNDING_CANDIDATES) if len(asked) or names_proposals else None
     found = Found(asked, np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
     if len(asked):
-        square_Q4, cosine_Q = model.ground(prepared, questions.phrase_TD[torch.from_numpy(asked)])
+        square_Q4, cosine_Q = model.ground(prepared, questions.phrase_TD[torch.from_numpy(asked)], proposed)
         found = Found(asked, letterbox.to_unit(_numpy(square_Q4)), _numpy(cosine_Q))
     detected = Detected(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
-    if truth.task == "all" and len(questions.class_CD):
-        detected = detect(model, prepared, letterbox, questions.class_CD)
+    if names_proposals and proposed is not None:
+        detected = detect(model, prepared, letterbox, questions.class_CD, proposed)
     return ImageAnswers(image, region_RD, image_D, found, detected)
 
 
 @torch.inference_mode()
-def detect(model: Cloc, prepared: PreparedImage, letterbox: Letterbox, class_CD: Tensor) -> Detected:
+def detect(
+    model: Cloc, prepared: PreparedImage, letterbox: Letterbox, class_CD: Tensor, proposed: tuple[Tensor, Tensor]
+) -> Detected:
     """At most ``NUM_DETECTIONS`` things of an image, the surest first; of one class none overlaps another by half.
 
-    The score is the class's share of the softmax over all classes, times objectness.
+    ``proposed`` are the model's proposals: boxes (P, 4) in the ``square`` frame, and objectness.  The score
+    is the class's share of the softmax over all classes, times objectness.
     """
-    square_P4, objectness_P = model.propose(prepared, NUM_PROPOSALS)
+    square_P4, objectness_P = proposed
     boxes_P4 = letterbox.to_unit(_numpy(square_P4).reshape(-1, 4))
     inside = np.flatnonzero(((boxes_P4[:, 2:] - boxes_P4[:, :2]) > _SMALLEST_SIDE).all(axis=1))
     region_PD = model.embed_boxes(prepared, square_P4[torch.from_numpy(inside)])

@@ -205,6 +205,8 @@ class PredictionFolder:
             ValueError: a column has another type or length than it should, or is not finite.
             StorageFailed: the disk is full or read-only.
         """
+        for leftover in self.path.parent.glob(f"{self.path.name}.*.partial"):  # of a process that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
         partial = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}.partial")
         try:
             partial.mkdir(parents=True)

@@ -19,7 +19,7 @@ from locstudio.models.prompter import Prompter
 from locstudio.models.towers import Towers
 
 _CROPS_AT_ONCE = 32
-_GROUNDING_CANDIDATES = 60
+GROUNDING_CANDIDATES = 60
 _OBJECTNESS_WEIGHT = 0.1
 _POINTED_OBJECTNESS = 0.05  # of a box that comes from the grounding head, which claims none
 
@@ -150,14 +150,18 @@ class Cloc(nn.Module):
         states = self.prompter.state_of_texts(prepared.prompted_NC[None], text_TD[None])
         return self.grounding(states)[0]
 
-    def ground(self, prepared: PreparedImage, text_TD: Tensor) -> tuple[Tensor, Tensor]:
+    def ground(
+        self, prepared: PreparedImage, text_TD: Tensor, proposed: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Where each text is: boxes (T, 4) in the ``square`` frame and scores (T,), the cosine of box and text.
+
+        ``proposed`` is what ``propose`` has said of the image with ``GROUNDING_CANDIDATES``, where that is known.
 
         Not in the paper, which takes the grounding head's box as it is: that box is one candidate among the proposals,
         and the best sum of likeness and a tenth of the logarithm of objectness wins.
         """
         pointed_T4 = self.point(prepared, text_TD)
-        proposed_P4, objectness_P = self.propose(prepared, _GROUNDING_CANDIDATES)
+        proposed_P4, objectness_P = proposed or self.propose(prepared, GROUNDING_CANDIDATES)
         boxes_C4 = torch.cat([proposed_P4.to(self.device), pointed_T4])
         likeness_TC = text_TD @ self.embed_boxes(prepared, boxes_C4).T
         claimed_T = likeness_TC.new_full((len(text_TD),), _POINTED_OBJECTNESS)

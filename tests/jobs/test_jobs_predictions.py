@@ -86,6 +86,12 @@ def test_that_a_task_that_was_not_measured_is_none(tmp_path):
     assert folder.read().regions is None
 
 
+def test_that_what_a_killed_process_left_is_swept_away(folder, predictions):
+    (folder.path.parent / "predictions.0123abcd.partial").mkdir()
+    folder.write(predictions)
+    assert [path.name for path in folder.path.parent.iterdir()] == ["predictions"]
+
+
 def test_that_older_predictions_are_replaced_whole(folder, predictions):
     folder.write(replace(predictions, regions=None))
     assert folder.read().regions is None

@@ -23,14 +23,15 @@ def model_of(boxes, objectness, directions, scale=10.0):
         return torch.stack([region_PD[int((boxes_P4 == box).all(dim=1).nonzero()[0, 0])] for box in asked_P4])
 
     return SimpleNamespace(
-        propose=lambda *_: (boxes_P4, torch.tensor(objectness)),
+        proposed=(boxes_P4, torch.tensor(objectness)),
         embed_boxes=embed,
         logit_scale=torch.tensor(math.log(scale)),
     )
 
 
 def detected(*arguments, size=(100, 100)):
-    return detect(model_of(*arguments), None, Letterbox(*size), CLASSES)
+    model = model_of(*arguments)
+    return detect(model, None, Letterbox(*size), CLASSES, model.proposed)
 
 
 CAT, DOG = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]
@@ -74,4 +75,4 @@ def test_that_an_image_has_only_so_many_detections():
 def test_that_an_image_without_a_proposal_has_no_detection():
     model = model_of(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 3), np.float32))
     model.embed_boxes = lambda *_: torch.zeros(0, 3)
-    assert len(detect(model, None, Letterbox(10, 10), CLASSES).scores) == 0
+    assert len(detect(model, None, Letterbox(10, 10), CLASSES, model.proposed).scores) == 0
