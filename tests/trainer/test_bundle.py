@@ -9,7 +9,7 @@ import torch
 from trainer.bundle.arms import ARMS, RunningMean
 from trainer.bundle.card import table
 from trainer.bundle.colours import tinted, tinted_photos
-from trainer.bundle.features import SceneSet, as_tensor, joined, random_boxes
+from trainer.bundle.features import TINTED, SceneSet, as_tensor, joined, random_boxes
 from trainer.bundle.measuring import naming_scores
 from trainer.bundle.photos import Photo
 from trainer.bundle.sampling import Sampling, batches
@@ -178,6 +178,18 @@ def test_that_two_sets_are_read_as_one():
     both = joined(first, second)
     assert len(both.scenes) == 12
     assert as_tensor(both.tokens_SNC, np.array([5, 6]))[:, 0, 0].tolist() == [1.0, 0.0]
+
+
+def test_that_a_tinted_thing_is_no_rival_of_what_it_is():
+    scenes = scene_set()
+    tile = replace(scenes.scenes[5], phrases=(("red bus",),))
+    names = replace(tile, phrases=(("bus",),)), replace(tile, phrases=(("cat",),))
+    coloured = SceneSet([*scenes.scenes[:5], *names, replace(tile, source=TINTED)], np.zeros((8, 17, 8), np.float16))
+    sampling = Sampling(batch_size=2, mosaic_share=0.5)
+    for batch in batches(coloured, range(8), sampling, num_steps=12, seed=0):
+        assert "cat" in batch.phrases
+        used = {batch.phrases[row] for row in batch.phrase_BM[batch.valid_BM].tolist()}
+        assert ("bus" in batch.phrases) is ("red bus" not in used)
 
 
 def test_that_a_teacher_speaks_of_its_own_boxes_alone():

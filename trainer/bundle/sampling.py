@@ -86,7 +86,14 @@ def _batch(
     if teacher is not None:
         width = next((known.shape[1] for known in teacher.values()), 1)
         taught = np.zeros((num_scenes, num_regions, width), np.float32)
-    position = {name: row for row, name in enumerate(names)}
+    # A red bus is a bus: what a tinted thing is without its tint is no rival of it.
+    untinted = {
+        words[0].split(" ", 1)[1]
+        for row in chosen
+        if scenes.scenes[row].source == TINTED
+        for words in scenes.scenes[row].phrases
+    }
+    position = {name: row for row, name in enumerate(name for name in names if name not in untinted)}
     captions = []
     for place, row in enumerate(chosen):
         scene = scenes.scenes[row]
