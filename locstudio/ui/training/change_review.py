@@ -125,7 +125,8 @@ class ChangeReview(QObject):
     def _on_error(self, number: int, error: Exception) -> None:
         if number == self._number:
             self.comparison = Comparison()
-            self.view.clear(str(error), can_compare=bool(self._run_id))
+            self.view.clear(str(error))
+            self.shown.emit(self.comparison)
 
     # choosing ---------------------------------------------------------------------------------------------------
 

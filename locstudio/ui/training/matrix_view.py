@@ -175,6 +175,9 @@ class MatrixView(QAbstractScrollArea):
         if place is not None and event.button() == Qt.MouseButton.LeftButton:
             self.choose(*place)
 
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        event.accept()
+
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         self._point_at(self.place_at(event.position().toPoint()))
 
