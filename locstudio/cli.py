@@ -130,6 +130,7 @@ def _add_run_commands(command) -> None:  # type: ignore[no-untyped-def]
         default="auto",
         help="take the new checkpoint into use: if its gate passes (auto), not at all, or in any case",
     )
+    sub.add_argument("--estimate", action="store_true", help="only time a few steps and say what it would take")
     device(sub)
     sub = command("evaluate", "runs", "measure a checkpoint on the project's own ground truth")
     sub.add_argument("--task", choices=["regions", "retrieval", "grounding", "images", "all"], required=True)
@@ -138,12 +139,19 @@ def _add_run_commands(command) -> None:  # type: ignore[no-untyped-def]
     sub = command("runs", "runs", "list the project's runs, or say all about one")
     sub.add_argument("run", nargs="?", help="a run's id, or a part of it that no other has")
     sub.add_argument("--events", type=int, default=10, metavar="N", help="the newest messages of the run to show")
+    sub = command("stop", "runs", "ask a run to stop; what it has learnt is saved, and it can be gone on with")
+    sub.add_argument("run", help="a run's id, or a part of it that no other has")
+    sub.add_argument("--after", choices=["step", "epoch"], default="step", help="when it stops (default: step)")
+    sub.add_argument("--now", action="store_true", help="end it also if it does not answer")
 
 
 def _add_checkpoint_commands(command) -> None:  # type: ignore[no-untyped-def]
     called = "a checkpoint by id, name or run, or a part of them; also: active, bundled"
     sub = command("checkpoints", "checkpoints", "list the checkpoints, or say where one comes from")
     sub.add_argument("checkpoint", nargs="?", help=called)
+    sub.add_argument("--name", help="call it so")
+    sub.add_argument("--note", help="remember this about it")
+    sub.add_argument("--delete", action="store_true", help="remove its files; what is known of it stays")
     sub = command("adopt", "checkpoints", "take what a run has made into use, if it is no worse than what is in use")
     sub.add_argument("run", help="a run's id, or a part of it that no other has")
     sub.add_argument("--force", action="store_true", help="also if it is worse")

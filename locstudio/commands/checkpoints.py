@@ -22,7 +22,7 @@ from locstudio.services.adoption import adopt_checkpoint, adopt_index, best_chec
 from locstudio.services.changes import changes_between
 from locstudio.services.lineage import config_of, diff_data, diff_settings, lineage
 from locstudio.services.registry import activate as activate_checkpoint
-from locstudio.services.registry import find_checkpoint, registry
+from locstudio.services.registry import delete_checkpoint, find_checkpoint, label_checkpoint, registry
 from locstudio.services.runs import find_run, start_compare
 from locstudio.store.dataset import Dataset
 from locstudio.store.diff import RegionDiff
@@ -31,6 +31,8 @@ from locstudio.store.project import Project
 
 def checkpoints(options: argparse.Namespace) -> int:
     """List the checkpoints the project knows; or where one of them comes from."""
+    if options.name is not None or options.note is not None or options.delete:
+        return _change(options)
     with opened(options.project, read_only=True) as (project, dataset):
         if options.checkpoint:
             return _ancestors(options, project, dataset)
@@ -46,6 +48,24 @@ def checkpoints(options: argparse.Namespace) -> int:
             *(["against the gate"] if entry.promotion and entry.promotion.is_forced else []),
         ]
         say(f"{entry.id}  {entry.name:20} {', '.join(marks):24} {metrics_text(entry.metrics)}")
+    return 0
+
+
+def _change(options: argparse.Namespace) -> int:
+    """Name a checkpoint, note something about it, or remove its files."""
+    if not options.checkpoint:
+        raise UserError("Say which checkpoint: locstudio checkpoints PROJECT CHECKPOINT --name NAME")
+    with opened(options.project) as (project, dataset):
+        entry = find_checkpoint(project, dataset, options.checkpoint)
+        if options.name is not None or options.note is not None:
+            label_checkpoint(dataset, entry.id, name=options.name, note=options.note)
+        if options.delete:
+            delete_checkpoint(project, dataset, entry.id)
+        entry = find_checkpoint(project, dataset, entry.id)
+    if options.json:
+        print_json(entry.to_json())
+    else:
+        say(f"{entry.id}  {entry.name}" + ("" if entry.is_present else ", its files are removed"))
     return 0
 
 

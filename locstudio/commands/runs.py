@@ -1,4 +1,4 @@
-"""Commands that start the trainer and wait for it: embed, train, evaluate; and the list of runs."""
+"""Commands that start the trainer and wait for it: embed, train, evaluate; the list of runs, and stopping one."""
 
 import argparse
 import json
@@ -13,15 +13,17 @@ from locstudio.commands.output import print_json, say
 from locstudio.commands.promoting import compared, print_promotion, promoted
 from locstudio.commands.waiting import metrics_text, tell, wait_for
 from locstudio.domain.errors import DatasetInUse, JobCrashed, StorageFailed, UserError
+from locstudio.jobs.messages import Estimated
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
 from locstudio.services import runs as service
 from locstudio.services.adoption import register_checkpoint
-from locstudio.services.retraining import RetrainChoice
+from locstudio.services.retraining import RetrainChoice, forget_run, start_dry_run
+from locstudio.services.run_control import end_run, stop_after_epoch, stop_after_step
 from locstudio.services.run_events import ingest
 from locstudio.services.runs_of import run_folders
 from locstudio.store.dataset import Dataset
-from locstudio.store.project import Project
+from locstudio.store.project import Project, find_project
 
 INTERRUPTED = 130
 
@@ -41,6 +43,8 @@ def embed(options: argparse.Namespace) -> int:
 
 def train(options: argparse.Namespace) -> int:
     """Retrain on the curated regions, compare with the checkpoint in use, and take the new one if it is no worse."""
+    if options.estimate:
+        return _estimate(options)
     with opened(options.project) as (project, dataset):
         folder = _resumable(project, options.resume) if options.resume else _new_training(project, dataset, options)
         tell(f"The run is {folder.id}.")
@@ -123,13 +127,52 @@ def _one_run(options: argparse.Namespace, folder: RunFolder) -> int:
     return 0
 
 
+def stop(options: argparse.Namespace) -> int:
+    """Ask a run to stop after its step or its epoch, or end it whether it answers or not."""
+    project = find_project(options.project)
+    folder = service.find_run(project, options.run)
+    if not service.describe_run(folder).has_process:
+        raise UserError(f"The run {folder.id} does not go on, so there is nothing to stop.")
+    if options.now:
+        for sentence in end_run(folder):
+            tell(sentence)
+    elif options.after == "epoch":
+        stop_after_epoch(folder)
+    else:
+        stop_after_step(folder)
+    _result(options, {"run": folder.id, "state": str(service.describe_run(folder).state)})
+    return 0
+
+
+def _estimate(options: argparse.Namespace) -> int:
+    """Time a few real steps, say what the whole would take, and leave nothing behind."""
+    heard: list[Estimated] = []
+    with opened(options.project) as (project, dataset):
+        checkpoint = checkpoint_folder(project, dataset, options.checkpoint)
+        folder = start_dry_run(project, dataset, checkpoint, _choice(options))
+        try:
+            wait_for(
+                folder, "Timing", lambda message: heard.extend([message] if isinstance(message, Estimated) else [])
+            )
+            if not heard:
+                raise JobCrashed(f"The dry run ended without an estimate; its log is {folder.log}.")
+        finally:
+            forget_run(folder)
+    said = msgspec.to_builtins(heard[-1])
+    _result(options, {name: value for name, value in said.items() if name not in ("kind", "sequence")})
+    return 0
+
+
+def _choice(options: argparse.Namespace) -> RetrainChoice:
+    return RetrainChoice(preset=options.preset, num_steps=options.steps or 0, seed=options.seed)
+
+
 def _new_training(project: Project, dataset: Dataset, options: argparse.Namespace) -> RunFolder:
-    choice = RetrainChoice(preset=options.preset, num_steps=options.steps or 0, seed=options.seed)
     return service.start_train(
         project,
         dataset,
         checkpoint_folder(project, dataset, options.checkpoint),
-        training=choice.training(),
+        training=_choice(options).training(),
         seed=options.seed,
         device=options.device,
         num_processes=options.processes,

@@ -1,6 +1,7 @@
 """Starting the trainer and waiting for it, with its messages on stderr and its last word as a result or an error."""
 
 import sys
+from collections.abc import Callable
 
 from locstudio.commands.output import ProgressLine
 from locstudio.domain.errors import LocStudioError
@@ -38,8 +39,8 @@ class _Reporter:
                 pass
 
 
-def wait_for(folder: RunFolder, what: str) -> bool:
-    """Run the trainer on this folder to its end.
+def wait_for(folder: RunFolder, what: str, listen: Callable[[AnyMessage], object] = lambda _: None) -> bool:
+    """Run the trainer on this folder to its end; ``listen`` hears every message too.
 
     Returns:
         Whether it did all that it was asked; False if it was stopped.
@@ -48,7 +49,13 @@ def wait_for(folder: RunFolder, what: str) -> bool:
         LocStudioError: it failed; the sentence and the exit status are its own.
         JobCrashed: it ended without a last word.
     """
-    last = run_and_wait(folder, _Reporter(what))
+    report = _Reporter(what)
+
+    def on_message(message: AnyMessage) -> None:
+        report(message)
+        listen(message)
+
+    last = run_and_wait(folder, on_message)
     if isinstance(last, Failed):
         raise _RunFailed(last)
     return not last.was_stopped

@@ -14,6 +14,7 @@ from locstudio.cli import main
 from locstudio.domain.edits import add_regions, change_regions
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Image, Region
+from locstudio.jobs.run_state import claim_run, stop_file
 from locstudio.services import runs
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import create_project
@@ -50,6 +51,9 @@ def checkpoint(folder, name, parent):
     return seal_checkpoint(partial, folder, parent=parent)
 
 def trained():
+    if config.cloc.is_dry_run:
+        say(Estimated, seconds=60.0, seconds_per_step=0.25, num_images_to_encode=2, memory_bytes=1000, disk_bytes=2000)
+        return say(Finished)
     say(Started, device="a stand-in", num_images=2, num_regions=3, num_steps=6, num_held_out=1)
     say(Progress, step=3, num_steps=6, images_per_second=1.0, seconds_left=2.0, loss=0.5)
     if os.environ["HOW"] == "dies" and not (folder.results / "died").exists():
@@ -267,3 +271,34 @@ def test_that_only_a_training_is_gone_on_with_or_adopted(project, locstudio):
     assert locstudio("adopt", document["comparison"])[0] == 2
     assert "nothing that could be taken into use" in locstudio.stderr
     assert Path(project.path / "runs" / document["comparison"] / "results" / "gate.json").is_file()
+
+
+def test_that_an_estimate_leaves_nothing_behind(project, locstudio):
+    status, document = locstudio("train", "--model", "cloc", "--estimate")
+    assert (status, document["seconds"], document["memory_bytes"]) == (0, 60.0, 1000)
+    assert list(project.runs.iterdir()) == []
+
+
+def test_that_a_checkpoint_is_named_noted_and_its_files_removed(project, locstudio):
+    locstudio("train", "--model", "cloc", "--title", "First")
+    status, document = locstudio("checkpoints", "First", "--name", "Monday", "--note", "before the move")
+    assert (status, document["name"], document["note"]) == (0, "Monday", "before the move")
+    assert locstudio("checkpoints", "Monday", "--delete")[0] == 2
+    assert "is in use" in locstudio.stderr
+    locstudio("activate", "bundled")
+    status, document = locstudio("checkpoints", "Monday", "--delete")
+    assert (status, document["is_present"], document["metrics"]) == (0, False, {"macc": 0.5})
+    assert locstudio("checkpoints", "--name", "x")[0] == 2
+
+
+def test_that_a_run_which_goes_on_is_stopped_from_elsewhere(project, locstudio):
+    _, trained = locstudio("train", "--model", "cloc", "--adopt", "never")
+    assert locstudio("stop", trained["run"])[0] == 2
+    assert "does not go on" in locstudio.stderr
+    folder = runs.find_run(project, trained["run"])
+    claim_run(folder)  # this process stands for the trainer
+    status, document = locstudio("stop", trained["run"], "--after", "epoch")
+    assert (status, document["state"]) == (0, "stopping")
+    assert stop_file(folder).read_text().strip() == "epoch"
+    assert locstudio("stop", trained["run"])[0] == 0
+    assert stop_file(folder).read_text().strip() in ("", "step")
