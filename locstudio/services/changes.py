@@ -66,6 +66,17 @@ class Change:
     new_class_id: int | None = None
     is_outdated: bool = False
 
+    @property
+    def edits_data(self) -> bool:
+        """Whether taking the new would change the data; else they already hold what the new checkpoint says.
+
+        So a phrase that is now found at its region leaves the region's box as a person has drawn it.
+        """
+        if self.kind == "moved":
+            boxes = self.new_box, self.true_box
+            return None not in boxes and _overlap(*boxes) < SAME_PLACE_IOU  # type: ignore[arg-type]  # none is None
+        return self.kind != "fixed" and not (self.kind == "vanished" and self.region_id is None)
+
 
 def changes_between(old: PredictionFolder, new: PredictionFolder, dataset: Dataset) -> list[Change]:
     """Every change from the old checkpoint to the new one, the biggest first.
@@ -87,18 +98,16 @@ def changes_between(old: PredictionFolder, new: PredictionFolder, dataset: Datas
 def edit_for(change: Change, choice: Choice, dataset: Dataset) -> Edit | None:
     """What a choice does to the dataset, as one undoable edit; None where there is nothing to do.
 
-    Keeping the old leaves the dataset as it is.  Taking the new gives the region the new name or box, adds what is
-    new as an accepted region, or rejects the region that has vanished.
+    Keeping the old leaves the dataset as it is.  Taking the new gives the region the new name, moves its box to another
+    place, adds what is new as an accepted region, or rejects the region that has vanished.
 
     Raises:
         UserError: the region is gone, locked, or no longer what was measured; or its new class is retired.
     """
-    if choice == "old" or change.kind == "fixed":
+    if choice == "old" or not change.edits_data:
         return None
     if change.kind == "new":
         return _edit_of_new(change, dataset)
-    if change.region_id is None:
-        return None
     region = _free_region(change, dataset)
     if change.kind == "vanished":
         if region.class_id != change.true_class_id:
@@ -107,8 +116,7 @@ def edit_for(change: Change, choice: Choice, dataset: Dataset) -> Edit | None:
             return None
         return change_regions([(region, replace(region, review=Review.REJECTED))], "Reject what has vanished")
     if change.kind == "moved":
-        if change.new_box is None:
-            return None
+        assert change.new_box is not None, "it would not edit the data"
         moved = replace(region, box=change.new_box, review=Review.ACCEPTED)
         return change_regions([(region, moved)], "Take the new box")
     if region.class_id != change.true_class_id:
@@ -127,7 +135,7 @@ def choice_edit(change: Change, choice: Choice, dataset: Dataset, *, old_id: str
     known = dataset.choice(old_id, new_id, change.key)
     if known == choice:
         return None
-    if known == "new" and change.kind != "fixed" and not (change.kind == "vanished" and change.region_id is None):
+    if known == "new" and change.edits_data:
         raise UserError("The new one was taken here before. Undo that step to have the old one back.")
     before = None if known is None else ModelChoice(old_id, new_id, change.key, known)
     remembered = ChoiceChange(before, ModelChoice(old_id, new_id, change.key, choice))
@@ -329,6 +337,10 @@ def _with_outdated(changes: Sequence[Change], dataset: Dataset) -> list[Change]:
         return change.kind != "moved" and region.class_id != change.true_class_id
 
     return [replace(change, is_outdated=True) if is_outdated(change) else change for change in changes]
+
+
+def _overlap(one: UnitBox, other: UnitBox) -> float:
+    return float(iou_matrix(_array([one]), _array([other]))[0, 0])
 
 
 def _is_same_box(one: UnitBox, other: UnitBox) -> bool:

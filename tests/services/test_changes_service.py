@@ -282,7 +282,8 @@ def test_that_a_phrase_has_moved_if_one_of_two_places_is_right(scene, old, new, 
 
 
 def test_that_taking_a_new_place_moves_the_box_and_undo_moves_it_back(scene):
-    (change,) = changes(scene, {"grounding": [(0, RIGHT, 0.0)]}, {"grounding": [(0, NEAR_LEFT, 0.9)]})
+    (change,) = changes(scene, {"grounding": [(0, LEFT, 1.0)]}, {"grounding": [(0, MIDDLE, 0.0)]})
+    assert change.edits_data
     assert edit_for(change, "old", scene.dataset) is None
     scene.dataset.apply(edit_for(change, "new", scene.dataset))
     assert scene.dataset.regions([scene.cat.id])[0].box == change.new_box
@@ -290,6 +291,12 @@ def test_that_taking_a_new_place_moves_the_box_and_undo_moves_it_back(scene):
         edit_for(change, "new", scene.dataset)
     scene.dataset.undo()
     assert scene.dataset.regions([scene.cat.id])[0].box == LEFT
+
+
+def test_that_a_phrase_now_found_at_its_region_leaves_the_box_as_it_was_drawn(scene):
+    (change,) = changes(scene, {"grounding": [(0, RIGHT, 0.0)]}, {"grounding": [(0, NEAR_LEFT, 0.9)]})
+    assert not change.edits_data
+    assert edit_for(change, "new", scene.dataset) is None
 
 
 def test_that_a_thing_only_the_new_one_sees_can_be_added_once(scene):

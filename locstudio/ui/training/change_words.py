@@ -117,14 +117,16 @@ def effect_of(change: Change, chosen: Choice) -> str:
     """What a choice will do to the data, in a sentence."""
     if chosen == "old":
         return "Nothing is edited; your choice is remembered."
-    if change.kind == "fixed":
+    if change.kind == "vanished" and change.region_id is None:
+        return "Nothing is there to edit; remembered."
+    if not change.edits_data:
         return "The data is right as it is; your choice is remembered."
     if change.kind in ("broken", "renamed"):
         return f"The region becomes “{change.new_name}” and accepted."
     if change.kind == "moved":
         return "The box of the region moves to where the new model finds it."
     if change.kind == "vanished":
-        return "The region is rejected." if change.region_id is not None else "Nothing is there to edit; remembered."
+        return "The region is rejected."
     if change.region_id is not None:
         return f"The region “{change.truth or change.new_name}” is accepted."
     return f"An accepted region “{change.new_name}” is added."
