@@ -13,7 +13,7 @@ from locstudio.domain.geometry import BoxArray
 from locstudio.domain.regions import Image, Problem
 from locstudio.jobs.configs import Task
 from locstudio.store.dataset import Dataset
-from trainer.data import ImageRegions, images_with_regions, is_ground_truth, phrase_of
+from trainer.data import ImageRegions, images_with_regions, is_ground_truth, names_in_use, phrase_of
 from trainer.metrics import Ints
 
 
@@ -86,7 +86,7 @@ class _Reading:
         self._names_boxes = task in ("regions", "all")
         self._asks_phrases = task in ("retrieval", "grounding", "all")
         self._asks_captions = task in ("images", "all")
-        self._names = {label.id: label.name for label in dataset.classes() if not label.is_retired}
+        self._names = names_in_use(dataset)
         class_ids: dict[str, int] = {}
         for class_id, name in self._names.items():
             class_ids.setdefault(name, class_id)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from locstudio.domain.edits import add_regions, change_regions
+from locstudio.domain.edits import ClassChange, Edit, add_regions, change_regions
 from locstudio.domain.geometry import Letterbox, UnitBox, iou_pairs
 from locstudio.domain.regions import Origin, Region, Review
 from locstudio.jobs.configs import Evaluation, RunConfig
@@ -212,6 +212,28 @@ def test_that_all_classes_are_answers_also_those_without_a_box(paint):
     truth = read_ground_truth(painted.dataset, "regions")
     assert [name for _, name in truth.classes] == ["red", "green", "blue", "yellow"]
     assert truth.num_regions == 2
+
+
+def test_that_nothing_is_named_by_a_retired_class(paint):
+    painted = paint(1)
+    red = painted.dataset.classes()[0]
+    painted.dataset.apply(Edit("Retire", (ClassChange(red, replace(red, is_retired=True)),)))
+    truth = read_ground_truth(painted.dataset, "all")
+    assert [name for _, name in truth.classes] == ["green", "blue", "yellow"]
+    assert truth.images[0].class_rows.tolist() == [-1, 0]  # the red box keeps its phrase and no class
+    assert truth.phrases == ("a red box", "a green box")
+    undescribed = [replace(region, phrase="") for region in painted.regions]
+    painted.dataset.apply(change_regions(zip(painted.regions, undescribed, strict=True), "Empty"))
+    assert read_ground_truth(painted.dataset, "all").phrases == ("green",)
+
+
+def test_that_classes_of_the_same_name_are_one_answer(paint):
+    painted = paint(1)
+    red, green, *_ = painted.dataset.classes()
+    painted.dataset.apply(Edit("Rename", (ClassChange(green, replace(green, name="red")),)))
+    truth = read_ground_truth(painted.dataset, "regions")
+    assert truth.classes[0] == (red.id, "red")
+    assert truth.images[0].class_rows.tolist() == [0, 0]
 
 
 def test_that_a_region_without_words_takes_part_in_no_task(paint):
