@@ -47,21 +47,27 @@ def train(options: argparse.Namespace) -> int:
         return _estimate(options)
     with opened(options.project) as (project, dataset):
         folder = _resumable(project, options.resume) if options.resume else _new_training(project, dataset, options)
-        tell(f"The run is {folder.id}.")
-        is_whole = wait_for(folder, "Training")
-        ingest(project, dataset, folder)
-        document: dict[str, object] = {"run": folder.id, "state": str(service.describe_run(folder).state)}
-        if not is_whole:
-            tell(f"Stopped; go on with: locstudio train {project.path} --model cloc --resume {folder.id}")
-            _result(options, document)
-            return INTERRUPTED
-        row = register_checkpoint(project, dataset, folder)
-        document |= {"checkpoint": row.id, "is_adopted": False}
-        if options.adopt == "never":
-            _result(options, {**document, "metrics": json.loads(row.metrics)})
-            return 0
-        comparison = compared(project, dataset, folder, device=options.device)
-        document |= promoted(project, dataset, folder, comparison, force=options.adopt == "force")
+    tell(f"The run is {folder.id}.")
+    # The run has a snapshot of its own: until it is over, a window may have the project.
+    is_whole = wait_for(folder, "Training")
+    document: dict[str, object] = {"run": folder.id, "state": str(service.describe_run(folder).state)}
+    if not is_whole:
+        tell(f"Stopped; go on with: locstudio train {project.path} --model cloc --resume {folder.id}")
+        _result(options, document)
+        return INTERRUPTED
+    try:
+        with opened(project.path) as (_, dataset):
+            ingest(project, dataset, folder)
+            row = register_checkpoint(project, dataset, folder)
+            document |= {"checkpoint": row.id, "is_adopted": False}
+            if options.adopt == "never":
+                _result(options, {**document, "metrics": json.loads(row.metrics)})
+                return 0
+            comparison = compared(project, dataset, folder, device=options.device)
+            document |= promoted(project, dataset, folder, comparison, force=options.adopt == "force")
+    except DatasetInUse:
+        tell(f"The run is done. Later: locstudio adopt {project.path} {folder.id}")
+        raise
     print_promotion(options, document)
     return 0
 

@@ -302,3 +302,24 @@ def test_that_a_run_which_goes_on_is_stopped_from_elsewhere(project, locstudio):
     assert stop_file(folder).read_text().strip() == "epoch"
     assert locstudio("stop", trained["run"])[0] == 0
     assert stop_file(folder).read_text().strip() in ("", "step")
+
+
+def test_that_a_window_may_have_the_project_while_a_training_goes_on_and_the_result_is_not_lost(
+    project, locstudio, monkeypatch
+):
+    opened = []
+
+    def open_meanwhile(*arguments, **named):
+        process = launch(*arguments, **named)
+        opened.append(Dataset.open(project))
+        return process
+
+    launch = runs.launch
+    monkeypatch.setattr(runs, "launch", open_meanwhile)
+    status, nothing = locstudio("train", "--model", "cloc")
+    assert (status, nothing) == (3, None)
+    opened.pop().close()
+    monkeypatch.undo()
+    (row,) = runs.list_runs(project)
+    assert row.state == "done"
+    assert f"Later: locstudio adopt {project.path} {row.id}" in locstudio.stderr
