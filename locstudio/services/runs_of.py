@@ -1,5 +1,6 @@
 """The runs of a project, as folders and as rows that the dataset remembers."""
 
+import shutil
 from datetime import UTC, datetime
 
 import msgspec
@@ -22,6 +23,12 @@ def run_folders(project: Project) -> list[RunFolder]:
         for path in sorted(project.runs.iterdir())
         if not path.name.endswith(PARTIAL) and (path / "config.json").is_file()
     ]
+
+
+def sweep_runs(project: Project) -> None:
+    """Take away what is left of runs whose making was cut off.  For whoever has just opened the project to write."""
+    for remains in project.runs.glob(f"*{PARTIAL}"):
+        shutil.rmtree(remains, ignore_errors=True)
 
 
 def run_row(folder: RunFolder) -> RunRow:

@@ -137,3 +137,11 @@ def test_that_the_index_is_prepared_once_beside_window_and_edits(studio, sample,
     [(service, thread)] = prepared
     assert service is studio.search_state.service
     assert thread not in {threading.get_ident(), *others}
+
+
+def test_that_what_is_left_of_a_run_that_was_never_made_is_swept_and_runs_stay(studio, sample, run, qtbot):
+    remains = RunFolder.prepare(sample.project.runs, "cloc")
+    (remains.path / "snapshot.sqlite").write_bytes(b"half")
+    open_project(studio, sample, qtbot)
+    assert not remains.path.exists()
+    assert run.path.exists()
