@@ -4,7 +4,7 @@ Both were measured on the same snapshot (kind ``compare``).  Axes: N = regions b
 both have looked for.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -110,7 +110,7 @@ def edit_for(change: Change, choice: Choice, dataset: Dataset) -> Edit | None:
         return _edit_of_new(change, dataset)
     region = _free_region(change, dataset)
     if change.kind == "vanished":
-        if region.class_id != change.true_class_id:
+        if not _is_still_named(region, change, _class_names(dataset)):
             raise _changed_since()
         if region.review is Review.REJECTED:
             return None
@@ -119,7 +119,7 @@ def edit_for(change: Change, choice: Choice, dataset: Dataset) -> Edit | None:
         assert change.new_box is not None, "it would not edit the data"
         moved = replace(region, box=change.new_box, review=Review.ACCEPTED)
         return change_regions([(region, moved)], "Take the new box")
-    if region.class_id != change.true_class_id:
+    if not _is_still_named(region, change, _class_names(dataset)):
         raise _changed_since()
     return change_regions([(region, _renamed(region, change, dataset))], "Take the new name")
 
@@ -284,7 +284,7 @@ def _detection_changes(old: Predictions, new: Predictions, dataset: Dataset, tol
         ("vanished", old, old.detections, vanished),
         ("new", new, new.detections, appeared),
     )
-    names = {label.id: label.name for label in dataset.classes()}
+    names = _class_names(dataset)
     for kind, whole, table, rows in kinds:
         for row in rows.tolist():
             box = _unit_box(table.boxes[row])
@@ -329,14 +329,24 @@ def _with_outdated(changes: Sequence[Change], dataset: Dataset) -> list[Change]:
     """The changes with a mark at those whose region is no longer what was measured."""
     wanted = [change.region_id for change in changes if change.region_id is not None]
     regions = {region.id: region for region in dataset.regions(wanted)}
+    names = _class_names(dataset)
 
     def is_outdated(change: Change) -> bool:
         region = regions.get(change.region_id or 0)
         if region is None or change.true_box is None or not _is_same_box(region.box, change.true_box):
             return True
-        return change.kind != "moved" and region.class_id != change.true_class_id
+        return change.kind != "moved" and not _is_still_named(region, change, names)
 
     return [replace(change, is_outdated=True) if is_outdated(change) else change for change in changes]
+
+
+def _is_still_named(region: Region, change: Change, names: Mapping[int, str]) -> bool:
+    """Whether the region has the class it was measured with, or one of the same name: twins are measured as one."""
+    return region.class_id == change.true_class_id or names.get(region.class_id or 0) == change.truth
+
+
+def _class_names(dataset: Dataset) -> dict[int, str]:
+    return {label.id: label.name for label in dataset.classes()}
 
 
 def _overlap(one: UnitBox, other: UnitBox) -> float:

@@ -202,6 +202,18 @@ def test_that_a_region_changed_since_is_refused_with_a_sentence_and_marked(scene
     assert edit_for(change, "new", scene.dataset) is not None
 
 
+def test_that_a_class_renamed_since_and_a_twin_of_its_name_are_no_conflict(scene):
+    change = named(scene, CAT, DOG)
+    cat, _, cow = scene.dataset.classes()
+    scene.dataset.apply(Edit("Rename", (ClassChange(cat, replace(cat, name="kitten")),)))
+    assert edit_for(change, "new", scene.dataset) is not None
+    scene.dataset.undo()
+    scene.dataset.apply(Edit("Rename", (ClassChange(cow, replace(cow, name="cat")),)))
+    scene.dataset.apply(change_regions([(scene.cat, replace(scene.cat, class_id=cow.id))], "To the twin"))
+    assert not named(scene, CAT, DOG).is_outdated
+    assert edit_for(change, "new", scene.dataset) is not None
+
+
 def test_that_a_choice_made_twice_is_refused_the_second_time(scene):
     change = named(scene, CAT, DOG)
     scene.dataset.apply(edit_for(change, "new", scene.dataset))
