@@ -71,7 +71,7 @@ class Studio(QObject):
         self._worker = DatasetWorker(self)
         self._index: IndexKeeping | None = None
         self._transfers: Transfers | None = None
-        self._retraining: Retraining | None = None
+        self.retraining: Retraining | None = None
         self._wanted = Path()
         self._scanned.connect(lambda n: self.window.status.set_work(f"Looking at images: {n:,}", can_cancel=False))
         self._connect_window()
@@ -154,8 +154,8 @@ class Studio(QObject):
             wish(self._index)
 
     def _with_retraining(self, wish: Callable[[Retraining], object]) -> None:
-        if self._retraining is not None:
-            wish(self._retraining)
+        if self.retraining is not None:
+            wish(self.retraining)
 
     @property
     def search_state(self) -> SearchState | None:
@@ -196,7 +196,7 @@ class Studio(QObject):
         desk.following.too_much.connect(index.offer)
         desk.following.progressed.connect(index.show_following)
         self._transfers = Transfers(opened.dataset, desk.work, self.window, desk)
-        self._retraining = join_retraining(self.window, desk, index)
+        self.retraining = join_retraining(self.window, desk, index)
         show_desk(self.window, desk)
         desk.title_changed.connect(self._on_title_changed)
         desk.search.phrase_chosen.connect(self.search_for)
@@ -222,7 +222,7 @@ class Studio(QObject):
                 "read-only", "This project is open read-only: look and search, but edits are refused."
             )
         index.read()
-        self._retraining.read()
+        self.retraining.read()
 
     def search_for(self, text: str) -> None:
         """Search for words as if they had been typed."""
@@ -257,7 +257,7 @@ class Studio(QObject):
         index, self._index, self._transfers = self._index, None, None
         if index is not None:
             index.leave()
-        retraining, self._retraining = self._retraining, None
+        retraining, self.retraining = self.retraining, None
         if retraining is not None:
             retraining.close()
         desk.close()
@@ -393,8 +393,8 @@ def run_tour(project: Path, folder: Path) -> dict[str, Any]:
         Tour.wait_for(lambda: studio.search_state is not None or bool(problems), 60, "the project")
         for problem in problems:
             raise problem
-        assert studio.desk is not None
-        return Tour(studio.window, studio.desk, folder, started).walk()
+        assert studio.desk is not None and studio.retraining is not None  # noqa: PT018 - both come with the project
+        return Tour(studio.window, studio.desk, studio.retraining, folder, started).walk()
     finally:
         studio.window.close()
         qInstallMessageHandler(None)

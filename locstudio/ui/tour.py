@@ -1,4 +1,4 @@
-"""A guided tour without hands: search by box and by words on a project, with pictures of the window and a report.
+"""A guided tour without hands: search by box and by words, and what a training would take, with pictures and a report.
 
 Meant for machines without a display, where it shows that everything is there and how fast it answers.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QEvent, QEventLoop, QMessageLogContext, QPointF, Qt, QTimer, QtMsgType
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtGui import QColor, QMouseEvent, QPainter
 from PySide6.QtWidgets import QApplication, QWidget
 
 from locstudio.domain.errors import UserError
@@ -22,11 +22,13 @@ from locstudio.ui.canvas.commands import CanvasCommand
 from locstudio.ui.desk import Desk
 from locstudio.ui.search.hits_model import HitItem
 from locstudio.ui.tour_report import page
+from locstudio.ui.training.retraining import Retraining
 from locstudio.ui.workspace import Panel
 
 _LOOK_MS = 20
 _SETTLE_MS = 400
 _NUM_LISTED = 10
+_PATIENCE_FOR_ESTIMATE_S = 120
 _FAVOURITES = ("dog", "car", "horse", "cat", "fox")
 _WORDS = "a red car"
 _MEDIUM = (0.02, 0.25)  # of the image
@@ -38,6 +40,7 @@ class Tour:
 
     window: QWidget
     desk: Desk
+    retraining: Retraining
     folder: Path
     started: float
     report: dict[str, Any] = field(default_factory=dict)
@@ -69,6 +72,7 @@ class Tour:
         self._search_by_words(self._telling_words(region))
         self._find_in_image(region.phrase)
         self._edit_box(region)
+        self._plan_retraining()
         self._show_light()
         self.report["pictures"] = self._pictures
         (self.folder / "report.json").write_text(json.dumps(self.report, indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -153,12 +157,31 @@ class Tour:
         self._shoot("5-editing")
         canvas.run(CanvasCommand.ESCAPE)
 
+    def _plan_retraining(self) -> None:
+        """Open the Retrain sheet, wait for what its dry run measures, and leave it without starting."""
+        self.retraining.ask()
+        sheet = self.retraining.planning.sheet
+        if sheet is None:
+            return
+        start = time.perf_counter()
+        self.wait_for(lambda: sheet.is_settled, _PATIENCE_FOR_ESTIMATE_S, "the estimate of a training")
+        self.report["retrain"] = {
+            "learns_from": sheet.fact("Learns from"),
+            "where": sheet.fact("Where"),
+            "time": sheet.fact("Time"),
+            "memory": sheet.fact("Memory"),
+            "disk": sheet.fact("Disk"),
+            "seconds_to_measure": round(time.perf_counter() - start, 1),
+        }
+        self._shoot("6-retrain", sheet)
+        sheet.reject()
+
     def _show_light(self) -> None:
         self.desk.workspace.show_panel(Panel.SEARCH)
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         theme.apply(app, "light")
-        self._shoot("6-light")
+        self._shoot("7-light")
 
     def _asked(self, ask: Callable[[], None]) -> float:
         answered: list[object] = []
@@ -168,12 +191,20 @@ class Tour:
         self.wait_for(lambda: bool(answered), 60, "the hits")
         return round(time.perf_counter() - start, 4)
 
-    def _shoot(self, name: str) -> None:
+    def _shoot(self, name: str, over: QWidget | None = None) -> None:
+        """A picture of the window, with a sheet ``over`` it where one is open."""
         pause(_SETTLE_MS)
         self.wait_for(lambda: not self.desk.crops.is_busy and not self.desk.thumbnails.is_busy, 30, "the tiles")
         pause(_SETTLE_MS)
         file = self.folder / f"{name}.png"
-        self.window.grab().save(str(file))
+        picture = self.window.grab()
+        if over is not None:
+            painter = QPainter(picture)
+            middle = self.window.rect().center() - over.rect().center()
+            painter.fillRect(self.window.rect(), QColor(0, 0, 0, 110))
+            painter.drawPixmap(middle, over.grab())
+            painter.end()
+        picture.save(str(file))
         self._pictures.append(str(file))
 
     @staticmethod

@@ -10,13 +10,15 @@ _TITLES = {
     "3-search-by-words": "Search by words",
     "4-find-in-image": "Words found in the open image",
     "5-editing": "A box in hand, beside the table of regions",
-    "6-light": "The light theme",
+    "6-retrain": "What a training would take",
+    "7-light": "The light theme",
 }
 
 
 def summary(report: dict[str, Any], folder: Path) -> list[str]:
     """The tour in lines for a terminal."""
     box, words, place = report["search_by_box"], report["search_by_words"], report["find_in_image"]
+    retrain = report["retrain"]
     return [
         f"{report['images']:,} images, {report['regions']:,} regions, {report['device']}.",
         f"First hits {report['seconds_to_first_hits']:.1f} s after the start.",
@@ -26,6 +28,7 @@ def summary(report: dict[str, Any], folder: Path) -> list[str]:
         f"Words “{words['words']}”, answered in {_ms(words['seconds'])}:",
         f"  hits: {_hits(words['hits'])}",
         f"“{place['words']}” found in {place['image']} with score {place['score']:.2f}.",
+        f"Retraining on {retrain['learns_from'].split(' images')[0]} images would take {retrain['time']}.",
         f"Pictures and report: {folder / 'report.md'} (for programs: report.json)",
     ]
 
@@ -33,6 +36,7 @@ def summary(report: dict[str, Any], folder: Path) -> list[str]:
 def page(report: dict[str, Any]) -> str:
     """The tour as a page of Markdown beside its pictures."""
     box, words, place = report["search_by_box"], report["search_by_words"], report["find_in_image"]
+    retrain = report["retrain"]
     told = {
         "1-collection": [f"{report['images']:,} images with {report['regions']:,} regions."],
         "2-search-by-box": [
@@ -43,6 +47,10 @@ def page(report: dict[str, Any]) -> str:
             *_table(box["hits"]),
         ],
         "3-search-by-words": [f"“{words['words']}”. {_stand_out(words)}", "", *_table(words["hits"])],
+        "6-retrain": [
+            f"{retrain['learns_from']} On {retrain['where']}: {retrain['time']}; memory {retrain['memory']}, "
+            f"disk {retrain['disk']}. Measured in {retrain['seconds_to_measure']:.0f} s."
+        ],
         "4-find-in-image": [f"“{place['words']}” is most likely here in {place['image']}, score {place['score']:.2f}."],
     }
     lines = [

@@ -25,7 +25,9 @@ def test_that_the_tour_of_the_demo_leaves_pictures_and_a_report_without_a_displa
     own = report["search_by_box"]["hits"][0]
     assert own["phrase"] == report["search_by_box"]["phrase_of_the_box"]
     assert own["score"] > 0.99
-    assert len(report["pictures"]) == 6
+    assert "measured on this computer just now" in report["retrain"]["time"]
+    assert "held out to measure the result" in report["retrain"]["learns_from"]
+    assert len(report["pictures"]) == 7
     for picture in report["pictures"]:
         assert Path(picture).stat().st_size > 50_000
         assert Path(picture).name in (tmp_path / "tour" / "report.md").read_text(encoding="utf-8")

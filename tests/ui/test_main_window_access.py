@@ -47,12 +47,12 @@ def test_that_the_first_page_and_the_key_sheet_have_names_too(studio, qtbot):
 
 def test_that_every_tab_of_the_training_page_and_the_retrain_sheet_have_names(studio, desk):
     studio.window.actions_by_name["show_training"].trigger()
-    page = studio._retraining._desk.page
+    page = studio.retraining._desk.page
     for tab in type(page.tab):
         page.show_tab(tab)
         assert unnamed(studio.window) == []
     studio.window.actions_by_name["retrain"].trigger()
-    sheet = studio._retraining.planning.sheet
+    sheet = studio.retraining.planning.sheet
     sheet._fold.click()
     assert unnamed(sheet) == []
 

@@ -30,7 +30,7 @@ def trainer(monkeypatch, sample):
 
 @pytest.fixture
 def retraining(studio, desk):
-    return studio._retraining
+    return studio.retraining
 
 
 def go_on(sample):
@@ -40,10 +40,10 @@ def go_on(sample):
 def start(studio, qtbot):
     """Press Retrain, wait for the plan, and start."""
     studio.window.actions_by_name["retrain"].trigger()
-    sheet = studio._retraining.planning.sheet
+    sheet = studio.retraining.planning.sheet
     qtbot.waitUntil(lambda: sheet.can_start, timeout=10_000)
     sheet._start.click()
-    book = studio._retraining.book
+    book = studio.retraining.book
     qtbot.waitUntil(lambda: bool(book.trainings), timeout=10_000)
     return book.trainings[0].id
 
@@ -122,7 +122,7 @@ def test_that_a_training_outlives_the_window_and_is_found_again(studio, retraini
     assert living_mark(folder) is not None
     with qtbot.waitSignal(studio.ready, timeout=10_000):
         studio.open_path(sample.project.path)
-    again = studio._retraining
+    again = studio.retraining
     qtbot.waitUntil(lambda: [live.id for live in again.book.live] == [run], timeout=10_000)
     qtbot.waitUntil(lambda: studio.window.status.training_text.startswith("Training 33%"), timeout=10_000)
     studio.window.top._pages[Page.TRAINING].click()
@@ -146,12 +146,12 @@ def test_that_an_interrupted_training_is_said_once_and_can_be_resumed(studio, sa
         studio.open_path(sample.project.path)
     qtbot.waitUntil(lambda: "was interrupted" in studio.window.notice.text, timeout=10_000)
     studio.window.notice.accepted.emit("training")
-    head = studio._retraining._desk.page.head
+    head = studio.retraining._desk.page.head
     qtbot.waitUntil(lambda: head._resume.isVisible(), timeout=10_000)
     assert "Interrupted" in head.text
     go_on(sample)
     head._resume.click()
-    book = studio._retraining.book
+    book = studio.retraining.book
     qtbot.waitUntil(lambda: book.run(folder.id).summary.state is RunState.DONE, timeout=15_000)
 
 
@@ -179,7 +179,7 @@ def test_that_nothing_is_trained_in_a_project_that_is_open_read_only(studio, sam
     with qtbot.waitSignal(studio.ready, timeout=10_000):
         studio.open_path(sample.project.path, read_only=True)
     studio.window.actions_by_name["retrain"].trigger()
-    assert studio._retraining.planning.sheet is None
+    assert studio.retraining.planning.sheet is None
     assert "read-only" in studio.window.status.currentMessage()
 
 
@@ -213,7 +213,7 @@ def test_that_a_run_that_vanishes_from_disk_vanishes_from_the_list(studio, sampl
     folder = recorded.put(sample.project.runs, checkpoint=str(sample.checkpoint))
     with qtbot.waitSignal(studio.ready, timeout=10_000):
         studio.open_path(sample.project.path)
-    retraining = studio._retraining
+    retraining = studio.retraining
     qtbot.waitUntil(lambda: len(retraining.book.trainings) == 1, timeout=10_000)
     retraining.show()
     (folder.path / "config.json").unlink()

@@ -210,6 +210,11 @@ class RetrainSheet(QDialog):
         """Whether nothing speaks against it."""
         return self._start.isEnabled()
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing that the sheet says is still on its way."""
+        return self._plan is not None and not self._is_measuring
+
     def fact(self, name: str) -> str:
         """What the sheet says under a heading, with the explanation."""
         return f"{self._facts[name].text()} {self._details[name].text()}".strip()
