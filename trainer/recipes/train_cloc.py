@@ -32,11 +32,12 @@ from trainer.history import RunHistory
 from trainer.hooks import ReportProgress
 from trainer.images import Unreadable
 from trainer.optim import make_optimizer
-from trainer.recipes.cloc_lesson import read_lesson
+from trainer.recipes.cloc_lesson import Lesson, read_lesson
 from trainer.recipes.cloc_loop import ClocWork, go_round
 from trainer.recipes.cloc_measuring import HeldOutMeasure
-from trainer.recipes.cloc_model import TrainedStep, model_to_train
+from trainer.recipes.cloc_model import TrainedStep, can_keep, model_to_train
 from trainer.recipes.embed import fill_index
+from trainer.recipes.keeping import Parent
 from trainer.samples import choose_samples, take_samples
 
 MIN_FREE_BYTES = 2 << 30
@@ -57,6 +58,7 @@ def train_cloc(context: RunContext) -> bool:
     use_fast_products(context.device)
     parent = checkpoint_info(Path(context.config.checkpoint))
     model = model_to_train(Path(context.config.checkpoint), training, str(context.device))
+    before = Parent(model) if can_keep(model, training) else None
     optimizer = make_optimizer(model, learning_rate=training.learning_rate, weight_decay=training.weight_decay)
     start = restore_newest(context, model, optimizer)
     mean = RunningMean(model, training.ema) if training.ema > 0 else None
@@ -65,19 +67,7 @@ def train_cloc(context: RunContext) -> bool:
     cache = cache_of(model, context.cache, checkpoint_id=parent.id)
     with open_snapshot(context.folder.snapshot) as dataset:
         lesson = read_lesson(dataset, training, context.config.seed, context.reporter.note)
-        if context.ranks.is_first:
-            write_document(held_out_file(context.folder), lesson.held_out)
-        num_token_bytes = len(lesson.images) * bytes_of_tokens(model) if training.is_tower_frozen else 0
-        require_space(context.cache.parent, num_token_bytes)
-        context.reporter.started(
-            device=describe_device(context.device, context.ranks.world),
-            num_images=len(lesson.images),
-            num_regions=lesson.num_regions,
-            num_steps=training.num_steps,
-            first_step=start.step,
-            num_held_out=lesson.held_out.num_regions,
-            steps_per_epoch=steps_per_epoch(len(lesson.images), training.batch_size),
-        )
+        _begin(context, training, model, lesson, start.step)
         kept = cache if training.is_tower_frozen else None
         source = TokenSource(model, kept, keeps=True)
         readable = _read_ahead(context, source, lesson.images, start.step)
@@ -87,7 +77,7 @@ def train_cloc(context: RunContext) -> bool:
         history = RunHistory(context.folder, start.step, is_kept=context.ranks.is_first)
         if start.step:
             history.happen(f"Resumed after step {start.step}.")
-        step = TrainedStep(model, training)
+        step = TrainedStep(model, training, before)
         step.remember(readable, context.reporter.alive)
         measure = HeldOutMeasure(model, dataset, lesson.held_out, source, context.reporter.alive)
         choice = choose_samples(dataset, lesson.held_out)
@@ -112,6 +102,23 @@ def train_cloc(context: RunContext) -> bool:
         was_stopped = go_round(work)
         context.ranks.leave()
         return was_stopped or (context.ranks.is_first and _embed_best(context, dataset, cache, training))
+
+
+def _begin(context: RunContext, training: ClocTraining, model: Cloc, lesson: Lesson, first_step: int) -> None:
+    """Say what the run will do, once there is room for it."""
+    if context.ranks.is_first:
+        write_document(held_out_file(context.folder), lesson.held_out)
+    num_token_bytes = len(lesson.images) * bytes_of_tokens(model) if training.is_tower_frozen else 0
+    require_space(context.cache.parent, num_token_bytes)
+    context.reporter.started(
+        device=describe_device(context.device, context.ranks.world),
+        num_images=len(lesson.images),
+        num_regions=lesson.num_regions,
+        num_steps=training.num_steps,
+        first_step=first_step,
+        num_held_out=lesson.held_out.num_regions,
+        steps_per_epoch=steps_per_epoch(len(lesson.images), training.batch_size),
+    )
 
 
 def restore_newest(
