@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locstudio.domain.geometry import Letterbox, UnitBox, iou_matrix, smallest_containing, suppress_overlaps
+from locstudio.domain.geometry import Letterbox, UnitBox, iou_matrix, iou_pairs, smallest_containing, suppress_overlaps
 
 sides = st.integers(min_value=1, max_value=30_000)
 corner = st.floats(min_value=0, max_value=1, allow_nan=False, width=32)
@@ -65,6 +65,12 @@ def test_that_overlap_is_the_shared_share():
     a = np.array([[0, 0, 1, 1]], np.float32)
     b = np.array([[0.5, 0.5, 1.5, 1.5], [0, 0, 1, 1], [2, 2, 3, 3], [0, 0, 0, 0]], np.float32)
     assert iou_matrix(a, b)[0].tolist() == pytest.approx([0.25 / 1.75, 1, 0, 0])
+
+
+@given(st.lists(st.tuples(unit_boxes(), unit_boxes()), min_size=1, max_size=8))
+def test_that_overlaps_of_pairs_are_the_diagonal_of_all_overlaps(pairs):
+    a, b = (np.array([box.as_tuple() for box in boxes], np.float32) for boxes in zip(*pairs, strict=True))
+    assert iou_pairs(a, b) == pytest.approx(np.diagonal(iou_matrix(a, b)))
 
 
 def test_that_the_inner_of_nested_boxes_wins():

@@ -8,7 +8,7 @@ import torch
 
 from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.jobs.configs import Comparison, Evaluation, RunConfig
-from locstudio.jobs.messages import Evaluated, Failed, Note
+from locstudio.jobs.messages import Evaluated, Failed, Note, Started
 from locstudio.jobs.predictions import PredictionFolder, read_gate
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.training_files import HeldOut, held_out_file, write_document
@@ -87,6 +87,8 @@ def test_that_both_are_asked_everything_and_what_was_held_out_is_marked(paint, t
         assert found.summary.held_out_metrics["n_regions"] == 4
     said = [message for message in folder.read_events() if isinstance(message, Evaluated)]
     assert len(said) == 1
+    started = next(message for message in folder.read_events() if isinstance(message, Started))
+    assert (started.num_images, started.num_regions, started.num_held_out, started.num_steps) == (6, 8, 4, 12)
 
 
 def metrics_of(painted, checkpoint):

@@ -62,12 +62,13 @@ def compare(context: RunContext) -> bool:
         held_out = _held_out(context, wanted, dataset)
         some = _some_images(dataset)
     num_steps = 2 * len(truth.images)
+    num_held_out = sum(len(image.region_ids) for image in truth.images if image.image.id in held_out.image_ids)
     context.reporter.started(
         device=describe_device(context.device),
         num_images=len(truth.images),
-        num_regions=truth.num_regions,
+        num_regions=truth.num_regions - num_held_out,
         num_steps=num_steps,
-        num_held_out=sum(len(image.region_ids) for image in truth.images if image.image.id in held_out.image_ids),
+        num_held_out=num_held_out,
     )
     new, checks = _usable(context, Path(wanted.new), old, some)
     if new is None or not all(check.passed for check in checks):
