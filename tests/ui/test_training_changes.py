@@ -156,6 +156,13 @@ def test_that_the_worklist_is_done_by_keys_alone(view, qtbot):
     assert view.table.currentIndex().row() == 3  # nothing is open any more
 
 
+def test_that_keys_of_the_list_also_work_from_a_chip(view, qtbot):
+    view._chips["fixed"].setFocus()
+    qtbot.keyClick(view._chips["fixed"], Qt.Key.Key_K)
+    assert view.model.items[0].chosen == "old"
+    assert view.table.hasFocus()
+
+
 def test_that_space_skips_and_backspace_goes_back(view, qtbot):
     for key, row in (
         (Qt.Key.Key_Space, 1),
@@ -241,6 +248,8 @@ def test_that_a_gate_that_passed_offers_to_activate(card, qtbot):
     card.show()
     assert card.heading == "new one may take the place of old one."
     assert not card._reasons.isVisible()
+    card._more.click()
+    assert card._reasons.isVisible()
     with qtbot.waitSignal(card.activate_wanted) as wanted:
         card._activate.click()
     assert wanted.args == [False]

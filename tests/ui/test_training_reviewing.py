@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractScrollArea, QComboBox, QWidget
 
 from locstudio.domain.edits import ClassChange, Edit, change_regions
 from locstudio.domain.regions import LabelClass, Review
@@ -259,7 +261,7 @@ def test_that_the_evaluation_of_the_new_model_is_shown_against_the_old_over_what
     assert view._chosen.currentData() == f"{bench.compare_id}/new"
     assert view._older.currentData() == f"{bench.compare_id}/old"
     assert view.cards.sentences == ["Naming regions, right: 75.0 %, = against fake"]
-    assert view._note.text() == "Over the 2 images that were not learnt from."
+    assert view._note.text() == "2 images not learnt from"
 
 
 def test_that_a_cell_of_the_matrix_shows_its_regions_and_the_curve_its_three_parts(bench, qtbot):
@@ -343,3 +345,12 @@ def test_that_evaluating_makes_a_run_that_waits_to_be_started(bench, qtbot):
     config = made.args[0].config()
     assert (config.kind, config.evaluate.task) == ("evaluate", "all")
     assert bench.reviewing.evaluation._evaluate.isEnabled()
+
+
+def test_that_everything_that_takes_the_focus_has_a_name(bench):
+    for view in (bench.reviewing.changes, bench.reviewing.evaluation, bench.reviewing.checkpoints):
+        for widget in view.findChildren(QWidget):
+            if widget.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.parent() is not None:
+                own = widget.accessibleName() or getattr(widget, "text", lambda: "")()
+                is_part = isinstance(widget.parent(), QComboBox | QAbstractScrollArea) or widget.inherits("QTabBar")
+                assert own or is_part, widget

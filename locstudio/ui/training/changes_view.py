@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
@@ -158,6 +159,14 @@ class ChangesView(QWidget):
         self.detail.open_wanted.connect(self._open_current)
         self.gate.activate_wanted.connect(self.activate_wanted)
         self.gate.keep_wanted.connect(self.keep_wanted)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Keys of the worklist that a chip or a button has no use for."""
+        if Qt.Key(event.key()) in (Qt.Key.Key_K, Qt.Key.Key_N, Qt.Key.Key_Backspace) and self.model.rowCount():
+            self.table.setFocus()
+            self.table.keyPressEvent(event)
+        else:
+            super().keyPressEvent(event)
 
     # what is shown ----------------------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ from locstudio.ui.training.diff_view import DiffLine
 from locstudio.ui.training.region_items import MAX_SHOWN, tile_of
 from locstudio.ui.training.wording import counted, metric_name
 
-_SHARE = re.compile(r"top1|top5|macc|mean_iou|hit50|(r2t|t2r|i2t|t2i)_r\d+")
+_SHARE = re.compile(r"top1|top5|macc|mean_iou|hit50|(r2t|t2r|i2t|t2i)_r10")
 """Metrics that a person compares; others are counts, times, or the bundled model's own."""
 _EDITED: dict[RegionChangeKind, str] = {
     "added": "Regions added",
@@ -210,9 +210,10 @@ def read_facts(project: Project, dataset: Dataset, checkpoint_id: str) -> Checkp
         sentences.append(
             "From " + ", from ".join(each.entry.name if each.entry else each.id for each in chain[1:]) + "."
         )
-    if entry.created_at and not entry.is_bundled:
-        made = f"Taken into the project on {day_and_time(entry.created_at)}"
-        sentences.append(f"{made}, made by the run {entry.run_id}." if entry.run_id else f"{made}.")
+    if entry.run_id:
+        sentences.append(f"Trained in the run {entry.run_id}.")
+    elif entry.created_at and not entry.is_bundled:
+        sentences.append(f"Taken into the project on {day_and_time(entry.created_at)}.")
     if chain[0].corrections_after:
         sentences.append(f"{counted(chain[0].corrections_after, 'correction')} newer than this model.")
     if entry.promotion is not None and entry.promotion.is_forced:

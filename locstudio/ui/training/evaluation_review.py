@@ -27,7 +27,7 @@ from locstudio.ui.training.evaluation_view import EvaluationView, ShownEvaluatio
 from locstudio.ui.training.pr_view import Curve
 from locstudio.ui.training.recall_bars import RecallGroup
 from locstudio.ui.training.region_items import MAX_SHOWN, items_of, named_by_itself
-from locstudio.ui.training.wording import when
+from locstudio.ui.training.wording import counted, when
 
 _MAX_CLASSES = 400  # with a row of their own in the matrix
 _MAX_POINTS = 2000  # of a curve on the screen
@@ -332,11 +332,8 @@ def _num_asked(shown: Evaluation, direction: Direction) -> int:
 def _note(shown: Evaluation) -> str:
     summary = shown.summary
     if shown.is_held_out_only:
-        return f"Over the {summary.num_held_out_images:,} images that were not learnt from."
-    if not summary.num_images:
-        return "No image with reviewed regions was measured."
-    held_out = f", {summary.num_held_out_images:,} of them not learnt from" if summary.num_held_out_images else ""
-    return f"Over {summary.num_images:,} images{held_out}."
+        return f"{counted(summary.num_held_out_images, 'image')} not learnt from"
+    return counted(summary.num_images, "image")
 
 
 def _with_rest(detail: str, parts: list[Part]) -> str:

@@ -140,14 +140,14 @@ class EvaluationView(QWidget):
 
     def _make_body(self) -> QWidget:
         self._note = label("", "muted")
-        self._note.setWordWrap(True)
-        self._note.setContentsMargins(12, 0, 12, 6)
+        self._note.setContentsMargins(8, 0, 12, 0)
         self._tabs = QTabWidget(self)
         self._tabs.setDocumentMode(True)
         self._tabs.setAccessibleName("Views of the evaluation")
         self._tabs.addTab(self.confusion, "Confusions")
         self._tabs.addTab(self._make_curves(), "Precision and recall")
         self._tabs.addTab(self._make_searches(), "Search and grounding")
+        self._tabs.setCornerWidget(self._note)
         split = QSplitter(Qt.Orientation.Horizontal, self)
         split.setChildrenCollapsible(False)
         split.setHandleWidth(3)
@@ -165,7 +165,6 @@ class EvaluationView(QWidget):
         cards.setContentsMargins(12, 0, 12, 8)
         cards.addWidget(self.cards)
         column.addLayout(cards)
-        column.addWidget(self._note)
         column.addWidget(split, 1)
         return body
 

@@ -44,7 +44,7 @@ class GateCard(QFrame):
         self._reasons_column.setContentsMargins(0, 0, 0, 0)
         self._reasons_column.setSpacing(3)
         self._lines: list[QLabel] = []
-        self._more = QPushButton("Reasons")
+        self._more = QPushButton("Checks")
         self._more.setProperty("role", "flat")
         self._more.setCheckable(True)
         self._more.toggled.connect(lambda _: self._show_reasons())
@@ -69,7 +69,7 @@ class GateCard(QFrame):
         self.hide()
 
     def set_gate(self, shown_gate: ShownGate | None) -> None:
-        """Show a gate; reasons are open where it failed."""
+        """Show a gate; what failed is always in sight, the rest is folded away."""
         self._gate = shown_gate
         self.setVisible(shown_gate is not None)
         if shown_gate is None:
@@ -89,7 +89,7 @@ class GateCard(QFrame):
         self._activate.setToolTip("Search, grounding and proposals use the new model; you can roll back at any time")
         self._activate.style().polish(self._activate)
         self._fill_reasons()
-        self._more.setChecked(not gate.passed and not shown_gate.is_active)
+        self._more.setChecked(False)
         self._show_reasons()
         self._paint()
 
@@ -122,9 +122,13 @@ class GateCard(QFrame):
             self._lines.append(line)
 
     def _show_reasons(self) -> None:
+        assert self._gate is not None
         is_open = self._more.isChecked()
-        self._more.setText("Hide reasons" if is_open else "Reasons")
-        self._reasons.setVisible(is_open)
+        gate = self._gate.gate
+        self._more.setText("Hide checks" if is_open else f"All {len(gate.checks)} checks")
+        for line, check in zip(self._lines, gate.checks, strict=True):
+            line.setVisible(is_open or not (check.passed or self._gate.is_active))
+        self._reasons.setVisible(is_open or not (gate.passed or self._gate.is_active))
 
     def _on_activate(self) -> None:
         assert self._gate is not None

@@ -16,7 +16,9 @@ class TrainingDesk(QObject):
     def __init__(self, desk: Desk, book: RunBook, work: DatasetWorker, parent: QObject | None = None) -> None:
         super().__init__(parent)
         opened = desk.opened
-        self.reviewing = Reviewing(opened.project, opened.dataset, desk.editing, desk.work, desk.crops, self)
+        self.reviewing = Reviewing(
+            opened.project, opened.dataset, desk.editing, desk.work, desk.crops, self, pictures=desk.pictures
+        )
         self.page = TrainingPage(
             changes=self.reviewing.changes,
             evaluation=self.reviewing.evaluation,
