@@ -6,6 +6,8 @@ Ties count against the model: a wrong answer with the same score stands before t
 is left out, since no number would be true.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,7 @@ Ints = NDArray[np.int64]
 RECALL_RANKS = (1, 5, 10)
 GROUNDING_IOU = 0.5
 CHUNK = 1024
+MAX_SCORES = 1 << 24
 
 
 def naming_ranks(scores_NC: Floats, true_N: Ints) -> tuple[Ints, Ints]:
@@ -33,13 +36,24 @@ def naming_ranks(scores_NC: Floats, true_N: Ints) -> tuple[Ints, Ints]:
     return rank_N, found_N
 
 
-def best_ranks(query_QD: Floats, item_ID: Floats, pairs_P2: Ints, *, chunk: int = CHUNK) -> Ints:
+def best_ranks(
+    query_QD: Floats,
+    item_ID: Floats,
+    pairs_P2: Ints,
+    *,
+    max_scores: int = MAX_SCORES,
+    alive: Callable[[], object] = lambda: None,
+) -> Ints:
     """How many wrong items stand before the best of the right ones, for each query.
 
     Args:
+        query_QD: What asks.
+        item_ID: What is searched.
         pairs_P2: (query, item): the item is a right answer to the query.  A query with none has all items before it.
-        chunk: So many queries are compared at a time.
+        max_scores: So many scores are held at a time, or those of one query if these are more.
+        alive: Called between the parts.
     """
+    chunk = max(1, max_scores // max(1, len(item_ID)))
     order = np.argsort(pairs_P2[:, 0], kind="stable")
     pairs = pairs_P2[order]
     ranks = [np.zeros(0, np.int64)]
@@ -50,6 +64,7 @@ def best_ranks(query_QD: Floats, item_ID: Floats, pairs_P2: Ints, *, chunk: int 
         is_right_QI[own[:, 0] - start, own[:, 1]] = True
         best_Q1 = np.where(is_right_QI, scores_QI, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
         ranks.append(((scores_QI >= best_Q1) & ~is_right_QI).sum(axis=1, dtype=np.int64))
+        alive()
     return np.concatenate(ranks)
 
 

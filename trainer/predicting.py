@@ -84,7 +84,7 @@ def predict(
         split=split,
         logit_scale=float(model.logit_scale.detach().exp()),
     )
-    return put_together(summary, truth, seen, texts, frozenset(held_out))
+    return put_together(summary, truth, seen, texts, frozenset(held_out), alive)
 
 
 @torch.inference_mode()

@@ -4,7 +4,7 @@ Axes: R = regions of an image, N = all regions, C = classes, Q = phrases asked, 
 D = embedding width.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -75,11 +75,16 @@ class Texts:
 
 
 def put_together(
-    summary: Summary, truth: GroundTruth, seen: Sequence[ImageAnswers], texts: Texts, held_out: frozenset[int]
+    summary: Summary,
+    truth: GroundTruth,
+    seen: Sequence[ImageAnswers],
+    texts: Texts,
+    held_out: frozenset[int],
+    alive: Callable[[], object] = lambda: None,
 ) -> Predictions:
     """All tables that the task asks for and that have a row, and the metrics over them.
 
-    What ``summary`` says of numbers of images and metrics is filled in.
+    What ``summary`` says of numbers of images and metrics is filled in.  ``alive`` is called between the parts.
     """
     is_held_out = [answers.asked.image.id in held_out for answers in seen]
     unlearnt = [answers for answers, is_unlearnt in zip(seen, is_held_out, strict=True) if is_unlearnt]
@@ -92,10 +97,10 @@ def put_together(
         regions=_regions(seen, is_held_out, texts.class_CD) if truth.has("regions") else None,
         grounding=_grounding(seen, is_held_out) if truth.has("grounding") else None,
         detections=_detections(seen, is_held_out) if truth.task == "all" and truth.classes else None,
-        retrieval=_retrieval(seen, is_held_out, texts.phrase_TD) if asks_phrases else None,
-        images=_image_texts(seen, is_held_out, texts.caption_TD) if asks_captions else None,
-        held_out_retrieval=_retrieval(unlearnt, of_unlearnt, texts.phrase_TD) if asks_phrases else None,
-        held_out_images=_image_texts(unlearnt, of_unlearnt, texts.caption_TD) if asks_captions else None,
+        retrieval=_retrieval(seen, is_held_out, texts.phrase_TD, alive) if asks_phrases else None,
+        images=_image_texts(seen, is_held_out, texts.caption_TD, alive) if asks_captions else None,
+        held_out_retrieval=_retrieval(unlearnt, of_unlearnt, texts.phrase_TD, alive) if asks_phrases else None,
+        held_out_images=_image_texts(unlearnt, of_unlearnt, texts.caption_TD, alive) if asks_captions else None,
     )
     metrics = {
         "metrics": metrics_of(tables),
@@ -177,7 +182,7 @@ def _regions(seen: Sequence[ImageAnswers], is_held_out: Sequence[bool], class_CD
 
 
 def _retrieval(
-    seen: Sequence[ImageAnswers], is_held_out: Sequence[bool], phrase_TD: Floats
+    seen: Sequence[ImageAnswers], is_held_out: Sequence[bool], phrase_TD: Floats, alive: Callable[[], object]
 ) -> RetrievalPredictions | None:
     described = _described(seen, is_held_out, by_class=False)
     if not len(described.rows):
@@ -185,12 +190,12 @@ def _retrieval(
     asked, places = np.unique(described.rows, return_inverse=True)
     pairs = np.stack([np.arange(len(places)), places], axis=1)
     ranks_t2r = np.full(len(phrase_TD), len(places), np.int64)  # of phrases that no region here has
-    ranks_t2r[asked] = best_ranks(phrase_TD[asked], described.region_ND, pairs[:, ::-1])
+    ranks_t2r[asked] = best_ranks(phrase_TD[asked], described.region_ND, pairs[:, ::-1], alive=alive)
     return RetrievalPredictions(
         region_ids=described.region_ids,
         image_ids=described.image_ids,
         phrase_rows=described.rows,
-        ranks_r2t=best_ranks(described.region_ND, phrase_TD[asked], pairs),
+        ranks_r2t=best_ranks(described.region_ND, phrase_TD[asked], pairs, alive=alive),
         is_held_out=described.is_held_out,
         ranks_t2r=ranks_t2r,
     )
@@ -236,7 +241,7 @@ def _detections(seen: Sequence[ImageAnswers], is_held_out: Sequence[bool]) -> De
 
 
 def _image_texts(
-    seen: Sequence[ImageAnswers], is_held_out: Sequence[bool], caption_TD: Floats
+    seen: Sequence[ImageAnswers], is_held_out: Sequence[bool], caption_TD: Floats, alive: Callable[[], object]
 ) -> ImageTextPredictions | None:
     captioned = [place for place, answers in enumerate(seen) if answers.asked.captions]
     if not captioned:
@@ -250,11 +255,11 @@ def _image_texts(
     pairs = np.unique(np.stack([places, rows], axis=1), axis=0)
     return ImageTextPredictions(
         image_ids=np.array([image.image.id for image in asked], np.int64),
-        ranks_i2t=best_ranks(image_ID, text_TD, pairs),
+        ranks_i2t=best_ranks(image_ID, text_TD, pairs, alive=alive),
         is_held_out=np.array([is_held_out[place] for place in captioned], np.bool_),
         caption_ids=keys,
         caption_image_ids=owners,
-        ranks_t2i=best_ranks(text_TD, image_ID, pairs[:, ::-1])[rows],
+        ranks_t2i=best_ranks(text_TD, image_ID, pairs[:, ::-1], alive=alive)[rows],
     )
 
 

@@ -67,8 +67,8 @@ PAIRS = np.array([[0, 0], [1, 0], [2, 1]], np.int64)
 
 
 def test_that_retrieval_finds_any_region_of_a_phrase_and_the_one_phrase_of_a_region():
-    assert best_ranks(REGION, TEXT, PAIRS, chunk=1).tolist() == [0, 1, 0]  # region 1 lies nearer to text 1
-    assert best_ranks(TEXT, REGION, PAIRS[:, ::-1], chunk=1).tolist() == [0, 0]
+    assert best_ranks(REGION, TEXT, PAIRS, max_scores=1).tolist() == [0, 1, 0]  # region 1 lies nearer to text 1
+    assert best_ranks(TEXT, REGION, PAIRS[:, ::-1], max_scores=1).tolist() == [0, 0]
     assert recall_metrics("r2t", ints(0, 1, 0)) == pytest.approx({"r2t_r1": 2 / 3, "r2t_r5": 1.0, "r2t_r10": 1.0})
 
 
@@ -85,9 +85,12 @@ def test_that_ranks_are_the_same_in_chunks_of_any_size_and_pairs_in_any_order():
     random = np.random.default_rng(0)
     region, text = random.normal(size=(37, 8)).astype(np.float32), random.normal(size=(11, 8)).astype(np.float32)
     pairs = np.stack([np.arange(37), random.integers(11, size=37)], axis=1)
+    told = []
+    assert len(best_ranks(text, region, pairs[:, ::-1], max_scores=5 * 37, alive=lambda: told.append(1))) == 11
+    assert len(told) == 3
     whole = best_ranks(text, region, pairs[:, ::-1]).tolist()
-    assert best_ranks(text, region, pairs[:, ::-1], chunk=5).tolist() == whole
-    assert best_ranks(text, region, pairs[::-1, ::-1], chunk=4).tolist() == whole
+    assert best_ranks(text, region, pairs[:, ::-1], max_scores=5 * 37).tolist() == whole
+    assert best_ranks(text, region, pairs[::-1, ::-1], max_scores=4 * 37 + 1).tolist() == whole
 
 
 def test_that_recall_counts_ranks_below_k():
