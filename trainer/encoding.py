@@ -66,6 +66,11 @@ class TokenSource:
         self._keeps = keeps
         self.batch_size = BATCH_ON_GPU if model.device.type == "cuda" else BATCH_ON_CPU
 
+    @property
+    def keeps_tokens(self) -> bool:
+        """True where an image is encoded once and its tokens are found again."""
+        return self._cache is not None and self._keeps
+
     def stream(self, files: Iterable[_File]) -> Iterator[list[tuple[_File, Encoded | Unreadable]]]:
         """Batches of files with their tokens, decoded ahead and in order."""
         for batch in self.decoded(files):

@@ -43,8 +43,9 @@ from trainer.recipes.cloc_batch import ClocBatch
 from trainer.recipes.cloc_lesson import Lesson, read_lesson
 from trainer.recipes.cloc_loop import SAVE_EVERY
 from trainer.recipes.cloc_measuring import HeldOutMeasure
-from trainer.recipes.cloc_model import TrainedStep, model_to_train
+from trainer.recipes.cloc_model import TrainedStep, can_keep, model_to_train, words_kept
 from trainer.recipes.embed import MAX_PHRASES, embed_image
+from trainer.recipes.keeping import Parent
 from trainer.tokens import MAX_REMEMBERED_BYTES, key_of
 from trainer.training_step import LossDiverged, TrainingStep
 
@@ -111,6 +112,7 @@ class _DryRun:
         self._cache = _RememberingCache(folder, shape, max_bytes=None, max_remembered_bytes=MAX_REMEMBERED_BYTES)
         self._is_frozen = self._training.is_tower_frozen
         self._source = TokenSource(model, self._cache if self._is_frozen else None, keeps=True)
+        self._keeps = self._source.keeps_tokens
         self._text = 0.0
         self._lesson = read_lesson(dataset, self._training, context.config.seed, context.reporter.note)
         self._start += time.monotonic() - begun
@@ -141,8 +143,8 @@ class _DryRun:
                 return True
             found[name] = timed()
             self._context.reporter.alive()
-        # A tower that has learnt encodes the whole collection anew, and before that nothing.
-        num_encoded = num_to_encode / self._context.ranks.world if self._is_frozen else num_images
+        # Where no tokens are kept, the whole collection is encoded at the end, and before that in the steps.
+        num_encoded = num_to_encode / self._context.ranks.world if self._keeps else num_images
         costs = Costs(
             start=self._start,
             encoding=num_encoded * found["image"],
@@ -163,7 +165,7 @@ class _DryRun:
 
     def _encode_image(self) -> float:
         """Seconds an image of the lesson that no cache holds takes; 0 where a run would encode none."""
-        fresh = [image for image in self._lesson.images if not (self._is_frozen and self._is_known(image))]
+        fresh = [image for image in self._lesson.images if not (self._keeps and self._is_known(image))]
         times = _times(self._source.stream(fresh[: (NUM_IMAGES + 1) * self._source.batch_size]))
         return _typical(times) / self._source.batch_size
 
@@ -181,7 +183,7 @@ class _DryRun:
         images = [few[at % len(few)] for at in range(size)] if few else []
         if not images:
             return 0.0
-        halves = TrainedStep(model, training)
+        halves = TrainedStep(model, training, Parent(model) if can_keep(model, training) else None)
         halves.remember(few, self._context.reporter.alive)
         optimizer = make_optimizer(model, learning_rate=training.learning_rate, weight_decay=training.weight_decay)
         step: TrainingStep[ClocBatch] = TrainingStep(
@@ -201,6 +203,7 @@ class _DryRun:
             preprocess=(lambda image: model.preprocess(pixels_of(image, model.input_px))) if needs_pixels else None,
             share=self._context.ranks.share_of,
             num_threads=num_loading_threads(model.device) if needs_pixels else 1,
+            words=words_kept(model, training),
         )
 
         def done(batch: ClocBatch) -> StepMetrics:
@@ -265,8 +268,8 @@ class _DryRun:
         return is_known(self._cache, file)
 
     def _is_readable(self, file: ImageFile) -> bool:
-        """True if its tokens are there; where the tower learns, if its file is."""
-        return file.path.is_file() and (self._is_frozen is False or self._is_known(file))
+        """True if its tokens are there; where none are kept, if its file is."""
+        return file.path.is_file() and (not self._keeps or self._is_known(file))
 
     def _num_evaluations(self) -> int:
         return 1 + -(-self._training.num_steps // self._training.evaluate_every)
@@ -283,12 +286,12 @@ class _DryRun:
         if self._model.device.type == "cuda":
             return torch.cuda.max_memory_reserved(self._model.device)
         unit = 1 if sys.platform == "darwin" else 1024
-        tokens = len(self._lesson.images) * bytes_of_tokens(self._model) if self._is_frozen else 0
+        tokens = len(self._lesson.images) * bytes_of_tokens(self._model) if self._keeps else 0
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit + min(tokens, MAX_REMEMBERED_BYTES)
 
     def _disk(self, num_to_encode: int, num_images: int) -> int:
         """Tokens, the checkpoints that are kept and one that is being written, and the index."""
-        tokens = num_to_encode * bytes_of_tokens(self._model) if self._is_frozen else 0
+        tokens = num_to_encode * bytes_of_tokens(self._model) if self._keeps else 0
         checkpoint = sum(path.stat().st_size for path in (self._scratch / "step_1").rglob("*") if path.is_file())
         num_rows = self._dataset.count_regions() + num_images * _NUM_PROPOSALS
         return tokens + (NUM_KEPT + 2) * checkpoint + num_rows * (2 * self._model.dim + _BYTES_PER_ROW)

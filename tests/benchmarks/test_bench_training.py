@@ -4,7 +4,6 @@ Steps are compared by the CPU time of the thread that takes them, which a busy m
 recorded beside it.  Tokens are random, since no figure here is about the tower.
 """
 
-import json
 import time
 from itertools import islice
 
@@ -59,6 +58,11 @@ def demo(tmp_path):
         yield project, dataset
 
 
+def start(demo, training):
+    project, dataset = demo
+    return runs.start_train(project, dataset, bundled_checkpoint(), training=training, device="cpu", num_threads=1)
+
+
 def timed(do):
     wall, cpu = time.perf_counter(), time.thread_time()
     do()
@@ -95,9 +99,7 @@ def test_that_a_step_keeps_most_of_the_throughput_of_a_bare_loop(demo, monkeypat
     bare()
     rounds = []
     for _ in range(NUM_ROUNDS):
-        folder = runs.start_train(
-            project, dataset, bundled_checkpoint(), training=TRAINING, device="cpu", num_threads=1
-        )
+        folder = start(demo, TRAINING)
         assert work(folder, None, lambda: False) == 0
         rounds.append((timed(bare), loops[-1]))
     cpu = float(np.median([alone[1] / whole[1] for alone, whole in rounds]))
@@ -110,10 +112,9 @@ def test_that_a_step_keeps_most_of_the_throughput_of_a_bare_loop(demo, monkeypat
 
 
 def test_that_the_first_step_comes_soon_after_the_click(demo, record_property):
-    project, dataset = demo
     training = msgspec.structs.replace(runs.PRESETS["quick"], num_steps=1000)
     clicked = time.perf_counter()
-    folder = runs.start_train(project, dataset, bundled_checkpoint(), training=training, device="cpu", num_threads=1)
+    folder = start(demo, training)
     process = runs.launch(folder)
     try:
         cpu = 0.0
@@ -136,12 +137,11 @@ def test_that_the_first_step_comes_soon_after_the_click(demo, record_property):
 
 
 def test_that_a_dry_run_foretells_the_run(demo, record_property):
-    project, dataset = demo
     training = msgspec.structs.replace(runs.PRESETS["quick"], num_steps=80)
     took, foretold = {}, []
     for is_dry_run in (True, False):
         chosen = msgspec.structs.replace(training, is_dry_run=is_dry_run)
-        folder = runs.start_train(project, dataset, bundled_checkpoint(), training=chosen, device="cpu", num_threads=1)
+        folder = start(demo, chosen)
         begun = time.perf_counter()
         assert isinstance(runs.run_and_wait(folder), Finished), folder.log.read_text()
         took[is_dry_run] = time.perf_counter() - begun
@@ -150,7 +150,6 @@ def test_that_a_dry_run_foretells_the_run(demo, record_property):
     figures = {"foretold_s": message.seconds, "took_s": took[False], "dry_run_s": took[True]}
     for name, value in figures.items():
         record_property(name, round(value, 1))
-    print(
-        f"\n{json.dumps({name: round(value, 1) for name, value in figures.items()})}: {message.seconds / took[False]:.2f}"
-    )
+    ratio = message.seconds / took[False]
+    print(f"\nforetold {message.seconds:.0f} s, took {took[False]:.0f} s: {ratio:.2f}; the dry run {took[True]:.0f} s")
     assert message.num_images_to_encode == 0

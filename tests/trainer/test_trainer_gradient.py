@@ -1,14 +1,18 @@
 """The gradient of a batch in parts is that of the whole batch."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
 
+from locstudio.jobs.configs import ClocTraining
 from locstudio.models.checkpoint import load_checkpoint
 from locstudio.models.cloc import Cloc
 from trainer.gradient import gradient_of, parts_of
 from trainer.recipes.cloc import ClocStep, ClocStepConfig
 from trainer.recipes.cloc_batch import ClocBatch
+from trainer.recipes.cloc_model import TrainedStep, model_to_train
 
 
 @pytest.fixture
@@ -99,3 +103,21 @@ def test_that_a_loss_that_is_no_number_adds_no_gradient(model):
         terms = gradient_of(ClocStep(model, ClocStepConfig()), batch, micro_batch)
         assert not torch.isfinite(terms["loss"])
         assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_that_towers_that_learn_get_the_same_gradient_in_parts(tiny_checkpoint):
+    training = ClocTraining(is_tower_frozen=False)
+    model = model_to_train(tiny_checkpoint, training, "cpu")
+    generator = torch.Generator().manual_seed(2)
+    pixels = torch.randn(5, 3, model.input_px, model.input_px, generator=generator)
+    batch = replace(make_batch(model), tokens_BND=None, pixels_B3HW=pixels)
+    gradients = []
+    for micro_batch in (0, 2):
+        model.zero_grad(set_to_none=True)
+        gradient_of(TrainedStep(model, training), batch, micro_batch)
+        gradients.append({name: value.grad for name, value in model.named_parameters() if value.grad is not None})
+    whole, parts = gradients
+    assert whole.keys() == parts.keys()
+    assert {name.split(".")[2] for name in whole if name.startswith("towers.clip")} >= {"visual", "transformer"}
+    for name in whole:
+        torch.testing.assert_close(parts[name], whole[name], rtol=1e-3, atol=1e-5, msg=name)

@@ -68,8 +68,7 @@ def train_cloc(context: RunContext) -> bool:
     with open_snapshot(context.folder.snapshot) as dataset:
         lesson = read_lesson(dataset, training, context.config.seed, context.reporter.note)
         _begin(context, training, model, lesson, start.step)
-        kept = cache if training.is_tower_frozen else None
-        source = TokenSource(model, kept, keeps=True)
+        source = TokenSource(model, cache if training.is_tower_frozen else None, keeps=True)
         readable = _read_ahead(context, source, lesson.images, start.step)
         if readable is None:
             return True
@@ -81,7 +80,8 @@ def train_cloc(context: RunContext) -> bool:
         step.remember(readable, context.reporter.alive)
         measure = HeldOutMeasure(model, dataset, lesson.held_out, source, context.reporter.alive)
         choice = choose_samples(dataset, lesson.held_out)
-        seconds_after = seconds_to_embed(model, dataset, source, kept) if context.ranks.is_first else 0.0
+        known = cache if source.keeps_tokens else None
+        seconds_after = seconds_to_embed(model, dataset, source, known) if context.ranks.is_first else 0.0
         work = ClocWork(
             context=context,
             training=training,
@@ -151,11 +151,10 @@ def _read_ahead(
     """
     num_steps, ranks = (context.config.cloc or ClocTraining()).num_steps, context.ranks
     own = ranks.share_of(images)
-    is_tower_frozen = (context.config.cloc or ClocTraining()).is_tower_frozen
     unreadable: dict[str, str] = {}
     begun = said = time.monotonic()
     num_read, is_stopped = 0, False
-    for batch in source.stream(own) if is_tower_frozen else source.decoded(own):
+    for batch in source.stream(own) if source.keeps_tokens else source.decoded(own):
         is_stopped = context.should_stop()
         if is_stopped:
             break
