@@ -50,8 +50,10 @@ class ChangeDetail(QFrame):
             button.clicked.connect(signal)
         self._keep.clicked.connect(lambda: self.choice_made.emit("old"))
         self._take.clicked.connect(lambda: self.choice_made.emit("new"))
+        self._item: ChangeItem | None = None
         self._lay_out()
         self.set_item(None)
+        theme.notifier.changed.connect(lambda: self.set_item(self._item))
 
     def _lay_out(self) -> None:
         facts = QGridLayout()
@@ -91,6 +93,7 @@ class ChangeDetail(QFrame):
 
     def set_item(self, item: ChangeItem | None) -> None:
         """Show a change; None shows that none is chosen."""
+        self._item = item
         self._picture.set_item(item)
         for widget in (self._keep, self._take, self._skip, self._open):
             widget.setEnabled(item is not None)

@@ -315,7 +315,7 @@ class _Registry(QTableView):
         samples = ("● ", "", "24 Nov 02:40", "100.0 %", "100.0 %", "100.0 %", "a checkpoint", "0a1b2c3d")
         for column, sample in enumerate(samples):
             if sample:
-                self.setColumnWidth(column, self.fontMetrics().horizontalAdvance(sample) + 14)
+                self.setColumnWidth(column, self.fontMetrics().horizontalAdvance(sample) + 20)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Leave out data, then parent, then boxes where the name would have no room."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QColor, QFont
+from PySide6.QtGui import QColor, QFont, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from locstudio.ui import theme
@@ -136,9 +136,15 @@ class DiffView(QTableView):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(DiffColumn.WHAT, QHeaderView.ResizeMode.Stretch)
-        for column in (DiffColumn.OLD, DiffColumn.NEW, DiffColumn.DIFFERENCE):
-            self.setColumnWidth(column, self.fontMetrics().horizontalAdvance("Difference ") + 18)
+        self._narrowest = self.fontMetrics().horizontalAdvance("Difference ") + 18
+        self.setColumnWidth(DiffColumn.DIFFERENCE, self._narrowest)
         theme.notifier.changed.connect(self.viewport().update)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Give the two checkpoints what the names of things do not need."""
+        super().resizeEvent(event)
+        for column in (DiffColumn.OLD, DiffColumn.NEW):
+            self.setColumnWidth(column, max(self._narrowest, event.size().width() * 23 // 100))
 
     def set_lines(self, lines: Sequence[DiffLine], old_name: str, new_name: str) -> None:
         """Show these lines; sentences go over the whole width."""
