@@ -110,10 +110,25 @@ class TokenSource:
         self._keep(file, tokens_ND)
         return tokens_ND.cpu().numpy()
 
-    @torch.inference_mode()
     def _through_tower(self, pixels_3HW: list[Tensor]) -> Tensor:
-        tokens_BND = self._model.encode_image(torch.stack(pixels_3HW).to(self._model.device))
-        return tokens_BND.half()
+        """Tokens of a batch; where the memory of the GPU is too small for it, of its halves."""
+        tokens_BND = self._try_tower(pixels_3HW)
+        if tokens_BND is not None:
+            return tokens_BND
+        torch.cuda.empty_cache()
+        half = (len(pixels_3HW) + 1) // 2
+        self.batch_size = min(self.batch_size, half)
+        return torch.cat([self._through_tower(pixels_3HW[:half]), self._through_tower(pixels_3HW[half:])])
+
+    @torch.inference_mode()
+    def _try_tower(self, pixels_3HW: list[Tensor]) -> Tensor | None:
+        """None if memory was too small for more than one image; the error is gone then, with what it holds on to."""
+        try:
+            return self._model.encode_image(torch.stack(pixels_3HW).to(self._model.device)).half()
+        except torch.OutOfMemoryError:
+            if len(pixels_3HW) == 1:
+                raise
+            return None
 
     def _keep(self, file: ImageFile, tokens_ND: Tensor) -> None:
         if self._cache is not None and self._keeps:

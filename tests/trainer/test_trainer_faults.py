@@ -11,9 +11,11 @@ from locstudio.jobs.configs import ClocTraining, RunConfig
 from locstudio.jobs.messages import Failed, Finished, Note, Progress, Started
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.training_files import read_bad_batch, read_best, read_history
+from locstudio.models.checkpoint import load_checkpoint
 from trainer.__main__ import work
 from trainer.averaging import RunningMean
 from trainer.checkpoint import step_folders
+from trainer.encoding import TokenSource
 from trainer.gradient import gradient_of
 from trainer.sparing import SparingGradient
 from trainer.stop import StopRequest
@@ -279,6 +281,53 @@ def test_row_77_that_it_is_halved_three_times_and_no_more():
     with pytest.raises(UserError, match="8 images at once"):
         gradient(Batch())
     assert halved == [32, 16, 8]
+
+
+def test_row_77_that_too_little_memory_for_the_tower_halves_its_batch_for_good(tiny_checkpoint, monkeypatch):
+    model = load_checkpoint(tiny_checkpoint)
+    encode, sizes = model.encode_image, []
+
+    def encode_three_at_most(pixels_B3HW):
+        sizes.append(len(pixels_B3HW))
+        if len(pixels_B3HW) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return encode(pixels_B3HW)
+
+    source = TokenSource(model, None, keeps=False)
+    source.batch_size = 16
+    pixels = list(torch.randn(11, 3, model.input_px, model.input_px))
+    whole = source.encode([(None, one) for one in pixels])
+    monkeypatch.setattr(model, "encode_image", encode_three_at_most)
+    halved = source.encode([(None, one) for one in pixels])
+    assert sizes == [11, 6, 3, 3, 5, 3, 2]
+    assert source.batch_size == 3
+    for (_, one), (_, other) in zip(whole, halved, strict=True):
+        torch.testing.assert_close(one.tokens, other.tokens, rtol=1e-2, atol=1e-3)
+
+
+def test_row_79_that_a_run_whose_gpu_is_lost_ends_with_74_and_goes_on_to_the_same_end(
+    paint, tiny_checkpoint, monkeypatch
+):
+    monkeypatch.setattr("trainer.recipes.cloc_loop.SAVE_EVERY", 2)
+    painted = paint(6)
+    whole, folder = new_run(painted, tiny_checkpoint), new_run(painted, tiny_checkpoint)
+    assert work(whole, None, lambda: False) == 0
+    calls = []
+
+    def gradient(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 4:
+            raise RuntimeError("CUDA error: device-side assert triggered\nCompile with `TORCH_USE_CUDA_DSA`.")
+        return gradient_of(*arguments, **options)
+
+    monkeypatch.setattr("trainer.recipes.cloc_loop.gradient_of", gradient)
+    assert work(folder, None, lambda: False) == 74
+    assert isinstance(folder.last_event(), Failed)
+    assert folder.last_event().exit_status == 74
+    assert [path.name for path in step_folders(folder.checkpoints)] == ["step_2"]
+    assert work(folder, None, lambda: False) == 0
+    left, right = last_state(whole), last_state(folder)
+    assert all(torch.equal(left[name], right[name]) for name in left)
 
 
 class StopAtEpochEnd(StopRequest):
