@@ -13,6 +13,7 @@ from trainer.images import Unreadable, load_pixels, loaded_ahead
 from trainer.recipes.cloc_batch import ClocBatch
 
 NUM_BATCHES_AHEAD = 3
+NUM_KEPT = 8
 
 
 def batches_of(
@@ -26,6 +27,7 @@ def batches_of(
     preprocess: Callable[[TrainingImage], Tensor] | None,
     share: Callable[[Sequence[Draw]], Sequence[Draw]] = lambda draws: draws,
     num_threads: int = 1,
+    words: Sequence[str] = (),
 ) -> Iterator[ClocBatch]:
     """The batch of every step, in order.
 
@@ -39,16 +41,22 @@ def batches_of(
         preprocess: Pixels (3, H, W) of an image, when they are.
         share: What of a batch is the work of this process.
         num_threads: Batches that are made at the same time.
+        words: With boxes anywhere, what the model is held to its parent on; nothing is where there are none.
     """
 
     def load(step: int) -> ClocBatch:
-        draws = share(draws_of_step(images, step, batch_size=batch_size, num_regions=num_regions, seed=seed))
+        num_kept = NUM_KEPT if words else 0
+        drawn = draws_of_step(
+            images, step, batch_size=batch_size, num_regions=num_regions, seed=seed, num_kept=num_kept
+        )
+        draws = share(drawn)
         chosen = [images[draw.position] for draw in draws]
         return assemble(
             images,
             draws,
             tokens_BND=None if tokens is None else torch.from_numpy(np.stack([tokens(image) for image in chosen])),
             pixels_B3HW=None if preprocess is None else torch.stack([preprocess(image) for image in chosen]),
+            words=words,
         )
 
     num_ahead = max(NUM_BATCHES_AHEAD, num_threads + 1)
@@ -62,6 +70,7 @@ def assemble(
     *,
     tokens_BND: Tensor | None = None,
     pixels_B3HW: Tensor | None = None,
+    words: Sequence[str] = (),
 ) -> ClocBatch:
     """One batch of what was drawn: regions padded to the longest draw, each phrase once."""
     num_regions = max(1, max(len(draw.regions) for draw in draws))
@@ -71,10 +80,10 @@ def assemble(
     row_of: dict[str, int] = {}
     for at, draw in enumerate(draws):
         image = images[draw.position]
-        for place, region in enumerate(draw.regions.tolist()):
+        for place, (region, by_name) in enumerate(zip(draw.regions.tolist(), draw.by_name.tolist(), strict=True)):
             boxes_BM4[at, place] = torch.from_numpy(image.boxes_R4[region])
             valid_BM[at, place] = True
-            phrase_BM[at, place] = row_of.setdefault(image.phrases[region], len(row_of))
+            phrase_BM[at, place] = row_of.setdefault(image.words_for(region, by_name=by_name), len(row_of))
     return ClocBatch(
         boxes_BM4=boxes_BM4,
         valid_BM=valid_BM,
@@ -83,6 +92,10 @@ def assemble(
         captions=tuple(images[d.position].captions[d.caption] if d.caption >= 0 else None for d in draws),
         tokens_BND=tokens_BND,
         pixels_B3HW=pixels_B3HW,
+        kept_boxes_BK4=torch.from_numpy(np.stack([draw.kept_K4 for draw in draws])) if words else None,
+        kept_words=tuple(tuple(words[int(share * len(words))] for share in draw.words_K) for draw in draws)
+        if words
+        else (),
     )
 
 

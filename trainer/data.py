@@ -16,6 +16,7 @@ from locstudio.domain.regions import Image, Origin, Problem, Region, Review
 from locstudio.store.dataset import Dataset, ImageFilter
 
 HELD_OUT_SPLITS = ("val", "validation", "dev", "test")
+KEPT_SIDES = (0.08, 0.8)
 _PAGE = 200
 
 
@@ -32,6 +33,7 @@ class ImageRegions:
 class TrainingImage:
     """One image to learn from.  Boxes are in the ``square`` frame; ``boxes_R4`` has one row per phrase.
 
+    ``names`` are the names of the regions' classes, empty where there is none or it is the phrase already.
     ``objects_O4`` are all boxes of things, with or without words, for the proposal head.
     """
 
@@ -41,15 +43,32 @@ class TrainingImage:
     phrases: tuple[str, ...]
     captions: tuple[str, ...]
     objects_O4: BoxArray
+    names: tuple[str, ...] = ()
+
+    def words_for(self, region: int, *, by_name: bool) -> str:
+        """A text that describes the region: its phrase, or the name of its class where it has both and so is asked."""
+        return (self.names[region] if by_name and self.names else "") or self.phrases[region]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draw:
-    """What one step sees of one image: up to M of its regions, and one of its captions (-1 for none)."""
+    """What one step sees of one image.
+
+    Attributes:
+        position: Of the image among all.
+        regions: Up to M of its regions.
+        by_name: Whether each is described by its class rather than by its phrase, if it has both.
+        caption: One of its captions, or -1 for none.
+        kept_K4: Boxes anywhere, ``square`` frame, on which the model is held to its parent; maybe none.
+        words_K: As many numbers in [0, 1), each of which chooses a word that is kept.
+    """
 
     position: int
     regions: NDArray[np.int64]
     caption: int
+    by_name: NDArray[np.bool_]
+    kept_K4: BoxArray
+    words_K: NDArray[np.float64]
 
 
 def is_ground_truth(region: Region) -> bool:
@@ -121,21 +140,32 @@ def steps_per_epoch(num_images: int, batch_size: int) -> int:
 
 
 def draws_of_step(
-    images: Sequence[TrainingImage], step: int, *, batch_size: int, num_regions: int, seed: int
+    images: Sequence[TrainingImage], step: int, *, batch_size: int, num_regions: int, seed: int, num_kept: int = 0
 ) -> list[Draw]:
     """What the step with this number, counted from 0, sees.  A pure function of its arguments."""
     epoch, place = divmod(step, steps_per_epoch(len(images), batch_size))
     order = np.random.default_rng([seed, epoch]).permutation(len(images))
     chosen = order[place * batch_size : (place + 1) * batch_size]
-    return [_draw(images[position], int(position), epoch, num_regions, seed) for position in chosen]
+    return [_draw(images[position], int(position), epoch, num_regions, num_kept, seed) for position in chosen]
 
 
-def _draw(image: TrainingImage, position: int, epoch: int, num_regions: int, seed: int) -> Draw:
+def _draw(image: TrainingImage, position: int, epoch: int, num_regions: int, num_kept: int, seed: int) -> Draw:
     random = np.random.default_rng([seed, epoch, position])
     num_drawn = min(num_regions, len(image.phrases))
     regions = random.permutation(len(image.phrases))[:num_drawn].astype(np.int64)
     caption = int(random.integers(len(image.captions))) if image.captions else -1
-    return Draw(position, regions, caption)
+    by_name = random.random(num_drawn) < 0.5
+    return Draw(position, regions, caption, by_name, _boxes_anywhere(random, num_kept), random.random(num_kept))
+
+
+def _boxes_anywhere(random: np.random.Generator, count: int) -> BoxArray:
+    """Boxes (K, 4) of any place, size and shape; the logarithm of a side is uniform."""
+    middle_K2 = random.random((count, 2))
+    smallest, largest = KEPT_SIDES
+    half_K2 = np.exp(random.uniform(np.log(smallest), np.log(largest), (count, 2))) / 2
+    low_K2 = np.clip(middle_K2 - half_K2, 0.0, 1.0 - smallest / 2)
+    high_K2 = np.clip(middle_K2 + half_K2, low_K2 + smallest / 2, 1.0)
+    return np.concatenate([low_K2, high_K2], axis=1).astype(np.float32)
 
 
 def _training_image(
@@ -155,4 +185,10 @@ def _training_image(
         phrases=tuple(phrase_of(region, class_names) for region in described),
         captions=tuple(caption.text for caption in dataset.captions_of(image.id) if caption.text.strip()),
         objects_O4=square_boxes(usable, image),
+        names=tuple(_further_name(region, class_names) for region in described),
     )
+
+
+def _further_name(region: Region, class_names: dict[int, str]) -> str:
+    name = class_names.get(region.class_id, "") if region.class_id is not None else ""
+    return "" if name == region.phrase.strip() else name

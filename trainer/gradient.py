@@ -107,6 +107,8 @@ def parts_of(batch: ClocBatch, size: int) -> list[ClocBatch]:
                 tokens_BND=None if batch.tokens_BND is None else batch.tokens_BND[rows],
                 pixels_B3HW=None if batch.pixels_B3HW is None else batch.pixels_B3HW[rows],
                 crop_states_BMC=None if batch.crop_states_BMC is None else batch.crop_states_BMC[rows],
+                kept_boxes_BK4=None if batch.kept_boxes_BK4 is None else batch.kept_boxes_BK4[rows],
+                kept_words=batch.kept_words[rows],
             )
         )
     return parts

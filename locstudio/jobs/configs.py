@@ -49,6 +49,7 @@ class ClocTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         has_unique_keys: A phrase of several regions is one rival for the others, not several.
         has_nearest_box: A phrase with several boxes in an image shall find the nearest of them, not their mean.
         text_contrast_weight: Push phrases from those most like them; 0 for not at all.
+        keep_weight: Hold the model to what its parent says of other boxes and words; 0 for not at all.
         altered_weight: Rivals that differ from a phrase in one attribute ("a blue car"); 0 for none.
     """
 
@@ -77,6 +78,7 @@ class ClocTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     has_nearest_box: bool = False
     text_contrast_weight: float = 0.0
     altered_weight: float = 0.0
+    keep_weight: float = 0.0
 
 
 class Embedding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

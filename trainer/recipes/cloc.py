@@ -35,6 +35,7 @@ from trainer.losses.grounding import grounding_loss, nearest_boxes, overlap_grou
 from trainer.losses.hardness import NO_TEXT, altered_phrase_loss, sigmoid_region_text_loss, text_contrast_loss
 from trainer.recipes.attributes import NUM_ALTERED, altered_phrases
 from trainer.recipes.cloc_batch import ClocBatch
+from trainer.recipes.keeping import Parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ class ClocStepConfig:
         has_nearest_box: A phrase with several boxes in an image shall find the nearest of them, not their mean.
         text_contrast_weight: Of ``text_contrast_loss`` (TIC); 0 for none.
         altered_weight: Of ``altered_phrase_loss``, phrases with an attribute altered; 0 for none.
+        keep_weight: Of the distance to what the parent says, where a batch brings boxes and words for that.
         distillation: What of a teacher is learnt where a batch brings one: its embedding (``cosine``), or what it calls
             each box among the batch's phrases (``likeness``).
         distillation_weight: Of that.
@@ -64,6 +66,7 @@ class ClocStepConfig:
     has_nearest_box: bool = False
     text_contrast_weight: float = 0.0
     altered_weight: float = 0.0
+    keep_weight: float = 0.0
     distillation: Literal["cosine", "likeness"] = "cosine"
     distillation_weight: float = 1.0
     proposal_weight: float = 1.0
@@ -87,6 +90,8 @@ class ClocOutputs:
         altered_RA: Cosines of each region with its phrase, one attribute altered; ``NO_TEXT`` where there are fewer.
         found_R4: Boxes that the grounding head found for the phrases; no rows without grounding.
         true_R4: The boxes they shall find, ``square`` frame; as many rows.
+        kept_ND: Embeddings of boxes and words that are kept as they are.
+        parent_ND: The parent's embeddings of the same; no rows of either where nothing is kept.
         logit_scale: Scalar, already exponentiated.
         num_labelled: Images that have regions.
         num_images: Images of the batch.
@@ -102,6 +107,8 @@ class ClocOutputs:
     altered_RA: Tensor
     found_R4: Tensor
     true_R4: Tensor
+    kept_ND: Tensor
+    parent_ND: Tensor
     logit_scale: Tensor
     num_labelled: int
     num_images: int
@@ -119,8 +126,15 @@ class ClocStep:
     steps of the same tower hands the same ``features`` to all.
     """
 
-    def __init__(self, model: Cloc, config: ClocStepConfig, features: dict[str, Tensor] | None = None) -> None:
+    def __init__(
+        self,
+        model: Cloc,
+        config: ClocStepConfig,
+        features: dict[str, Tensor] | None = None,
+        parent: Parent | None = None,
+    ) -> None:
         self._model = model
+        self._parent = parent
         self._config = config
         self._features: dict[str, Tensor] = {} if features is None else features
 
@@ -172,6 +186,9 @@ class ClocStep:
             own_R = (outputs.region_RD * outputs.text_RD).sum(dim=1)
             terms["altered"] = altered_phrase_loss(own_R, outputs.altered_RA, outputs.logit_scale)
             loss = loss + config.altered_weight * terms["altered"]
+        if config.keep_weight:
+            terms["kept"] = distillation_loss(outputs.kept_ND, outputs.parent_ND)
+            loss = loss + config.keep_weight * terms["kept"]
         return {"loss": loss, **terms}
 
     def _region_text(self, outputs: ClocOutputs) -> Tensor:
@@ -205,6 +222,7 @@ class ClocStep:
         is_free_U = torch.ones(len(text_UD), dtype=torch.bool, device=device)
         is_free_U[phrase_BM[valid_BM]] = False
         found_R4, true_R4 = self._grounded(prepared_BNC, boxes_BM4, valid_BM, phrase_BM, text_UD)
+        kept_ND, parent_ND = self._kept(batch, tokens_BNC, prepared_BNC)
         return ClocOutputs(
             image_BD=model.embed_images(tokens_BNC[captioned]),
             caption_BD=self._texts(tuple(caption for caption in batch.captions if caption)),
@@ -216,6 +234,8 @@ class ClocStep:
             altered_RA=self._altered(batch.phrases, phrase_BM[valid_BM], region_RD),
             found_R4=found_R4,
             true_R4=true_R4,
+            kept_ND=kept_ND,
+            parent_ND=parent_ND,
             logit_scale=temperature(model.logit_scale),
             num_labelled=int(valid_BM.any(dim=1).sum()),
             num_images=len(valid_BM),
@@ -233,6 +253,22 @@ class ClocStep:
             is_own_BMM = (phrase_BM[:, :, None] == phrase_BM[:, None]) & valid_BM[:, None]
             boxes_BM4 = nearest_boxes(found_BM4, boxes_BM4, is_own_BMM)
         return found_BM4[valid_BM], boxes_BM4[valid_BM]
+
+    def _kept(self, batch: ClocBatch, tokens_BNC: Tensor, prepared_BNC: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings of what is kept, and the parent's, image by image; no rows where there is nothing to keep."""
+        if self._parent is None or batch.kept_boxes_BK4 is None or not self._config.keep_weight:
+            none_ND = tokens_BNC.new_zeros(0, self._model.dim)
+            return none_ND, none_ND
+        boxes_BK4 = batch.kept_boxes_BK4.to(self._model.device)
+        words = [word for of_image in batch.kept_words for word in of_image]
+        self.remember(words)
+        features_WF = torch.stack([self._features[word] for word in words])
+        own = [self._boxes(batch, prepared_BNC, boxes_BK4).flatten(0, 1), self._model.project_texts(features_WF)]
+        parents = [
+            self._parent.embed_boxes(tokens_BNC, boxes_BK4).flatten(0, 1),
+            self._parent.embed_features(features_WF),
+        ]
+        return torch.cat(own), torch.cat(parents)
 
     def _altered(self, phrases: tuple[str, ...], phrase_R: Tensor, region_RD: Tensor) -> Tensor:
         """Cosines of each region with its phrase, one attribute altered; nothing but ``NO_TEXT`` if not asked for."""

@@ -25,6 +25,8 @@ class ClocBatch:
         teacher_boxes_BK4: Boxes whose embedding a teacher has given, or None.
         teacher_BKE: The teacher's embeddings there, or None; zeros where it says nothing.  For likeness they are times
             the teacher's 1 / temperature, and its texts are the text tower's own features.
+        kept_boxes_BK4: Boxes on which the model is held to its parent, or None.
+        kept_words: As many words of each image on which it is, too.
 
     At least one of ``tokens_BND`` and ``pixels_B3HW`` is given; tokens win.
     """
@@ -40,3 +42,5 @@ class ClocBatch:
     object_boxes: tuple[Tensor | None, ...] | None = None
     teacher_boxes_BK4: Tensor | None = None
     teacher_BKE: Tensor | None = None
+    kept_boxes_BK4: Tensor | None = None
+    kept_words: tuple[tuple[str, ...], ...] = ()

@@ -30,6 +30,7 @@ from trainer.loop import Hook, LoopEnd, StepMetrics, run_loop
 from trainer.optim import learning_rate_at
 from trainer.recipes.cloc_batch import ClocBatch
 from trainer.recipes.cloc_measuring import BEST_METRIC, value_of
+from trainer.recipes.cloc_model import words_kept
 from trainer.recipes.cloc_ranks import shared_gradient
 from trainer.sparing import SparingGradient
 from trainer.tensorboard import TensorBoardCurves, open_curves
@@ -108,6 +109,7 @@ def batches(work: ClocWork, first_step: int) -> Iterator[ClocBatch]:
         preprocess=(lambda image: model.preprocess(pixels_of(image, model.input_px))) if needs_pixels else None,
         share=work.context.ranks.share_of,
         num_threads=num_threads,
+        words=words_kept(model, training),
     )
 
 

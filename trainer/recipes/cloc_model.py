@@ -18,6 +18,7 @@ from trainer.encoding import TEXT_BATCH
 from trainer.recipes.attributes import altered_phrases
 from trainer.recipes.cloc import ClocOutputs, ClocStep, ClocStepConfig
 from trainer.recipes.cloc_batch import ClocBatch
+from trainer.recipes.keeping import EVERYDAY_WORDS, Parent
 
 
 def model_to_train(folder: Path, training: ClocTraining, device: str) -> Cloc:
@@ -46,6 +47,20 @@ def model_to_train(folder: Path, training: ClocTraining, device: str) -> Cloc:
     return model
 
 
+def can_keep(model: Cloc, training: ClocTraining) -> bool:
+    """Whether the run holds the model to its parent.
+
+    A tower that learns gives other tokens than the parent's, and an extractor that begins anew has no parent.
+    """
+    is_held = bool(model.id) and model.config.prompter.extractor in ("prompter", "roi_align")
+    return training.keep_weight > 0 and training.is_tower_frozen and is_held
+
+
+def words_kept(model: Cloc, training: ClocTraining) -> tuple[str, ...]:
+    """Words on which the run holds the model to its parent."""
+    return EVERYDAY_WORDS if can_keep(model, training) else ()
+
+
 def step_config(training: ClocTraining) -> ClocStepConfig:
     """The switches of a step that a run asks for."""
     return ClocStepConfig(
@@ -57,6 +72,7 @@ def step_config(training: ClocTraining) -> ClocStepConfig:
         has_nearest_box=training.has_nearest_box,
         text_contrast_weight=training.text_contrast_weight,
         altered_weight=training.altered_weight,
+        keep_weight=training.keep_weight,
     )
 
 
@@ -66,10 +82,11 @@ class TrainedStep:
     A tower that learns computes in bfloat16 where the device has it; the losses never do.
     """
 
-    def __init__(self, model: Cloc, training: ClocTraining) -> None:
+    def __init__(self, model: Cloc, training: ClocTraining, parent: Parent | None = None) -> None:
         config = step_config(training)
         self._model = model
-        self._step = ClocStep(model, config)
+        self._step = ClocStep(model, config, parent=parent)
+        self._words = words_kept(model, training)
         self._is_tower_frozen = training.is_tower_frozen
         self._has_altered = training.altered_weight > 0
         self._compiled = _compiled(model) if training.has_compile else {}
@@ -81,10 +98,11 @@ class TrainedStep:
         """
         if not self._is_tower_frozen:
             return
-        texts = {text for image in images for text in (*image.phrases, *image.captions)}
+        texts = {text for image in images for text in (*image.phrases, *image.names, *image.captions)}
+        texts |= set(self._words)
         if self._has_altered:
             texts |= {text for image in images for phrase in image.phrases for text in altered_phrases(phrase)}
-        in_order = sorted(texts)
+        in_order = sorted(texts - {""})
         for start in range(0, len(in_order), TEXT_BATCH):
             self._step.remember(in_order[start : start + TEXT_BATCH], size=TEXT_BATCH)
             alive()
