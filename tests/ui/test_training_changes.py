@@ -272,3 +272,10 @@ def test_that_a_model_in_use_offers_nothing(card):
     assert card.heading == "new one is the model in use."
     assert not card._activate.isVisible()
     assert not card._keep.isVisible()
+
+
+def test_that_two_models_of_which_the_old_is_not_in_use_offer_no_change_of_models(card):
+    card.set_gate(gate(is_old_active=False))
+    card.show()
+    assert card.heading == "new one against old one, which is not in use."
+    assert not card._activate.isVisible()

@@ -354,3 +354,28 @@ def test_that_everything_that_takes_the_focus_has_a_name(bench):
             is_part = any(isinstance(parent, QComboBox | QAbstractScrollArea | QTabWidget) for parent in parents)
             if widget.focusPolicy() & Qt.FocusPolicy.TabFocus and not is_part:
                 assert widget.accessibleName() or widget.text(), widget
+
+
+def test_that_a_comparison_that_is_there_comes_to_the_front_and_another_one_is_made(bench, qtbot):
+    view = bench.reviewing.checkpoints
+    with qtbot.waitSignal(bench.reviewing.changes_wanted):
+        view.compare_wanted.emit(bench.old_id, bench.new_id)
+    qtbot.waitUntil(lambda: bench.is_idle)
+    assert bench.reviewing.comparison.compare_id == bench.compare_id
+    with qtbot.waitSignal(bench.reviewing.run_made) as made:
+        view.compare_wanted.emit(bench.new_id, bench.old_id)
+    assert made.args[0].config().compare.new == str(next(e.folder for e in view.model.entries if e.id == bench.old_id))
+
+
+def test_that_looking_again_leaves_what_a_person_looks_at(bench, qtbot):
+    view = bench.reviewing.evaluation
+    view._chosen.setCurrentIndex(1)
+    view.evaluation_chosen.emit(view._chosen.currentData())
+    qtbot.waitUntil(lambda: bench.is_idle)
+    view.confusion.matrix.choose(0, 0)
+    qtbot.waitUntil(lambda: bench.is_idle)
+    heading = view.crops.heading
+    bench.reviewing.refresh()
+    qtbot.waitUntil(lambda: bench.is_idle)
+    assert view._chosen.currentData() == f"{bench.compare_id}/old"
+    assert view.crops.heading == heading

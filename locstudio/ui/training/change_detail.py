@@ -53,7 +53,7 @@ class ChangeDetail(QFrame):
         self._item: ChangeItem | None = None
         self._lay_out()
         self.set_item(None)
-        theme.notifier.changed.connect(lambda: self.set_item(self._item))
+        theme.notifier.changed.connect(self._paint)
 
     def _lay_out(self) -> None:
         facts = QGridLayout()
@@ -116,6 +116,9 @@ class ChangeDetail(QFrame):
         self._outdated.setVisible(change.is_outdated)
         self._effect_old.setText(effect_of(change, "old"))
         self._effect_new.setText(shown(effect_of(change, "new")))
+
+    def _paint(self) -> None:
+        self.set_item(self._item)
 
     @property
     def sentences(self) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from locstudio.domain.errors import BadInput, UserError
 from locstudio.domain.regions import Image
 from locstudio.jobs.predictions import PredictionFolder
+from locstudio.jobs.run_folder import RunFolder
 from locstudio.services.lineage import config_of, diff_data, diff_settings, lineage
 from locstudio.services.promotion import find_comparison
 from locstudio.services.registry import (
@@ -51,6 +52,7 @@ class CheckpointReview(QObject):
         not_activated: a sentence: the model in use stays.
         place_wanted: a ``HitItem`` to open in its image.
         run_made: the ``RunFolder`` of a comparison that waits to be started.
+        comparison_found: the id of a comparison that is there already.
         said: a sentence.
     """
 
@@ -58,6 +60,7 @@ class CheckpointReview(QObject):
     not_activated = Signal(str)
     place_wanted = Signal(object)
     run_made = Signal(object)
+    comparison_found = Signal(str)
     said = Signal(str)
 
     def __init__(
@@ -173,15 +176,22 @@ class CheckpointReview(QObject):
     def _on_compare(self, old_id: str, new_id: str) -> None:
         entries = {entry.id: entry for entry in self.view.model.entries}
         old, new = entries[old_id], entries[new_id]
-        self._reads.ask(
-            lambda: start_compare(self._project, self._dataset, old.folder, new.folder, held_out=new.run_id),
-            on_result=self._on_made,
-            on_error=self._on_error,
-        )
 
-    def _on_made(self, folder: object) -> None:
-        self.said.emit("The two are being compared in the background; what changed is listed when that is done.")
-        self.run_made.emit(folder)
+        def make() -> tuple[RunFolder, bool]:
+            found = find_comparison(self._project, old_id, new_id)
+            if found is not None:
+                return found[0], False
+            return start_compare(self._project, self._dataset, old.folder, new.folder, held_out=new.run_id), True
+
+        self._reads.ask(make, on_result=self._on_made, on_error=self._on_error)
+
+    def _on_made(self, made: tuple[RunFolder, bool]) -> None:
+        folder, is_new = made
+        if is_new:
+            self.said.emit("The two are being compared in the background; press the button again when that is done.")
+            self.run_made.emit(folder)
+        else:
+            self.comparison_found.emit(folder.id)
 
     def _on_edited(self, name: str) -> None:
         diff, number = self._diff, self._number

@@ -179,11 +179,14 @@ class CheckpointsView(QWidget):
 
     def set_entries(self, entries: Sequence[CheckpointEntry]) -> None:
         """Show these checkpoints; the one in front stays in front, else the newest is."""
-        before = self.current
+        before, against = self.current, self.against
         self.model.set_entries(entries)
         row = max(0, self.model.row_of(before.id)) if before else 0
         if entries:
             self.table.setCurrentIndex(self.model.index(row, CheckpointColumn.NAME))
+        if before and self.current and before.id == self.current.id and self._against.findData(against) >= 0:
+            self._against.setCurrentIndex(self._against.findData(against))
+            self._announce_against()
 
     def show_facts(self, facts: CheckpointFacts) -> None:
         """Show what is known of the checkpoint in front."""

@@ -97,6 +97,7 @@ class EvaluationReview(QObject):
         self._shown: Evaluation | None = None
         self._older: Evaluation | None = None
         self._number = 0
+        self._asked = ("", "")
         view.evaluation_chosen.connect(lambda key: self._choose(key, self._older_key))
         view.older_chosen.connect(lambda key: self._choose(self._key, key))
         view.held_out_only_changed.connect(lambda _: self._choose(self._key, self._older_key))
@@ -109,7 +110,7 @@ class EvaluationReview(QObject):
         view.evaluate_wanted.connect(self.evaluate_wanted)
 
     def refresh(self, run_id: str = "", compare_id: str = "") -> None:
-        """Look for evaluations again; prefer that of this run, or the comparison of its model."""
+        """Look for evaluations again; prefer that of this run, or the comparison of its model, unless asked before."""
         self._reads.ask(
             find_evaluations,
             self._project,
@@ -121,6 +122,10 @@ class EvaluationReview(QObject):
     def _on_found(self, refs: list[EvaluationRef], run_id: str, compare_id: str) -> None:
         self._refs = refs
         keys = [ref.key for ref in refs]
+        before, self._asked = self._asked, (run_id, compare_id)
+        if self._asked == before and self._shown is not None and {self._key, self._older_key} <= {*keys, ""}:
+            self.view.set_choices([(ref.key, ref.words) for ref in refs], self._key, self._older_key)
+            return  # a person may have chosen another one, and look into it
         wanted = next((ref for ref in refs if ref.run_id and ref.run_id in (run_id, compare_id)), None)
         if wanted is None:
             wanted = next((ref for ref in refs if ref.key == self._key), refs[0] if refs else None)

@@ -12,7 +12,7 @@ from locstudio.ui.plain_text import label, shown
 
 @dataclass(frozen=True, slots=True)
 class ShownGate:
-    """A gate with the names of the two models; ``is_active``: the new one is in use already."""
+    """A gate with the names of the two models, and which of them is in use, if either is."""
 
     gate: Gate
     old_name: str
@@ -77,13 +77,16 @@ class GateCard(QFrame):
         gate, new = shown_gate.gate, shown(shown_gate.new_name, 32)
         if shown_gate.is_active:
             heading = f"{new} is the model in use."
+        elif not shown_gate.is_old_active:
+            heading = f"{new} against {shown(shown_gate.old_name, 32)}, which is not in use."
         elif gate.passed:
             heading = f"{new} may take the place of {shown(shown_gate.old_name, 32)}."
         else:
             heading = f"{new} should not take the place of {shown(shown_gate.old_name, 32)}."
         self._heading.setText(heading)
-        self._keep.setVisible(not shown_gate.is_active)
-        self._activate.setVisible(not shown_gate.is_active)
+        can_change = shown_gate.is_old_active and not shown_gate.is_active
+        self._keep.setVisible(can_change)
+        self._activate.setVisible(can_change)
         self._activate.setText("Activate the new model" if gate.passed else "Activate it all the same")
         self._activate.setProperty("role", "primary" if gate.passed else "")
         self._activate.setToolTip("Search, grounding and proposals use the new model; you can roll back at any time")

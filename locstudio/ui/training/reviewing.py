@@ -39,12 +39,14 @@ class Reviewing(QObject):
         place_wanted: a ``Place`` to show in the collection.
         run_made: a ``RunFolder`` that waits to be started: an evaluation or a comparison.
         activated: what ``activate`` returned; engine and index must follow.
+        changes_wanted: what changed is to come to the front.
         said: a sentence for the status line.
     """
 
     place_wanted = Signal(object)
     run_made = Signal(object)
     activated = Signal(object)
+    changes_wanted = Signal()
     said = Signal(str)
 
     def __init__(
@@ -86,6 +88,7 @@ class Reviewing(QObject):
         change.said.connect(self.said)
         evaluation.failed.connect(self.said)
         checkpoint.said.connect(self.said)
+        checkpoint.comparison_found.connect(self._on_comparison_found)
         change.shown.connect(self._on_comparison_shown)
         change.activate_wanted.connect(self._on_activate_wanted)
         evaluation.evaluate_wanted.connect(self.evaluate)
@@ -130,6 +133,10 @@ class Reviewing(QObject):
 
     def _on_comparison_shown(self, comparison: Comparison) -> None:
         self._evaluation_review.refresh(self._run_id, comparison.compare_id)
+
+    def _on_comparison_found(self, compare_id: str) -> None:
+        self._change_review.show_run(compare_id)
+        self.changes_wanted.emit()
 
     def _on_activate_wanted(self, checkpoint_id: str, is_forced: bool) -> None:
         self.changes.gate.set_busy(True)

@@ -28,8 +28,11 @@ class TrainingDesk(QObject):
         self._shown = ""
         self.showing = RunShowing(self.page, book, opened.dataset, work, self)
         self.showing.run_shown.connect(self._on_run_shown)
+        self.reviewing.changes_wanted.connect(self.show_changes)
         if self.showing.shown is not None:
             self._on_run_shown(self.showing.shown)
+        else:
+            self.reviewing.show_run("")
 
     def choose(self, run_id: str) -> None:
         """Bring a run to the front."""
