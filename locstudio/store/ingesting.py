@@ -1,4 +1,4 @@
-"""Events of runs, taken in by run and sequence: taking the same ones in again changes nothing."""
+"""Rows with keys of their own: events of runs, taken in once however often, and choices between checkpoints."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

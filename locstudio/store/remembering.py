@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from locstudio.store.ingesting import choice_of, put_choice, put_events, remove_choice
+from locstudio.store.ingesting import choice_of, put_events
 from locstudio.store.records import (
     CheckpointRow,
     RunRow,
@@ -52,14 +52,6 @@ class DatasetMemory(DatasetView):
             How many were new.
         """
         return self._write(lambda connection: put_events(connection, run_id, events), is_counted=False)
-
-    def remember_choice(self, old_id: str, new_id: str, key: str, choice: str) -> None:
-        """Remember what a person chose of one change between two checkpoints; a later choice replaces it."""
-        self._write(lambda connection: put_choice(connection, old_id, new_id, key, choice), is_counted=False)
-
-    def forget_choice(self, old_id: str, new_id: str, key: str) -> None:
-        """Forget what a person chose of one change."""
-        self._write(lambda connection: remove_choice(connection, old_id, new_id, key), is_counted=False)
 
     def choice(self, old_id: str, new_id: str, key: str) -> str | None:
         """What a person chose of one change between two checkpoints, if anything."""

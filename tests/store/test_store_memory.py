@@ -1,4 +1,4 @@
-"""What a dataset remembers of runs: their events, choices, and corrections that a model never saw."""
+"""What a dataset remembers of runs: their events, and corrections that a model never saw."""
 
 import pytest
 
@@ -21,27 +21,15 @@ def test_that_events_are_taken_in_once_by_run_and_sequence(dataset: Dataset):
     assert dataset.last_sequence_of("run") == 2
 
 
-def test_that_events_of_a_run_and_choices_do_not_count_as_a_change_of_the_dataset(dataset: Dataset):
+def test_that_events_of_a_run_do_not_count_as_a_change_of_the_dataset(dataset: Dataset):
     revision = dataset.revision()
     dataset.ingest_events("run", [(0, "note", None, "{}")])
-    dataset.remember_choice("a", "b", "region 1", "old")
     assert dataset.revision() == revision
     dataset.close()
     with Dataset.open(dataset.project, read_only=True) as again:
         assert again.revision() == revision
         with pytest.raises(StorageFailed, match="read-only"):
             again.ingest_events("run", [(1, "note", None, "{}")])
-
-
-def test_that_choices_belong_to_a_pair_of_checkpoints_and_can_be_taken_back(dataset: Dataset):
-    dataset.remember_choice("old", "new", "region 1", "new")
-    dataset.remember_choice("old", "new", "region 1", "old")
-    dataset.remember_choice("old", "new", "region 2", "new")
-    dataset.remember_choice("old", "newer", "region 1", "new")
-    assert dataset.choices("old", "new") == {"region 1": "old", "region 2": "new"}
-    dataset.forget_choice("old", "new", "region 1")
-    assert dataset.choices("old", "new") == {"region 2": "new"}
-    assert dataset.choices("new", "old") == {}
 
 
 def test_that_what_neither_travels_with_a_snapshot_nor_is_lost_is_said_of_a_run(dataset: Dataset):
