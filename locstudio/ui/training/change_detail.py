@@ -33,8 +33,9 @@ class ChangeDetail(QFrame):
     skipped = Signal()
     open_wanted = Signal()
 
-    def __init__(self, crops: PictureLoader, parent: QWidget | None = None) -> None:
+    def __init__(self, crops: PictureLoader, parent: QWidget | None = None, *, has_own_crops: bool = False) -> None:
         super().__init__(parent)
+        self._own_crops = crops if has_own_crops else None
         self._picture = _ChangePicture(crops, self)
         self._title = label("", "heading")
         self._meaning = _wrapped("muted")
@@ -94,6 +95,8 @@ class ChangeDetail(QFrame):
     def set_item(self, item: ChangeItem | None) -> None:
         """Show a change; None shows that none is chosen."""
         self._item = item
+        if self._own_crops is not None:  # of those that were walked past, none is waited for
+            self._own_crops.keep_only([item.crop_key] if item else [])
         self._picture.set_item(item)
         for widget in (self._keep, self._take, self._skip, self._open):
             widget.setEnabled(item is not None)

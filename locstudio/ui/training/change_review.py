@@ -1,6 +1,5 @@
 """What changed between two models: read on a worker, worked off in the view; each choice is an edit."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import cast
@@ -26,6 +25,7 @@ from locstudio.ui.training.changes_view import ChangesView
 from locstudio.ui.training.checkpoint_names import names_in
 from locstudio.ui.training.gate_card import ShownGate
 
+MAX_ITEMS = 20_000  # more than anybody works off; the smallest are left out
 _GOING_ON = (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING)
 
 
@@ -34,13 +34,14 @@ class Comparison:
     """What is known of the comparison that belongs to a run.
 
     Without ``items``, ``sentence`` says why there are none; ``can_compare``: one could be made now; ``is_busy``: one is
-    being made.
+    being made.  ``num_left_out`` smaller changes are not among the items.
     """
 
     run_id: str = ""
     compare_id: str = ""
     gate: ShownGate | None = None
     items: tuple[ChangeItem, ...] | None = None
+    num_left_out: int = 0
     sentence: str = ""
     can_compare: bool = False
     is_busy: bool = False
@@ -112,10 +113,14 @@ class ChangeReview(QObject):
             return
         before, self.comparison = self.comparison, found
         if found.items is not None:
-            self.view.show_changes(found.items, found.gate)
+            self.view.show_changes(found.items, found.gate, found.num_left_out)
         elif found.compare_id and found.compare_id == before.compare_id and before.items is not None:
             self.comparison = Comparison(
-                run_id=found.run_id, compare_id=found.compare_id, gate=found.gate, items=before.items
+                run_id=found.run_id,
+                compare_id=found.compare_id,
+                gate=found.gate,
+                items=before.items,
+                num_left_out=before.num_left_out,
             )
             self.view.set_gate(found.gate)
         else:
@@ -221,28 +226,22 @@ def find_comparison(project: Project, dataset: Dataset, run_id: str, known_id: s
         return _unfinished(folder, state, run_id if kind == "cloc" else folder.config().parent_run)
     shown = _shown_gate(project, dataset, folder, gate)
     of_run = run_id if kind == "cloc" else folder.config().parent_run
-    make = _maker(run_id=of_run, compare_id=folder.id, gate=shown)
+    known = Comparison(run_id=of_run, compare_id=folder.id, gate=shown)
     old, new = (PredictionFolder(folder.results / part) for part in ("old", "new"))
     if not (old.is_present and new.is_present):
-        return make(items=())
+        return replace(known, items=())
     if folder.id == known_id:
-        return make()
+        return known
     choices = dataset.choices(gate.old_id, gate.new_id)
     changes = changes_between(old, new, dataset)
+    num_all, changes = len(changes), changes[:MAX_ITEMS]
     images = {image.id: image for image in dataset.images(sorted({change.image_id for change in changes}))}
     items = tuple(
         ChangeItem.of(change, images[change.image_id], cast("Choice | None", choices.get(change.key)))
         for change in changes
         if change.image_id in images
     )
-    return make(items=items)
-
-
-def _maker(*, run_id: str, compare_id: str, gate: ShownGate) -> Callable[..., Comparison]:
-    def make(items: tuple[ChangeItem, ...] | None = None) -> Comparison:
-        return Comparison(run_id=run_id, compare_id=compare_id, gate=gate, items=items)
-
-    return make
+    return replace(known, items=items, num_left_out=num_all - len(changes))
 
 
 def _newest_comparison(project: Project, run_id: str) -> RunFolder | None:

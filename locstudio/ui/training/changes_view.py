@@ -57,9 +57,10 @@ class ChangesView(QWidget):
         super().__init__(parent)
         self.model = ChangesModel(self)
         self.table = ChangesTable(self.model, crops, self)
-        self.detail = ChangeDetail(large_crops or crops, self)
+        self.detail = ChangeDetail(large_crops or crops, self, has_own_crops=large_crops is not None)
         self.gate = GateCard(self)
         self._chips: dict[Kind, QToolButton] = {}
+        self._num_left_out = 0
         self._pages = QStackedWidget(self)
         self._pages.addWidget(self._make_nothing())
         self._pages.addWidget(self._make_body())
@@ -178,8 +179,12 @@ class ChangesView(QWidget):
         self._pages.setCurrentIndex(0)
         self.model.set_changes(())
 
-    def show_changes(self, items: Sequence[ChangeItem], gate: ShownGate | None) -> None:
-        """Show the changes between two models, and whether the new one may be activated."""
+    def show_changes(self, items: Sequence[ChangeItem], gate: ShownGate | None, num_left_out: int = 0) -> None:
+        """Show the changes between two models, and whether the new one may be activated.
+
+        ``num_left_out`` smaller ones are not among them.
+        """
+        self._num_left_out = num_left_out
         self.gate.set_gate(gate)
         self.model.set_changes(items)
         self._pages.setCurrentIndex(1)
@@ -235,9 +240,8 @@ class ChangesView(QWidget):
             self.detail.set_item(None)
 
     def _say_progress(self) -> None:
-        self._progress.setText(
-            f"{self.model.num_chosen:,} of {self.model.num_all:,} chosen" if self.model.num_all else ""
-        )
+        said = f"{self.model.num_chosen:,} of {self.model.num_all:,} chosen" if self.model.num_all else ""
+        self._progress.setText(f"{said}, {self._num_left_out:,} smaller left out" if self._num_left_out else said)
 
     def _open_current(self) -> None:
         if self.table.current_item is not None:
