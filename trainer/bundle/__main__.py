@@ -57,6 +57,7 @@ class Bench:
     reduction: dict[str, torch.Tensor]
     share_of_steps: float
     text_features: dict[str, torch.Tensor]
+    proposed: measuring.Proposed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the development data")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the checkpoint folder to write")
-    parser.add_argument("--arm", choices=sorted(ARMS), help="one arm only; the table takes the others as they were")
+    parser.add_argument(
+        "--arm", nargs="+", choices=sorted(ARMS), help="these arms only; the table takes the others as they were"
+    )
     parser.add_argument("--seed", type=int, help="one seed only (default: 0, 1 and 2)")
     parser.add_argument("--measure", action="store_true", help="train nothing, measure the weights that were kept")
     parser.add_argument("--folds", nargs=2, metavar="ARM", help="also compare two arms on unseen folds of coco_train")
@@ -80,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bench = _prepare(options.data, scratch, is_quick=options.quick)
     all_seeds = SEEDS[:1] if options.quick else SEEDS
     seeds = all_seeds if options.seed is None else (options.seed,)
-    for name in [options.arm] if options.arm else list(ARMS):
+    for name in options.arm or list(ARMS):
         for seed in seeds:
             if not options.measure:
                 _run(bench, name, seed)
@@ -117,7 +120,7 @@ def _prepare(data: Path, scratch: Path, *, is_quick: bool) -> Bench:
         rows = range(len(training.scenes))
         fit_proposals(model, training, rows, num_steps=max(2, round(400 * share)), batch_size=6, seed=0, say=_say)
         torch.save(model.proposals.state_dict(), path)
-    return Bench(data, scratch, towers, amount, training, dev, mosaics, reduction, share, _known_texts(scratch))
+    return Bench(data, scratch, towers, amount, training, dev, mosaics, reduction, share, _known_texts(scratch), {})
 
 
 def _known_texts(scratch: Path) -> dict[str, torch.Tensor]:
@@ -147,6 +150,7 @@ def _fresh(bench: Bench, arm: Arm, seed: int) -> Cloc:
     model.proposals.load_state_dict(torch.load(bench.scratch / "proposals.pt", weights_only=True))
     model.reduce.requires_grad_(False)
     model.proposals.requires_grad_(False)
+    model.text_project.requires_grad_(not arm.is_text_fixed)
     return model.eval()
 
 
@@ -202,7 +206,7 @@ def _measure(bench: Bench, name: str, seed: int) -> None:
             pointed = measuring.pointing(model, scenes, rows, names)
             found |= {f"point_{key}": value for key, value in pointed.items()}
         if not is_crop:
-            grounded = measuring.grounding(model, scenes, rows, names)
+            grounded = measuring.grounding(model, scenes, rows, names, bench.proposed)
             found |= {f"ground_{key}": value for key, value in grounded.items()}
         measures |= {prefix + key: value for key, value in found.items()}
     measures |= measuring.retrieval(model, bench.dev, range(len(bench.dev.scenes)))

@@ -24,6 +24,7 @@ class Arm:
     """One row of the comparison.
 
     ``has_colours``: tinted mosaics are among the training scenes.  ``has_teacher``: boxes of coco_train have a teacher.
+    ``is_text_fixed``: texts stay where the text tower puts them, their projection learns nothing.
     """
 
     title: str
@@ -33,6 +34,7 @@ class Arm:
     num_steps: int = 400
     has_colours: bool = False
     has_teacher: bool = False
+    is_text_fixed: bool = False
 
 
 ARMS: dict[str, Arm] = {
@@ -105,6 +107,11 @@ ARMS: dict[str, Arm] = {
         prompter=PrompterConfig(dropout=DROPOUT),
         step=ClocStepConfig(altered_weight=0.5, has_unique_keys=True),
         has_colours=True,
+    ),
+    "text_fixed": Arm(
+        title="texts stay where the text tower puts them: their projection learns nothing",
+        prompter=PrompterConfig(dropout=DROPOUT),
+        is_text_fixed=True,
     ),
     "together": Arm(
         title="tinted mosaics, altered phrases, and boxes by overlap towards the nearest",

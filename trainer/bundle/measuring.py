@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from locstudio.domain.geometry import iou_matrix
-from locstudio.models.cloc import Cloc, PreparedImage
+from locstudio.models.cloc import GROUNDING_CANDIDATES, Cloc, PreparedImage
 from trainer.bundle.features import SceneSet, as_tensor
 from trainer.metrics import Floats, Ints, best_ranks, recall_metrics
 from trainer.recipes.attributes import altered_phrases, named_colours
@@ -95,18 +95,33 @@ def naming_scores(scores_NQ: Tensor, truth_N: Tensor) -> dict[str, float]:
     }
 
 
-def grounding(model: Cloc, scenes: SceneSet, rows: Sequence[int], names: Sequence[str]) -> dict[str, float]:
-    """Find each class present in each image by its name: the best overlap with any box of the class."""
-    return _found(lambda prepared, text_TD: model.ground(prepared, text_TD)[0], model, scenes, rows, names)
+Proposed = dict[tuple[int, int], tuple[Tensor, Tensor]]
+
+
+def grounding(
+    model: Cloc, scenes: SceneSet, rows: Sequence[int], names: Sequence[str], known: Proposed
+) -> dict[str, float]:
+    """Find each class present in each image by its name: the best overlap with any box of the class.
+
+    ``known`` keeps the proposals of each scene for the next model, since all models here share the proposal head.
+    """
+
+    def find(row: int, prepared: PreparedImage, text_TD: Tensor) -> Tensor:
+        key = id(scenes), row
+        if key not in known:
+            known[key] = model.propose(prepared, GROUNDING_CANDIDATES)
+        return model.ground(prepared, text_TD, known[key])[0]
+
+    return _found(find, model, scenes, rows, names)
 
 
 def pointing(model: Cloc, scenes: SceneSet, rows: Sequence[int], names: Sequence[str]) -> dict[str, float]:
     """The same by the grounding head alone, as in the paper."""
-    return _found(model.point, model, scenes, rows, names)
+    return _found(lambda _, prepared, text_TD: model.point(prepared, text_TD), model, scenes, rows, names)
 
 
 def _found(
-    find: Callable[[PreparedImage, Tensor], Tensor],
+    find: Callable[[int, PreparedImage, Tensor], Tensor],
     model: Cloc,
     scenes: SceneSet,
     rows: Sequence[int],
@@ -120,7 +135,7 @@ def _found(
             present = sorted(set(scene.class_index))
             if not present:
                 continue
-            boxes = find(prepared_scene(model, scenes, row), text_QD[present])
+            boxes = find(row, prepared_scene(model, scenes, row), text_QD[present])
             for box, one in zip(boxes.numpy(), present, strict=True):
                 true = scene.boxes_R4[np.array(scene.class_index) == one]
                 overlaps.append(float(iou_matrix(box[None], true).max()))
