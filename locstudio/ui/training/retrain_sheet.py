@@ -187,7 +187,7 @@ class RetrainSheet(QDialog):
         return holder
 
     def _make_buttons(self) -> QHBoxLayout:
-        promise = label("You can go on correcting, and close the window, while it trains.", "muted", self)
+        promise = label("Go on correcting meanwhile, or close the window.", "muted", self)
         promise.setWordWrap(True)
         cancel = QPushButton("Cancel", self)
         cancel.clicked.connect(self.reject)
@@ -276,6 +276,7 @@ class RetrainSheet(QDialog):
         for name in ("Memory", "Disk", "Where"):
             self._details[name].hide()
         self._show_problems(plan)
+        self.adjustSize()
 
     def _show_problems(self, plan: RetrainPlan) -> None:
         words = warnings_of(plan)
@@ -347,6 +348,5 @@ def _spin(name: str, low: int, high: int, parent: QWidget) -> QSpinBox:
     spin.setRange(low, high)
     spin.setAccessibleName(name)
     spin.setGroupSeparatorShown(True)
-    spin.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
     spin.setMaximumWidth(140)
     return spin

@@ -147,7 +147,7 @@ class RunHead(QFrame):
         is_running = row.state is RunState.RUNNING
         self._stop.setVisible(row.is_live and not row.is_silent)
         self._stop.setEnabled(row.state is not RunState.STOPPING)
-        self._stop.setText("Stop now" if is_running else "Stopping…" if row.state is RunState.STOPPING else "Take back")
+        self._stop.setText("Stop now" if is_running else "Stopping…" if row.state is RunState.STOPPING else "Cancel")
         self._end_button.setVisible(row.is_live and row.is_silent)
         self._epoch.setEnabled(is_running)
         self._more.setVisible(row.is_live)

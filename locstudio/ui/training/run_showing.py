@@ -1,6 +1,6 @@
 """Keeps the training page true: the list of runs, and everything of the run in front."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -16,7 +16,7 @@ from locstudio.ui.training.run_list import RunRow
 from locstudio.ui.training.run_record import RunContent, RunRecord
 from locstudio.ui.training.wording import counted, leading_metric, when
 
-_FRAME_MS = 250
+_FRAME_MS = 400
 _MAX_OVERLAID = 8
 
 
@@ -45,6 +45,7 @@ class RunShowing(QObject):
         self._records: dict[str, RunRecord] = {}
         self._contents: dict[str, RunContent] = {}
         self._overlaid: list[str] = []
+        self._drawn: list[RunCurves] = []
         self._stale: set[str] = set()
         self._reading: set[str] = set()
         self._frame = QTimer(self, interval=_FRAME_MS, singleShot=True)
@@ -150,13 +151,14 @@ class RunShowing(QObject):
         content = self._contents.get(run.id, RunContent()) if run is not None else RunContent()
         drawn = [run] if run is not None else []
         drawn += [other for other in self._book.trainings if other.id in self._overlaid and other is not run]
-        self._page.show_curves(
-            [
-                RunCurves(one.id, title_of(one), self._color_of(one), self._contents[one.id].curves)
-                for one in drawn
-                if one.id in self._contents
-            ]
-        )
+        curves = [
+            RunCurves(one.id, title_of(one), self._color_of(one), self._contents[one.id].curves)
+            for one in drawn
+            if one.id in self._contents
+        ]
+        if not _are_same(curves, self._drawn):  # painting them takes longest
+            self._drawn = curves
+            self._page.show_curves(curves)
         self._page.show_samples(content.sheets)
         self._page.show_log(content.said, content.log)
 
@@ -171,6 +173,13 @@ class RunShowing(QObject):
         return replace(
             row, color=self._color_of(run), is_overlaid=run.id in self._overlaid, is_in_use=run.id == self._book.in_use
         )
+
+
+def _are_same(some: Sequence[RunCurves], others: Sequence[RunCurves]) -> bool:
+    return len(some) == len(others) and all(
+        (one.id, one.title, one.color) == (other.id, other.title, other.color) and one.curves is other.curves
+        for one, other in zip(some, others, strict=True)
+    )
 
 
 def title_of(run: KnownRun) -> str:
