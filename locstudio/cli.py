@@ -130,6 +130,7 @@ def _add_run_commands(command) -> None:  # type: ignore[no-untyped-def]
         default="auto",
         help="take the new checkpoint into use: if its gate passes (auto), not at all, or in any case",
     )
+    sub.add_argument("--prepare", action="store_true", help="only make the run, for torchrun or a cluster to start")
     sub.add_argument("--estimate", action="store_true", help="only time a few steps and say what it would take")
     device(sub)
     sub = command("evaluate", "runs", "measure a checkpoint on the project's own ground truth")

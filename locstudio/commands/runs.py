@@ -47,6 +47,9 @@ def train(options: argparse.Namespace) -> int:
         return _estimate(options)
     with opened(options.project) as (project, dataset):
         folder = _resumable(project, options.resume) if options.resume else _new_training(project, dataset, options)
+    if options.prepare:
+        _result(options, {"run": folder.id, "folder": str(folder.path)})
+        return 0
     tell(f"The run is {folder.id}.")
     # The run has a snapshot of its own: until it is over, a window may have the project.
     is_whole = wait_for(folder, "Training")

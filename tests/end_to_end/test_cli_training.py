@@ -323,3 +323,13 @@ def test_that_a_window_may_have_the_project_while_a_training_goes_on_and_the_res
     (row,) = runs.list_runs(project)
     assert row.state == "done"
     assert f"Later: locstudio adopt {project.path} {row.id}" in locstudio.stderr
+
+
+def test_that_a_run_can_be_prepared_for_others_to_start(project, locstudio):
+    status, prepared = locstudio("train", "--model", "cloc", "--prepare", "--processes", 2)
+    assert status == 0
+    folder = runs.find_run(project, prepared["run"])
+    assert (str(folder.path), folder.config().num_processes) == (prepared["folder"], 2)
+    assert runs.describe_run(folder).state == "queued"
+    status, document = locstudio("train", "--model", "cloc", "--resume", prepared["run"])
+    assert (status, document["is_adopted"]) == (0, True)
