@@ -66,6 +66,11 @@ def test_that_every_line_stands_out_from_its_background(look, qapp):
     theme.apply(qapp, "dark")
 
 
+def test_that_the_legend_of_one_quantity_of_several_runs_has_their_values_alone():
+    entries = legend_of([Line("loss", run, CURVE, color) for color, run in enumerate("ab")], None)
+    assert [entry.words() for entry in entries] == ["0 0"]
+
+
 def test_that_numbers_are_short():
     assert [number(value) for value in (1.58098, 0.0005, 2.5e-7, 0.0, None, float("nan"))] == [
         "1.581",

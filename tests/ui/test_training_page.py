@@ -151,7 +151,7 @@ def test_that_several_runs_share_a_colour_each_and_tell_quantities_by_dashes(vie
     view.set_runs([RunCurves("a", "Quick · 03:16", 2, curves), RunCurves("b", "Standard · Mon", 0, curves)])
     assert {line.color for line in view.plots["part"].lines} == {0, 2}
     assert {line.dash for line in view.plots["part"].lines} == {0, 1, 2}
-    assert view.plots["loss"].legend() == ["Quick · 03:16 1.581", "Standard · Mon 1.581"]
+    assert view.plots["loss"].legend() == ["1.581 1.581"]
     assert view.plots["metric"].legend()[0] == "top 1 0.7761 0.7761"
 
 

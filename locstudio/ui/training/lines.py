@@ -71,7 +71,7 @@ class LegendEntry:
 
 
 def legend_of(lines: Sequence[Line], step: float | None) -> list[LegendEntry]:
-    """The legend of a plot: by quantity, by run, or, with several of both, quantities with a value for every run.
+    """The legend of a plot: its quantities, each with its value or, with several runs, a value in the colour of each.
 
     Args:
         lines: What the plot shows.
@@ -82,9 +82,8 @@ def legend_of(lines: Sequence[Line], step: float | None) -> list[LegendEntry]:
         return number(line.curve.last if step is None else line.curve.at(step))
 
     quantities = list(dict.fromkeys(line.quantity for line in lines))
-    is_one_run = len({line.run for line in lines}) <= 1
-    if is_one_run or len(quantities) == 1:
-        names = [""] if len(lines) == 1 else [line.quantity if is_one_run else line.run for line in lines]
+    if len({line.run for line in lines}) <= 1:
+        names = [""] if len(lines) == 1 else [line.quantity for line in lines]
         return [
             LegendEntry(line.color, line.dash, name, ((value(line), None),))
             for name, line in zip(names, lines, strict=True)
@@ -93,7 +92,7 @@ def legend_of(lines: Sequence[Line], step: float | None) -> list[LegendEntry]:
         LegendEntry(
             None,
             next(line.dash for line in lines if line.quantity == quantity),
-            quantity,
+            quantity if len(quantities) > 1 else "",
             tuple((value(line), line.color) for line in lines if line.quantity == quantity),
         )
         for quantity in quantities

@@ -349,4 +349,5 @@ def _spin(name: str, low: int, high: int, parent: QWidget) -> QSpinBox:
     spin.setAccessibleName(name)
     spin.setGroupSeparatorShown(True)
     spin.setMaximumWidth(140)
+    spin.lineEdit().setTextMargins(6, 0, 6, 0)  # a padding of the style sheet does not reach it
     return spin
