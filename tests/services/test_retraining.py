@@ -28,7 +28,7 @@ from locstudio.services.retraining import (
     start_retraining,
     sweep_dry_runs,
 )
-from locstudio.services.runs import list_runs
+from locstudio.services.runs import PRESETS, list_runs
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import create_project
 
@@ -117,7 +117,7 @@ def test_that_the_first_split_with_ground_truth_is_held_out(dataset):
 def test_that_a_choice_of_steps_fits_warm_up_and_evaluations_to_them():
     training = RetrainChoice(num_steps=12).training()
     assert (training.num_steps, training.num_warmup_steps, training.evaluate_every) == (12, 3, 4)
-    assert RetrainChoice(preset="standard").training().num_steps == 2000
+    assert RetrainChoice(preset="standard").training().num_steps == PRESETS["standard"].num_steps
     assert RetrainChoice(has_text_filter=False).training().text_filter is None
 
 
@@ -132,9 +132,15 @@ def test_that_a_guess_without_earlier_runs_says_that_it_is_one():
 
 def test_that_a_guess_goes_by_the_last_run_with_batches_of_that_size(project, dataset, checkpoint):
     folder = start_retraining(project, dataset, checkpoint, RetrainChoice())
+    num_steps, size = PRESETS["quick"].num_steps, PRESETS["quick"].batch_size
     progress = [
         Progress(
-            sequence=step, step=step, num_steps=240, images_per_second=4.0, seconds_left=2.0 * (240 - step), loss=1.0
+            sequence=step,
+            step=step,
+            num_steps=num_steps,
+            images_per_second=4.0,
+            seconds_left=2.0 * (num_steps - step),
+            loss=1.0,
         )
         for step in range(1, 5)
     ]
@@ -142,7 +148,9 @@ def test_that_a_guess_goes_by_the_last_run_with_batches_of_that_size(project, da
     quick, other = RetrainChoice().training(), RetrainChoice(preset="standard").training()
     runs = list_runs(project)
     assert guess(quick, 0, runs).source == "earlier runs"
-    assert guess(quick, 0, runs).seconds == pytest.approx(guess(quick, 0, []).seconds - 240 * 32 * 0.016 + 240 * 2.0)
+    assert guess(quick, 0, runs).seconds == pytest.approx(
+        guess(quick, 0, []).seconds - num_steps * size * 0.016 + num_steps * 2.0
+    )
     assert guess(other, 0, runs).source == "guess"
 
 
