@@ -33,6 +33,7 @@ class CardFacts:
     num_images: int
     num_regions: int
     held_out: HeldOut
+    num_measured: int
     step: int
     before: Mapping[str, float]
     after: Mapping[str, float]
@@ -54,7 +55,7 @@ def write_card(facts: CardFacts) -> str:
             "",
             f"- Project {facts.project}, run {facts.run}",
             f"- Learnt from {facts.num_images} images with {facts.num_regions} described regions",
-            f"- {_held_out_line(facts.held_out)}",
+            f"- {_held_out_line(facts.held_out, facts.num_measured)}",
             f"- Snapshot {facts.config.snapshot_sha256 or 'without hash'}, revision {facts.config.snapshot_revision}",
             "",
             "## Training",
@@ -76,11 +77,12 @@ def write_card(facts: CardFacts) -> str:
     )
 
 
-def _held_out_line(held_out: HeldOut) -> str:
+def _held_out_line(held_out: HeldOut, num_measured: int) -> str:
     if not held_out.num_regions:
         return "Nothing was held out, so nothing could be measured"
     source = f"the split {held_out.split}" if held_out.split else "drawn by content"
-    return f"Held out: {len(held_out.image_ids)} images with {held_out.num_regions} described regions ({source})"
+    found = f"Held out: {len(held_out.image_ids)} images with {held_out.num_regions} described regions ({source})"
+    return found if num_measured >= len(held_out.image_ids) else f"{found}, of which {num_measured} images are measured"
 
 
 def _metrics_section(facts: CardFacts) -> list[str]:

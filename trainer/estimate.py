@@ -229,7 +229,7 @@ class _DryRun:
             list(self._source.stream(truth.images))
         in_images = _typical(_times(measure() for _ in range(2))) - self._text * _num_asked(measure)
         whole = HeldOutMeasure(self._model, self._dataset, held_out, self._source)
-        return self._text * _num_asked(whole) + max(0.0, in_images) * len(held_out.image_ids) / len(few.image_ids)
+        return self._text * _num_asked(whole) + max(0.0, in_images) * len(whole.files) / max(1, len(measure.files))
 
     def _save(self) -> float:
         """Seconds of one checkpoint, written beside nothing of the run."""

@@ -17,6 +17,7 @@ from trainer.__main__ import work
 from trainer.checkpoint import step_folders
 from trainer.data import read_training_images
 from trainer.holding_out import choose_held_out, is_drawn
+from trainer.recipes.cloc_measuring import measured_ids
 from trainer.samples import choose_samples
 
 TRAINING = ClocTraining(num_steps=6, batch_size=4, regions_per_image=2, num_warmup_steps=2, evaluate_every=2)
@@ -255,3 +256,26 @@ def test_that_a_class_retired_before_training_names_nothing(paint, tiny_checkpoi
     painted.dataset.apply(Edit("Retire", (ClassChange(red, replace(red, is_retired=True)),)))
     phrases = {phrase for image in read_training_images(painted.dataset) for phrase in image.phrases}
     assert phrases == {"green", "blue", "yellow"}
+
+
+def test_that_of_many_held_out_images_some_are_measured_and_read_before_the_first_step(
+    paint, tiny_checkpoint, monkeypatch
+):
+    monkeypatch.setattr("trainer.recipes.cloc_measuring.MAX_IMAGES", 3)
+    painted = paint(12, splits=("train", "val"))
+    held_out = choose_held_out(painted.dataset, 0.2)
+    ids = measured_ids(held_out)
+    assert len(ids) == 3
+    assert ids == measured_ids(held_out)
+    assert set(ids) < set(held_out.image_ids)
+    folder = new_run(painted, tiny_checkpoint, num_steps=2)
+    seen = []
+
+    def stop_before_measuring():
+        cached = len(list((painted.project.cache / "tokens").rglob("*.npy")))
+        seen.append(cached)
+        return cached == 9  # six that are learnt, three that are measured
+
+    assert work(folder, None, stop_before_measuring) == 0
+    assert folder.last_event().was_stopped
+    assert max(seen) == 9

@@ -26,7 +26,7 @@ from trainer.checkpoint import Course, Restored, restore_step, step_folders
 from trainer.context import RunContext
 from trainer.data import TrainingImage, steps_per_epoch
 from trainer.device import describe_device, use_fast_products
-from trainer.encoding import TokenSource, bytes_of_tokens, cache_of
+from trainer.encoding import ImageFile, TokenSource, bytes_of_tokens, cache_of
 from trainer.estimate import estimate, seconds_to_embed
 from trainer.history import RunHistory
 from trainer.hooks import ReportProgress
@@ -34,7 +34,7 @@ from trainer.images import Unreadable
 from trainer.optim import make_optimizer
 from trainer.recipes.cloc_lesson import Lesson, read_lesson
 from trainer.recipes.cloc_loop import ClocWork, go_round
-from trainer.recipes.cloc_measuring import HeldOutMeasure
+from trainer.recipes.cloc_measuring import HeldOutMeasure, measured_ids
 from trainer.recipes.cloc_model import TrainedStep, can_keep, model_to_train
 from trainer.recipes.embed import fill_index
 from trainer.recipes.keeping import Parent
@@ -69,7 +69,8 @@ def train_cloc(context: RunContext) -> bool:
         lesson = read_lesson(dataset, training, context.config.seed, context.reporter.note)
         _begin(context, training, model, lesson, start.step)
         source = TokenSource(model, cache if training.is_tower_frozen else None, keeps=True)
-        readable = _read_ahead(context, source, lesson.images, start.step)
+        measure = HeldOutMeasure(model, dataset, lesson.held_out, source, context.reporter.alive)
+        readable = _read_ahead(context, source, lesson.images, measure.files, start.step)
         if readable is None:
             return True
         _require_same_start(context, model, start, len(readable))
@@ -78,7 +79,6 @@ def train_cloc(context: RunContext) -> bool:
             history.happen(f"Resumed after step {start.step}.")
         step = TrainedStep(model, training, before)
         step.remember(readable, context.reporter.alive)
-        measure = HeldOutMeasure(model, dataset, lesson.held_out, source, context.reporter.alive)
         choice = choose_samples(dataset, lesson.held_out)
         known = cache if source.keeps_tokens else None
         seconds_after = seconds_to_embed(model, dataset, source, known) if context.ranks.is_first else 0.0
@@ -143,14 +143,18 @@ def restore_newest(
 
 
 def _read_ahead(
-    context: RunContext, source: TokenSource, images: Sequence[TrainingImage], first_step: int
+    context: RunContext,
+    source: TokenSource,
+    images: Sequence[TrainingImage],
+    measured: Sequence[ImageFile],
+    first_step: int,
 ) -> list[TrainingImage] | None:
-    """The images that can be read, tokens of a frozen tower in the cache; None if the run was stopped meanwhile.
+    """The images that can be learnt from, None if the run was stopped meanwhile.
 
-    Of several processes each reads its share, and all know in the end what none could read.
+    Tokens of a frozen tower are in the cache then, also those of what is measured.  Of several processes each reads its share, and all know in the end what none could read.
     """
     num_steps, ranks = (context.config.cloc or ClocTraining()).num_steps, context.ranks
-    own = ranks.share_of(images)
+    own: Sequence[ImageFile] = ranks.share_of([*images, *(measured if source.keeps_tokens else ())])
     unreadable: dict[str, str] = {}
     begun = said = time.monotonic()
     num_read, is_stopped = 0, False
@@ -219,6 +223,7 @@ def _writer(
             num_images=len(images),
             num_regions=sum(len(image.phrases) for image in images),
             held_out=held_out,
+            num_measured=len(measured_ids(held_out)),
             step=step,
             before=history.before,
             after=metrics,
