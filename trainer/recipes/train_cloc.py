@@ -151,7 +151,8 @@ def _read_ahead(
 ) -> list[TrainingImage] | None:
     """The images that can be learnt from, None if the run was stopped meanwhile.
 
-    Tokens of a frozen tower are in the cache then, also those of what is measured.  Of several processes each reads its share, and all know in the end what none could read.
+    Tokens of a frozen tower are in the cache then, also those of what is measured.  Of several processes each reads its
+    share, and all know in the end what none could read.
     """
     num_steps, ranks = (context.config.cloc or ClocTraining()).num_steps, context.ranks
     own: Sequence[ImageFile] = ranks.share_of([*images, *(measured if source.keeps_tokens else ())])
