@@ -143,6 +143,13 @@ def key_table() -> list[tuple[str, list[tuple[str, str]]]]:
         ("Wheel", "Zoom at the cursor"),
         ("Space or middle button", "Drag the picture"),
     ]
+    groups["What changed"] = [
+        ("K  or  ←", "Keep what the old model says"),
+        ("N  or  →", "Take what the new model says"),
+        ("Space", "Skip"),
+        ("Backspace", "Back"),
+        ("Enter", "Open the image"),
+    ]
     return list(groups.items())
 
 

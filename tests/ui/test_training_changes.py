@@ -76,8 +76,8 @@ def view(qtbot, crops):
     widget = ChangesView(crops)
     qtbot.addWidget(widget)
     widget.resize(1000, 640)
-    widget.show()
-    qtbot.waitExposed(widget)
+    with qtbot.waitExposed(widget):
+        widget.show()
     widget.show_changes(ITEMS, gate())
     widget.choice_made.connect(lambda each, choice: widget.set_choices({each.key: choice}))
     return widget
@@ -227,9 +227,9 @@ def test_that_of_ten_thousand_changes_only_those_on_the_screen_ask_for_a_picture
     many = [item(f"k{n}", size=n / 10_000, image_id=n) for n in range(10_000)]
     many = [ChangeItem(each.change, Image(n, 1, "x.jpg", 64, 48), each.view) for n, each in enumerate(many)]
     widget.show_changes(many, gate())
-    widget.show()
-    qtbot.waitExposed(widget)
-    widget.table.viewport().grab()
+    with qtbot.waitExposed(widget):
+        widget.show()
+    widget.table.viewport().repaint()
     assert 0 < len(asked) < 30
     widget.table.go_to(9_000)
     assert widget.table.current_item.key == "k999"

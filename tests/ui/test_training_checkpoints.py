@@ -41,8 +41,8 @@ def view(qtbot, qapp):
     widget = CheckpointsView(crops)
     qtbot.addWidget(widget)
     widget.resize(1000, 600)
-    widget.show()
-    qtbot.waitExposed(widget)
+    with qtbot.waitExposed(widget):
+        widget.show()
     widget.set_entries(ENTRIES)
     yield widget
     crops.close()

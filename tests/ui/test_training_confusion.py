@@ -20,8 +20,8 @@ def shown(qtbot):
     def show(widget, size=(520, 420)):
         qtbot.addWidget(widget)
         widget.resize(*size)
-        widget.show()
-        qtbot.waitExposed(widget)
+        with qtbot.waitExposed(widget):
+            widget.show()
         return widget
 
     return show

@@ -50,8 +50,8 @@ def shown(qtbot):
     def show(widget, size=(900, 600)):
         qtbot.addWidget(widget)
         widget.resize(*size)
-        widget.show()
-        qtbot.waitExposed(widget)
+        with qtbot.waitExposed(widget):
+            widget.show()
         return widget
 
     return show

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QPainter, QPen
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QApplication, QWidget
 
 from locstudio.ui import theme
@@ -92,39 +93,64 @@ class ConfusionMatrix(MatrixView):
         font = QFont(QApplication.font())
         font.setPointSizeF(max(6.5, min(font.pointSizeF(), 0.31 * self.side)))
         painter.setFont(font)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, self.has_dots)
-        paint = self._paint_dot if self.has_dots else self._paint_number
+        dots = _Dots(self.side - 1, painter.device().devicePixelRatioF()) if self.has_dots else None
+        corner = self.rect_of(0, 0).topLeft() + QPoint(1, 1)
         for row in rows:
             used = np.flatnonzero(self._counts_CC[row, columns.start : columns.stop]) + columns.start
-            for column in used.tolist():
-                paint(painter, row, column)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+            shares = self._counts_CC[row, used] / max(1, int(self._totals_C[row]))
+            for column, share in zip(used.tolist(), shares.tolist(), strict=True):
+                if dots is None:
+                    self._paint_number(painter, row, column, share)
+                else:
+                    dot = dots.of(share, is_right=row == column)
+                    painter.drawPixmap(corner.x() + column * self.side, corner.y() + row * self.side, dot)
 
-    def _share(self, row: int, column: int) -> float:
-        return float(self._counts_CC[row, column]) / max(1.0, float(self._totals_C[row]))
-
-    def _paint_number(self, painter: QPainter, row: int, column: int) -> None:
-        look, count = theme.current(), int(self._counts_CC[row, column])
+    def _paint_number(self, painter: QPainter, row: int, column: int, share: float) -> None:
+        count = int(self._counts_CC[row, column])
         rect = self.rect_of(row, column).adjusted(1, 1, 0, 0)
-        shade = theme.mixed(
-            look.base, look.success if row == column else look.danger, 0.10 + 0.6 * self._share(row, column) ** 0.6
-        )
+        shade, ink = _shade_and_ink(theme.current(), row == column, round(share, 2))
         painter.fillRect(rect, QColor(shade))
-        painter.setPen(QColor(max((look.text, look.base), key=lambda color: theme.contrast(color, shade))))
+        painter.setPen(QColor(ink))
         text = f"{count}" if count < 1000 else f"{count / 1000:.0f}k" if count >= 10_000 else f"{count / 1000:.1f}k"
         painter.drawText(rect, int(Qt.AlignmentFlag.AlignCenter), text)
 
-    def _paint_dot(self, painter: QPainter, row: int, column: int) -> None:
+
+@lru_cache(maxsize=1024)
+def _shade_and_ink(look: theme.Theme, is_right: bool, share: float) -> tuple[str, str]:
+    """The colour of a cell, and that of the two inks that is read better on it."""
+    shade = theme.mixed(look.base, look.success if is_right else look.danger, 0.10 + 0.6 * share**0.6)
+    return shade, max((look.text, look.base), key=lambda color: theme.contrast(color, shade))
+
+
+class _Dots:
+    """Dots in the middle of a cell, drawn once for each size; a hollow one for what is right."""
+
+    def __init__(self, side: int, ratio: float) -> None:
+        self._side, self._ratio = side, ratio
+        self._made: dict[tuple[int, bool], QPixmap] = {}
+
+    def of(self, share: float, *, is_right: bool) -> QPixmap:
+        """The dot whose area is this share of the cell's."""
+        key = (round(2 * max(3.0, (self._side - 1) * share**0.5)), is_right)
+        if key not in self._made:
+            self._made[key] = self._draw(key[0] / 2, is_right)
+        return self._made[key]
+
+    def _draw(self, diameter: float, is_right: bool) -> QPixmap:
         look = theme.current()
-        rect = QRectF(self.rect_of(row, column).adjusted(1, 1, 0, 0))
-        side = max(2.5, (rect.width() - 2) * self._share(row, column) ** 0.5)  # the area is the share
-        dot = QRectF(0, 0, side, side)
-        dot.moveCenter(rect.center())
-        if row == column:
+        made = QPixmap(round(self._side * self._ratio), round(self._side * self._ratio))
+        made.setDevicePixelRatio(self._ratio)
+        made.fill(Qt.GlobalColor.transparent)
+        dot = QRectF(0, 0, diameter, diameter)
+        dot.moveCenter(QPointF(self._side / 2, self._side / 2))
+        painter = QPainter(made)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if is_right:
             painter.setPen(QPen(QColor(look.success), 1.4))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawEllipse(dot.adjusted(0.7, 0.7, -0.7, -0.7))
         else:
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(look.danger))
             painter.drawEllipse(dot)
+        painter.end()
+        return made

@@ -140,7 +140,7 @@ class EvaluationView(QWidget):
 
     def _make_body(self) -> QWidget:
         self._note = label("", "muted")
-        self._note.setContentsMargins(8, 0, 12, 0)
+        self._note.setContentsMargins(8, 0, 12, 6)
         self._tabs = QTabWidget(self)
         self._tabs.setDocumentMode(True)
         self._tabs.setAccessibleName("Views of the evaluation")
