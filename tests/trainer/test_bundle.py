@@ -230,7 +230,13 @@ def test_that_a_teacher_knows_a_thing_by_its_crop_and_says_so_of_every_view_of_i
 
 def test_that_a_teacher_says_nothing_of_photos_it_was_not_given():
     box = np.array([[0.1, 0.1, 0.4, 0.4]], np.float32)
-    scenes = [Scene(name, box, ((name,),), (), (), is_exhaustive=True, places=(0,)) for name in ("cat", "dog")]
-    crops = {row: np.ones((1, 4), np.float16) for row in range(2)}
-    said = teach(TwoWords(), SceneSet(scenes, np.ones((2, 17, 4), np.float16)), crops, [1], seed=0)
-    assert sorted(said) == [1]
+    words = ("cat", "dog", "cat")
+    scenes = [
+        Scene(str(row), box, ((word,),), (), (), is_exhaustive=True, places=(0,)) for row, word in enumerate(words)
+    ]
+    crops = {row: np.ones((1, 4), np.float16) for row in range(3)}
+    said = teach(TwoWords(), SceneSet(scenes, np.ones((3, 17, 4), np.float16)), crops, [1, 2], seed=0)
+    assert sorted(said) == [1, 2]
+    # Each of the two was taught by who knew the other alone.
+    assert said[1][0, 0] > said[1][0, 1]
+    assert said[2][0, 1] > said[2][0, 0]

@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="one seed only (default: 0, 1 and 2)")
     parser.add_argument("--measure", action="store_true", help="train nothing, measure the weights that were kept")
     parser.add_argument("--folds", nargs=2, metavar="ARM", help="also compare two arms on unseen folds of coco_train")
-    parser.add_argument("--ship", action="store_true", help="write the checkpoint of one seed, its card and the table")
+    parser.add_argument("--ship", action="store_true", help="write the checkpoint too, though not all arms are run")
     parser.add_argument("--quick", action="store_true", help="a twentieth of everything, to see that it runs")
     parser.add_argument("--scratch", type=Path, help="where features and results are kept between calls")
     options = parser.parse_args(arguments)
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _measure(bench, name, seed)
     if options.folds:
         _compare_on_folds(bench, *options.folds)
-    if options.ship:
+    if options.ship or options.arm is None:
         _ship(bench, options.out, seed=seeds[0])
     elif options.out.is_dir():
         (options.out / "arms.md").write_text(_tables(bench), encoding="utf-8")

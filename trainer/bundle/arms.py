@@ -108,11 +108,6 @@ ARMS: dict[str, Arm] = {
         step=ClocStepConfig(altered_weight=0.5, has_unique_keys=True),
         has_colours=True,
     ),
-    "text_fixed": Arm(
-        title="texts stay where the text tower puts them: their projection learns nothing",
-        prompter=PrompterConfig(dropout=DROPOUT),
-        is_text_fixed=True,
-    ),
     "together": Arm(
         title="tinted mosaics, altered phrases, and boxes by overlap towards the nearest",
         prompter=PrompterConfig(dropout=DROPOUT),
@@ -120,10 +115,10 @@ ARMS: dict[str, Arm] = {
         has_colours=True,
     ),
     "distilled": Arm(
-        title="with a teacher that saw each box of coco_train encoded again, larger",
+        title="with a teacher that saw each box of coco_train encoded again, larger; texts are not projected",
         prompter=PrompterConfig(dropout=DROPOUT),
-        step=ClocStepConfig(distillation="likeness", has_unique_keys=True),
         has_teacher=True,
+        is_text_fixed=True,
     ),
 }
 

@@ -1,7 +1,8 @@
 """A teacher for boxes: it sees each box of coco_train encoded again, larger, beside the tokens that a student sees.
 
-One linear map of both, trained to name the boxes.  It has the text tower's own features for texts, so its embeddings
-lie where a student's text projection begins.  Of a photo it teaches the plain scene, its mirror image and its zooms.
+One linear map of both, trained to name the boxes of other photos: five teachers, each silent on the four fifths it has
+learnt by heart.  It has the text tower's own features for texts, and so must its student.  Of a photo it teaches the
+plain scene, its mirror image and its zooms.
 
 Source: CLIPSelf (arXiv:2310.01403), whose teacher is the frozen tower on crops; ours had to be told what the boxes are,
 since its towers were never trained together.
@@ -20,6 +21,7 @@ from locstudio.models.prompter import box_weights
 from trainer.bundle.features import SceneSet, as_tensor
 from trainer.optim import learning_rate_at, set_learning_rate
 
+_NUM_FOLDS = 5
 _NUM_EPOCHS = 20
 _BATCH = 256
 _RATE = 2e-3
@@ -31,7 +33,7 @@ _SCALE = 20.0
 def teach(
     model: Cloc, scenes: SceneSet, crops: dict[int, NDArray[np.float16]], rows: list[int], *, seed: int
 ) -> dict[int, NDArray[np.float32]]:
-    """Embeddings (R, E) of the boxes of every photo among these rows, by row; L2-normalised.
+    """Embeddings (R, E) of the boxes of every photo among these rows, at least two, by row; L2-normalised.
 
     Args:
         model: Its towers and its reduction are used, nothing that learns.
@@ -43,14 +45,20 @@ def teach(
     chosen = set(rows)
     plain = {scenes.scenes[row].source: row for row in crops if row in chosen and len(scenes.scenes[row].boxes_R4)}
     features = {source: _features(scenes, row, crops[row]) for source, row in plain.items()}
-    words = [phrase[0] for row in plain.values() for phrase in scenes.scenes[row].phrases]
     names = sorted({phrase[0] for row in rows for phrase in scenes.scenes[row].phrases})
+    place = {name: number for number, name in enumerate(names)}
     with torch.inference_mode():
         text_TE = model.text_features(names)
-    truth_N = torch.tensor([names.index(word) for word in words])
-    layer = _fit(torch.cat(list(features.values())), truth_N, text_TE.clone(), seed)
-    with torch.inference_mode():
-        said = {source: F.normalize(layer(features_NF), dim=1).numpy() for source, features_NF in features.items()}
+    said: dict[str, NDArray[np.float32]] = {}
+    sources = sorted(plain)
+    for fold in range(min(_NUM_FOLDS, len(sources))):
+        held = sources[fold::_NUM_FOLDS]
+        learnt = [source for source in sources if source not in set(held)]
+        words = [phrase[0] for source in learnt for phrase in scenes.scenes[plain[source]].phrases]
+        truth_N = torch.tensor([place[word] for word in words])
+        layer = _fit(torch.cat([features[source] for source in learnt]), truth_N, text_TE.clone(), seed)
+        with torch.inference_mode():
+            said |= {source: F.normalize(layer(features[source]), dim=1).numpy() for source in held}
     return {
         row: said[scenes.scenes[row].source][np.array(scenes.scenes[row].places, np.int64)]
         for row in rows
