@@ -95,7 +95,8 @@ def save_step(
     """
     folder = checkpoints / f"step_{step}"
     partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    for remains in checkpoints.glob("*.partial"):  # of a process that was killed while it wrote; we alone write here
+        shutil.rmtree(remains, ignore_errors=True)
     try:
         write_model(partial)
         _write_resume_state(partial / "resume", step, trained, optimizer, course, mean)

@@ -42,6 +42,17 @@ PATIENCE_S = 300.0
 BRIEF = ("writes", "last word", "no name yet", "takes over")
 """In the names of phases that are over in a moment."""
 WINDOW = Path(__file__).with_name("kill_transcript_window.py")
+SAVES_OFTEN = """
+import sys
+import trainer.__main__ as main
+from trainer.running import run_recipe
+def often(*given, **more):
+    import trainer.recipes.cloc_loop as loop
+    loop.SAVE_EVERY = 8
+    return run_recipe(*given, **more)
+main.run_recipe = often
+sys.exit(main.main())
+"""
 Phase = tuple[str, Callable[[RunFolder], bool]]
 
 
@@ -160,10 +171,14 @@ def started(folder: RunFolder) -> "subprocess.Popen[bytes]":
 
 def kill_trainer(template: Path, say: Callable[[str], object]) -> None:
     """The trainer is killed in each of its phases, and the run resumed."""
+    script = template.with_name("saves_often.py")
+    script.write_text(SAVES_OFTEN)
+    runs.TRAINER = (str(script),)  # the trainer as it is, but a run of so few steps would save only its last one
     unbroken = new_training(copied(template, "unbroken"))
     assert started(unbroken).wait() == 0, unbroken.log.read_text()
     expected = end_of(unbroken)
-    say(f"An unbroken run of {TRAINING.num_steps} steps ends with `{expected}`; the name is the hash of its weights.\n")
+    say(f"An unbroken run of {TRAINING.num_steps} steps ends with `{expected}`; the name is the hash of its weights.")
+    say("For this it saves every eighth step, not every 200th.\n")
     say("| killed while it | state found | words | checkpoints | left behind | resumed from step | ended as | same |")
     say("| --- | --- | ---: | --- | --- | ---: | --- | --- |")
     for number, (name, is_there) in enumerate(PHASES):
@@ -179,7 +194,8 @@ def kill_trainer(template: Path, say: Callable[[str], object]) -> None:
         if turn is not None:
             turn.release()
         row = runs.describe_run(folder)
-        saved = ", ".join(sorted(path.name for path in folder.checkpoints.glob("step_*"))) or "none"
+        whole = (path.name for path in folder.checkpoints.glob("step_*") if path.suffix != ".partial")
+        saved = ", ".join(sorted(whole)) or "none"
         left = ", ".join(left_behind(folder)) or "nothing"
         found = f"| {name} | {row.state} | {len(words_of(folder))} | {saved} | {left} |"
         if not row.can_resume:

@@ -127,6 +127,14 @@ def test_that_an_unfinished_folder_is_no_checkpoint(saved, tmp_path):
     assert step_folders(tmp_path) == [saved]
 
 
+def test_that_what_a_killed_process_left_half_written_goes_with_the_next_checkpoint(saved, tmp_path):
+    for name in ("step_9.partial", "step_9.partial.1a2b3c4d.partial"):
+        (tmp_path / name).mkdir()
+    module, optimizer = new_model()
+    save_step(tmp_path, 4, module, optimizer, write_model)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step_3", "step_4"]
+
+
 def test_that_the_two_newest_checkpoints_are_kept_in_the_order_of_steps(tmp_path):
     module, optimizer = new_model()
     for step in (5, 50, 100, 9):
