@@ -27,7 +27,7 @@ from locstudio.jobs.training_files import read_best
 from locstudio.services.checkpoints import folder_of, portable_path
 from locstudio.services.index_swap import checkpoints_folder, kept_index, settle, swap_in
 from locstudio.services.promotion import Promotion, active_id, require_gate
-from locstudio.services.runs_of import run_row
+from locstudio.services.runs_of import run_row, sweep_runs
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 from locstudio.store.records import CheckpointRow
@@ -101,8 +101,7 @@ def settle_adoption(project: Project, dataset: Dataset) -> None:
     if dataset.is_read_only:
         return
     settle(project, dataset)
-    for remains in project.runs.glob(f"*{PARTIAL}"):
-        shutil.rmtree(remains, ignore_errors=True)
+    sweep_runs(project)
 
 
 def _adopt(

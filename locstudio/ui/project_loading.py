@@ -17,7 +17,6 @@ from locstudio.services.adoption import adopt_index, settle_adoption
 from locstudio.services.checkpoints import active_folder
 from locstudio.services.collection import open_images, project_for_images
 from locstudio.services.runs import list_runs
-from locstudio.services.runs_of import sweep_runs
 from locstudio.services.search import SearchService
 from locstudio.store.dataset import Dataset
 from locstudio.store.filters import ImageFilter
@@ -97,7 +96,6 @@ def open_project(path: Path, *, read_only: bool = False, progress: Progress | No
     try:
         if not read_only:
             settle_adoption(project, dataset)
-            sweep_runs(project)
         folder = active_folder(project, dataset)
         thumbnails = ThumbnailStore(project.cache / "thumbnails.sqlite")
         return OpenedProject(project, dataset, thumbnails, ImageFiles(dataset), folder if folder.is_dir() else None)
