@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "RANK" in os.environ:
             from trainer.rank import work_as_rank
 
-            return work_as_rank(folder, config, pipe)
+            work_as_rank(folder, config, pipe)
         pulse = Pulse(folder, claim_run(folder, "queued" if takes_turns(config) else "running"))
     except LocStudioError as error:
         print(error, file=sys.stderr)

@@ -129,8 +129,12 @@ class Ranks:
         return self.world == 1
 
     def leave(self) -> None:
-        """Part from the others; no method that all call together may follow."""
-        if not self.is_alone and dist.is_initialized():
+        """Part from the others, once all are here; no method that all call together may follow.
+
+        NCCL holds on to memory of the GPU until then; gloo to nothing, and its threads end with the process.
+        """
+        self.meet()
+        if not self.is_alone and torch.cuda.is_initialized():
             dist.destroy_process_group()
 
     def share_of(self, items: Sequence[_T]) -> Sequence[_T]:

@@ -41,12 +41,16 @@ _SIGNS_OF_A_LOST_PEER = (
 )
 
 
-def work_as_rank(folder: RunFolder, config: RunConfig, pipe: IO[bytes]) -> int:
-    """Do this process's part of the run and return its exit status; a rank in trouble ends the process itself."""
+def work_as_rank(folder: RunFolder, config: RunConfig, pipe: IO[bytes]) -> NoReturn:
+    """Do this process's part of the run and end the process.
+
+    Raises:
+        UserError: another living process works on the run.
+    """
     die_with_parent()
     place = Place.from_environment()
     if config.kind != "cloc" and place.rank:
-        return 0  # only training is shared; what else there is, the first does alone
+        _exit(0)  # only training is shared; what else there is, the first does alone
     # Under a supervisor SIGTERM ends a rank at once: it comes from torchrun when another rank is gone.
     stop = StopRequest(stop_file(folder), None)
     if not place.is_supervised:
@@ -70,10 +74,10 @@ def work_as_rank(folder: RunFolder, config: RunConfig, pipe: IO[bytes]) -> int:
         )
         reporter.finished(was_stopped=was_stopped)
     except Exception as error:  # noqa: BLE001 - the process's outermost handler: it delivers, with the traceback in the log
-        _end(folder, place, reporter, error)
+        _fail(folder, place, reporter, error)
     if isinstance(log, EventLog):
         log.close()
-    return 0
+    _exit(0)
 
 
 class _Pulse:
@@ -101,8 +105,8 @@ def _mark(folder: RunFolder, place: Place) -> RunMark:
     return mark
 
 
-def _end(folder: RunFolder, place: Place, reporter: Reporter, error: Exception) -> NoReturn:
-    """Leave the reason, and end without waiting for what a broken group of processes holds on to."""
+def _fail(folder: RunFolder, place: Place, reporter: Reporter, error: Exception) -> NoReturn:
+    """Leave the reason and end."""
     if not isinstance(error, LocStudioError):
         traceback.print_exc()
     sentence, exit_status = verdict(folder, error)
@@ -123,6 +127,16 @@ def _end(folder: RunFolder, place: Place, reporter: Reporter, error: Exception) 
         )
         forget_words(folder)
     print(sentence, file=sys.stderr)
+    _exit(exit_status)
+
+
+def _exit(exit_status: int) -> NoReturn:
+    """End at once.
+
+    Taking the interpreter down with a group's threads in it has aborted now and then where it was tried (gloo:
+    "terminate called without an active exception"), took seconds, and after a fault may wait for a rank that is gone.
+    """
+    sys.stdout.flush()
     sys.stderr.flush()
     os._exit(exit_status)
 

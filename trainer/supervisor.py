@@ -26,7 +26,7 @@ from trainer.stop import StopRequest
 LOOK_S = 0.2
 START_S = 60.0
 """For so long nobody expects the first rank to beat: it loads torch, and waits for the others."""
-SHUTDOWN_S = 10
+SHUTDOWN_S = 5
 SUPERVISED_VARIABLE = "LOCSTUDIO_SUPERVISED"
 
 

@@ -18,7 +18,7 @@ from trainer.recipes.cloc_ranks import shared_gradient
 sys.path.insert(0, str(Path(__file__).parent))
 from ranks_at_work import SCENARIOS, gradients_of, make_model, part_of, whole_batch
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 OTHERS = ("one rank has no region", "one rank has no caption", "by torch")
 TROUBLED = ("too little memory at first", "too little memory in the second pass")
 
@@ -47,7 +47,7 @@ def found(tiny_checkpoint, tmp_path_factory):
         for rank in range(2)
     ]
     try:
-        errors = [process.communicate(timeout=90)[1] for process in processes]
+        errors = [process.communicate(timeout=200)[1] for process in processes]
     finally:
         for process in processes:
             process.kill()
