@@ -122,6 +122,10 @@ class SaveCheckpoints:
             self._remember(BestStep(step=step, path=path))
         self._reporter.saved(step, path)
 
+    def go_back(self, step: int) -> None:
+        """The run goes on after this step, so what was saved beyond it is saved again."""
+        self._saved_step = step or -1
+
     def _is_better(self, value: float | None) -> bool:
         if value is None:
             return False

@@ -77,7 +77,9 @@ def killed_after(folder, step):
     return kill
 
 
-@pytest.mark.parametrize("changes", [{"ema": 0.9}, {"micro_batch": 2}, {"ema": 0.5, "micro_batch": 3}])
+@pytest.mark.parametrize(
+    "changes", [{"ema": 0.9}, {"micro_batch": 2}, {"ema": 0.5, "micro_batch": 3, "keep_weight": 1.0}]
+)
 def test_that_a_resumed_run_ends_bitwise_where_an_unbroken_run_ends(paint, tiny_checkpoint, monkeypatch, changes):
     monkeypatch.setattr("trainer.recipes.cloc_loop.SAVE_EVERY", 2)
     painted = paint(9)

@@ -77,6 +77,19 @@ def test_that_the_end_is_saved_once_even_when_it_falls_on_a_saving_step(folder, 
     ]
 
 
+def test_that_a_run_that_went_back_saves_again_what_it_does_again(folder, reporter):
+    saved = []
+    hook = SaveCheckpoints(
+        reporter, folder, lambda step, keep: saved.append(step) or folder.checkpoints / f"step_{step}", 2
+    )
+    for step in (1, 2, 3, 4):
+        hook(step, StepMetrics(1))
+    hook.go_back(2)  # the checkpoint of step 4 was damaged
+    for step in (3, 4):
+        hook(step, StepMetrics(1))
+    assert saved == [2, 4, 4]
+
+
 def test_that_an_evaluation_comes_every_so_often_and_at_the_end_and_is_silent_about_nothing(folder, reporter):
     found = [{}, {"top1": 0.5}, {"top1": 0.6}]
     hook = EvaluateEvery(reporter, lambda: found.pop(0), 2, num_steps=5)

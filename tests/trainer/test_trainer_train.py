@@ -249,7 +249,9 @@ def test_that_a_batch_pads_regions_and_names_each_phrase_once(paint):
     for at, draw in enumerate(draws):
         image = images[draw.position]
         region = draw.regions[0]
-        assert batch.phrases[batch.phrase_BM[at, 0]] == image.phrases[region]
+        words = image.words_for(region, by_name=draw.by_name[0])
+        assert batch.phrases[batch.phrase_BM[at, 0]] == words
+        assert words in (image.phrases[region], image.names[region])
         np.testing.assert_array_equal(batch.boxes_BM4[at, 0].numpy(), image.boxes_R4[region])
         assert batch.captions[at] == image.captions[0]
 

@@ -297,6 +297,7 @@ class _Rounds:
         self._num_returns += 1
         self._rate_factor /= 2
         self._step.go_back(restored.step)
+        self._saving.go_back(restored.step)
         self._say(f"{problem} The run goes on from step {restored.step} with half the learning rate.")
         return restored.step
 
