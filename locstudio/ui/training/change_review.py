@@ -270,10 +270,8 @@ def _without(run: RunFolder | None) -> Comparison:
 
 def _unfinished(folder: RunFolder, state: RunSummary, run_id: str) -> Comparison:
     if state.state in _GOING_ON:
-        done = f" {state.step:,} of {state.num_steps:,} images are done." if state.num_steps else ""
-        return Comparison(
-            run_id=run_id, compare_id=folder.id, sentence=f"The two models are being compared.{done}", is_busy=True
-        )
+        sentence = "The two models are being compared. What changed is listed here when that is done."
+        return Comparison(run_id=run_id, compare_id=folder.id, sentence=sentence, is_busy=True)
     return Comparison(
         run_id=run_id,
         compare_id=folder.id,

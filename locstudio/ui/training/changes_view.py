@@ -33,6 +33,8 @@ _NOTHING = (
     "and what it broke, is listed here."
 )
 
+_SIDE = 96  # px of room beside a sentence that stands alone
+
 
 class ChangesView(QWidget):
     """Shows one comparison at a time.
@@ -74,7 +76,7 @@ class ChangesView(QWidget):
         self._nothing = label(_NOTHING, "muted")
         self._nothing.setWordWrap(True)
         self._nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._nothing.setFixedWidth(440)
+        self._nothing.setContentsMargins(_SIDE, 0, _SIDE, 0)
         self._compare = QPushButton("Compare with the model in use", self)
         self._compare.clicked.connect(self.compare_wanted)
         self._busy = QProgressBar(self)
@@ -85,7 +87,8 @@ class ChangesView(QWidget):
         column = QVBoxLayout(page)
         column.setSpacing(14)
         column.addStretch(2)
-        for widget in (self._nothing, self._busy, self._compare):
+        column.addWidget(self._nothing)
+        for widget in (self._busy, self._compare):
             column.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addStretch(3)
         return page

@@ -38,6 +38,8 @@ _NOTHING = (
     "and shows the regions behind every number."
 )
 
+_SIDE = 96  # px of room beside a sentence that stands alone
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ShownEvaluation:
@@ -130,11 +132,11 @@ class EvaluationView(QWidget):
         self._nothing = label(_NOTHING, "muted")
         self._nothing.setWordWrap(True)
         self._nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._nothing.setMaximumWidth(460)
+        self._nothing.setContentsMargins(_SIDE, 0, _SIDE, 0)
         page = QWidget(self)
         column = QVBoxLayout(page)
         column.addStretch(2)
-        column.addWidget(self._nothing, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addWidget(self._nothing)
         column.addStretch(3)
         return page
 
