@@ -287,8 +287,6 @@ class Studio(QObject):
     # facts ------------------------------------------------------------------------------------------------------
 
     def _on_engine_state(self, state: EngineState) -> None:
-        self.window.top.set_engine(state)
-        self.window.status.set_device(state.ready.device if state.ready else "")
         if (ready := state.ready) is not None:
             self._with_index(lambda index: index.set_model(ready.checkpoint_id))
 

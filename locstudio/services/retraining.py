@@ -128,7 +128,7 @@ def plan_retraining(
         material=material,
         estimate=guess(choice.training(), material.num_images, runs),
         free_bytes=free,
-        parent=_name_of(checkpoint),
+        parent=_name_of(dataset, checkpoint),
         waits_for=(before.title or before.id) if before else "",
         problems=tuple(_problems(material, free, checkpoint)),
     )
@@ -243,7 +243,11 @@ def start_comparison(
     return start_compare(project, dataset, old, new, held_out=folder.id, device=device)
 
 
-def _name_of(checkpoint: Path | None) -> str:
+def _name_of(dataset: DatasetView, checkpoint: Path | None) -> str:
+    """What the project calls its model."""
+    active = dataset.active_checkpoint()
+    if active is not None:
+        return active.name
     with suppress(BadInput):
         return checkpoint_info(checkpoint).name if checkpoint else ""
     return ""

@@ -4,6 +4,7 @@ from locstudio.services.checkpoints import active_folder
 from locstudio.ui.canvas.box_tool import Tool
 from locstudio.ui.canvas.commands import CanvasCommand, title
 from locstudio.ui.desk import Desk
+from locstudio.ui.engine_client import EngineState
 from locstudio.ui.index_keeping import IndexKeeping
 from locstudio.ui.main_window import MainWindow
 from locstudio.ui.opening import Place
@@ -16,6 +17,7 @@ def show_desk(window: MainWindow, desk: Desk) -> None:
     """Let the window tell what happens in the collection: status line, search field and notices."""
     status, canvas = window.status, desk.canvas
     desk.said.connect(status.say)
+    desk.engine.state_changed.connect(lambda state: _show_engine(window, desk, state))
     desk.phrases_read.connect(window.top.set_phrases)
     desk.box_measured.connect(status.set_box_size)
     desk.not_saved.connect(lambda text: window.notice.say("unsaved", text, "Try again", is_problem=True))
@@ -24,6 +26,14 @@ def show_desk(window: MainWindow, desk: Desk) -> None:
     canvas.zoom_changed.connect(status.set_zoom)
     canvas.tool_changed.connect(lambda tool: status.set_tool(title(_TOOL_WORDS[tool])))
     status.set_tool(title(_TOOL_WORDS[canvas.tool]))
+
+
+def _show_engine(window: MainWindow, desk: Desk, state: EngineState) -> None:
+    ready = state.ready
+    active = desk.opened.dataset.active_checkpoint() if ready is not None else None
+    is_own = active is not None and ready is not None and active.id == ready.checkpoint_id
+    window.top.set_engine(state, active.name if active is not None and is_own else "")
+    window.status.set_device(ready.device if ready is not None else "")
 
 
 def join_retraining(window: MainWindow, desk: Desk, index: IndexKeeping) -> Retraining:

@@ -121,12 +121,15 @@ class TopBar(QWidget):
         self._retrain.setVisible(is_active)
         self._engine.setVisible(is_active)
 
-    def set_engine(self, state: EngineState) -> None:
-        """Show how the engine is: in a few words, and in its own sentence for the tip."""
+    def set_engine(self, state: EngineState, model: str = "") -> None:
+        """Show how the engine is: in a few words, and in its own sentence for the tip.
+
+        ``model`` is what the project calls the model, where that is not the name it carries itself.
+        """
         self._state = state
         text = {"off": "No model", "loading": "Loading model…", "failed": "Model failed – Retry"}.get(state.phase, "")
         if state.ready is not None:
-            text = f"{shown(state.ready.name, 24)} on {shown(state.ready.device.split(',')[0], 24)}"
+            text = f"{shown(model or state.ready.name, 24)} on {shown(state.ready.device.split(',')[0], 24)}"
         self._engine.setText(action_text(text))
         self._engine.setToolTip(tip(state.text or text))
         self._engine.setAccessibleName(f"Model: {text}")

@@ -1,6 +1,7 @@
 """Retraining in the window, from the click to the comparison, with a trainer that replays a recorded run."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -9,6 +10,7 @@ from PySide6.QtCore import Qt
 
 from locstudio.jobs.run_state import RunState, living_mark
 from locstudio.services import runs
+from locstudio.services.retraining import RetrainChoice, start_retraining
 from locstudio.services.runs import list_runs
 from locstudio.store.dataset import Dataset
 from locstudio.store.records import CheckpointRow
@@ -138,6 +140,30 @@ def test_that_a_training_that_ended_without_a_window_is_compared_by_the_next(stu
     with qtbot.waitSignal(studio.ready, timeout=30_000):
         studio.open_path(sample.project.path)
     qtbot.waitUntil(lambda: "compared with the model in use" in studio.window.notice.text, timeout=30_000)
+
+
+def test_that_a_run_whose_window_closed_before_its_process_was_made_is_started_by_the_next(studio, sample, qtbot):
+    go_on(sample)
+    with Dataset.open(sample.project) as dataset:
+        folder = start_retraining(sample.project, dataset, sample.checkpoint, RetrainChoice())
+    with qtbot.waitSignal(studio.ready, timeout=30_000):
+        studio.open_path(sample.project.path)
+    book = studio.retraining.book
+    qtbot.waitUntil(lambda: book.run(folder.id) is not None and book.run(folder.id).is_over, timeout=30_000)
+    assert book.run(folder.id).summary.state is RunState.DONE
+    qtbot.waitUntil(lambda: "compared" in studio.window.notice.text, timeout=30_000)
+
+
+def test_that_the_window_calls_a_model_as_the_project_does(studio, sample, qtbot):
+    with Dataset.open(sample.project) as dataset:
+        dataset.record_checkpoint(replace(dataset.active_checkpoint(), name="after the birds"))
+    with qtbot.waitSignal(studio.ready, timeout=30_000):
+        studio.open_path(sample.project.path)
+    qtbot.waitUntil(lambda: studio.window.top.engine_text.startswith("after the birds on "), timeout=30_000)
+    studio.window.actions_by_name["retrain"].trigger()
+    sheet = studio.retraining.planning.sheet
+    qtbot.waitUntil(lambda: sheet.can_start, timeout=30_000)
+    assert "made from after the birds," in sheet._parent_name.text()
 
 
 def test_that_an_interrupted_training_is_said_once_and_can_be_resumed(studio, sample, recorded, qtbot):

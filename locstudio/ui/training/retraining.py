@@ -220,7 +220,9 @@ class Retraining(QObject):
         newest = next(iter(self.book.trainings), None)
         if newest is None or self._collection.opened.dataset.is_read_only:
             return
-        if newest.summary.state is RunState.DONE and self.book.comparison_of(newest.id) is None:
+        if newest.is_unstarted:  # the window was closed between the click and the process
+            self.book.start(newest.folder)
+        elif newest.summary.state is RunState.DONE and self.book.comparison_of(newest.id) is None:
             self.compare(newest.id)
         elif newest.summary.state is RunState.INTERRUPTED:
             sentence = f"The training “{newest.name}” was interrupted; nothing it saved is lost."
@@ -285,9 +287,9 @@ def progress_of(run: KnownRun) -> tuple[str, float]:
         return f"{what} waits for its turn", -1.0
     if row.state is RunState.STOPPING:
         return f"{what}: stopping", row.share
+    left = f" · {in_words(row.seconds_left)} left" if row.seconds_left > 1 else ""
     if not row.step:
-        return f"{what}: getting ready", -1.0
+        return (f"{what}: reading images{left}" if left else f"{what}: getting ready"), -1.0
     if row.step >= row.num_steps:
         return f"{what}: finishing", 1.0
-    left = f" · {in_words(row.seconds_left)} left" if row.seconds_left > 1 else ""
     return f"{what} {row.share:.0%}{left}", row.share

@@ -49,6 +49,11 @@ class KnownRun:
         return self.summary.folder
 
     @property
+    def is_unstarted(self) -> bool:
+        """Whether it was made, and the window was closed before its process was."""
+        return self.summary.state is RunState.QUEUED and not self.summary.has_process
+
+    @property
     def is_over(self) -> bool:
         """Whether no process works on it any more."""
         return self.summary.state in _OVER
@@ -134,7 +139,9 @@ class RunBook(QObject):
             return False
         if folder.id not in self._runs:
             config = folder.config()
-            known = KnownRun(config, RunSummary(folder, config.kind, RunState.QUEUED, title=config.title))
+            known = KnownRun(
+                config, RunSummary(folder, config.kind, RunState.QUEUED, title=config.title, has_process=True)
+            )
             self._runs = {folder.id: known, **self._runs}
             self.listed.emit()
         return True
@@ -212,14 +219,13 @@ def _read_runs(project: Project, dataset: Dataset) -> tuple[list[KnownRun], str]
     """The runs, and the id of the one whose model is in use."""
     found = []
     for summary in list_runs(project):
-        if summary.kind not in _KINDS:
-            continue
         with suppress(BadInput):  # taken away since it was listed
             config = summary.folder.config()
             if config.cloc is not None and config.cloc.is_dry_run:
                 continue
-            found.append(KnownRun(config, summary, read_history(summary.folder).before))
             _ingest(project, dataset, summary.folder)
+            if summary.kind in _KINDS:
+                found.append(KnownRun(config, summary, read_history(summary.folder).before))
     active = dataset.active_checkpoint()
     return found, (active.run_id or "") if active is not None else ""
 

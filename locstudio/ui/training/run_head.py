@@ -151,7 +151,8 @@ class RunHead(QFrame):
         self._end_button.setVisible(row.is_live and row.is_silent)
         self._epoch.setEnabled(is_running)
         self._more.setVisible(row.is_live)
-        self._resume.setVisible(row.state in _RESUMABLE and shown_run.can_resume)
+        self._resume.setVisible((row.state in _RESUMABLE or row.is_unstarted) and shown_run.can_resume)
+        self._resume.setText("Start" if row.is_unstarted else "Resume")
         self._draw_sign()
 
     def _show_bar(self, row: RunRow) -> None:

@@ -49,6 +49,8 @@ class RunRow:
     ``color`` is the number of its line colour; ``is_silent`` that a living run has not said a word for long;
     ``phase`` a few words instead of the state's ("Reading images"); ``result`` what it has reached ("top 1 0.62");
     ``sentence`` why it failed; ``is_in_use`` that the project uses the model it has made.
+    ``is_overlaid`` is a person's wish to see its curves besides those in front, ``is_drawn`` that they are seen;
+    ``is_unstarted`` that it was made and its process was not.
     """
 
     id: str
@@ -63,12 +65,14 @@ class RunRow:
     sentence: str = ""
     is_silent: bool = False
     is_overlaid: bool = False
+    is_drawn: bool = False
+    is_unstarted: bool = False
     is_in_use: bool = False
 
     @property
     def is_live(self) -> bool:
         """Whether a process works on it or waits for its turn."""
-        return self.state in LIVE
+        return self.state in LIVE and not self.is_unstarted
 
     @property
     def share(self) -> float | None:
@@ -79,6 +83,8 @@ class RunRow:
 
     def words(self) -> str:
         """Where the run stands, in a few words."""
+        if self.is_unstarted:
+            return "Not started"
         if self.is_silent and self.is_live:
             return "Not responding"
         has_phase = self.phase and self.state in (RunState.RUNNING, RunState.DONE)
@@ -93,6 +99,8 @@ class RunRow:
 
     def sign(self) -> tuple[str, str]:
         """The icon and the role of its colour."""
+        if self.is_unstarted:
+            return _SIGNS[RunState.INTERRUPTED]
         return ("warning", "danger") if self.is_silent and self.is_live else _SIGNS[self.state]
 
 
@@ -261,8 +269,9 @@ class _RunDelegate(QStyledItemDelegate):
         look = theme.current()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         color = QColor(line_color(row.color, look.base))
-        painter.setPen(QColor(look.outline) if not row.is_overlaid else color)
-        painter.setBrush(color if row.is_overlaid else Qt.BrushStyle.NoBrush)
+        is_filled = row.is_overlaid or row.is_drawn
+        painter.setPen(color if is_filled else QColor(look.outline))
+        painter.setBrush(color if is_filled else Qt.BrushStyle.NoBrush)
         painter.drawRoundedRect(QRectF(place).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 

@@ -171,7 +171,11 @@ class RunShowing(QObject):
         content = self._contents.get(run.id)
         row = row_of(run, content.phase if content else "", self._book.comparison_of(run.id))
         return replace(
-            row, color=self._color_of(run), is_overlaid=run.id in self._overlaid, is_in_use=run.id == self._book.in_use
+            row,
+            color=self._color_of(run),
+            is_overlaid=run.id in self._overlaid,
+            is_drawn=bool(self._overlaid) and run.id == self._page.runs.chosen,
+            is_in_use=run.id == self._book.in_use,
         )
 
 
@@ -203,6 +207,7 @@ def row_of(run: KnownRun, phase: str = "", comparison: KnownRun | None = None) -
         result=result_of(summary.metrics, run.before),
         sentence=summary.sentence,
         is_silent=summary.is_silent,
+        is_unstarted=run.is_unstarted,
     )
 
 
