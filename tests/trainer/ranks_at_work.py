@@ -3,6 +3,7 @@
 ``python ranks_at_work.py CHECKPOINT FOLDER`` makes ``FOLDER/rank_R.pt``.
 """
 
+import copy
 import os
 import sys
 import time
@@ -20,6 +21,7 @@ from trainer.gradient import gradient_of
 from trainer.recipes.cloc import ClocStep, ClocStepConfig
 from trainer.recipes.cloc_batch import ClocBatch
 from trainer.recipes.cloc_ranks import PeerOutOfMemory, gather_outputs, shared_gradient
+from trainer.recipes.keeping import Parent
 
 PHRASES = ("a cat", "a rug", "a bridge at night", "a cup", "a red cup", "a door")
 CAPTIONS = ("a cat on a rug", None, "an empty room", "two cups", "a cup beside a cat")
@@ -32,6 +34,7 @@ SCENARIOS = {
     "no grounding": (ClocStepConfig(has_grounding=False), 0),
     "sigmoid": (ClocStepConfig(contrast="sigmoid", grounding="overlap", has_nearest_box=True), 0),
     "hard texts": (ClocStepConfig(text_contrast_weight=0.5, altered_weight=0.5), 2),
+    "held to its parent": (ClocStepConfig(keep_weight=0.5), 0),
 }
 
 
@@ -51,6 +54,15 @@ def make_model(checkpoint: Path):
     return model
 
 
+def make_step(model, config: ClocStepConfig) -> ClocStep:
+    """A step whose model has a parent that says other things."""
+    other = copy.deepcopy(model.text_project.weight.data)
+    model.text_project.weight.data += torch.randn(other.shape, generator=torch.Generator().manual_seed(2))
+    parent = Parent(model)
+    model.text_project.weight.data = other
+    return ClocStep(model, config, parent=parent)
+
+
 def whole_batch(model) -> ClocBatch:
     """Five images with 2, 0, 1, 0 and 2 regions; "a bridge at night" and "a door" are nobody's phrase."""
     generator = torch.Generator().manual_seed(1)
@@ -61,6 +73,8 @@ def whole_batch(model) -> ClocBatch:
         phrases=PHRASES,
         phrase_BM=torch.tensor([[0, 1], [0, 0], [0, 0], [0, 0], [3, 4]]),
         captions=CAPTIONS,
+        kept_boxes_BK4=torch.cat([corner[:, :1], corner[:, :1] + 0.2], dim=-1),
+        kept_words=(("owl",), ("pan",), ("tree",), ("owl",), ("zebra",)),
         tokens_BND=torch.randn(5, model.config.tower.num_tokens, model.config.token_width, generator=generator),
     )
 
@@ -74,6 +88,8 @@ def part_of(batch: ClocBatch, rows: list[int]) -> ClocBatch:
         phrase_BM=batch.phrase_BM[rows],
         captions=tuple(batch.captions[row] for row in rows),
         tokens_BND=batch.tokens_BND[rows],
+        kept_boxes_BK4=batch.kept_boxes_BK4[rows],
+        kept_words=tuple(batch.kept_words[row] for row in rows),
     )
 
 
@@ -109,7 +125,7 @@ def take_gradients(ranks: Ranks, checkpoint: Path) -> dict[str, object]:
 
     share = list(ranks.share_of(range(5)))
     for name, (config, micro_batch) in SCENARIOS.items():
-        take(name, ClocStep(model, config), share, micro_batch)
+        take(name, make_step(model, config), share, micro_batch)
     plain = ClocStepConfig()
     take("one rank has no region", ClocStep(model, plain), [[0, 2, 4], [1, 3]][ranks.rank])
     take("one rank has no caption", ClocStep(model, plain), [[0, 2, 3, 4], [1]][ranks.rank])

@@ -16,7 +16,7 @@ from trainer.recipes.cloc import ClocStep, ClocStepConfig
 from trainer.recipes.cloc_ranks import shared_gradient
 
 sys.path.insert(0, str(Path(__file__).parent))
-from ranks_at_work import SCENARIOS, gradients_of, make_model, part_of, whole_batch
+from ranks_at_work import SCENARIOS, gradients_of, make_model, make_step, part_of, whole_batch
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 OTHERS = ("one rank has no region", "one rank has no caption", "by torch")
@@ -57,7 +57,7 @@ def found(tiny_checkpoint, tmp_path_factory):
 
 def one_process(model, config: ClocStepConfig):
     model.zero_grad(set_to_none=True)
-    terms = gradient_of(ClocStep(model, config), whole_batch(model))
+    terms = gradient_of(make_step(model, config), whole_batch(model))
     return {name: float(term) for name, term in terms.items()}, gradients_of(model)
 
 
