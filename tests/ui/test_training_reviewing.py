@@ -317,7 +317,7 @@ def test_that_two_checkpoints_are_compared_on_the_images_that_neither_has_learnt
     view = bench.reviewing.checkpoints
     assert [entry.id for entry in view.model.entries][:2] == [bench.new_id, bench.old_id]
     lines = [line.what for line in view.diff.rows.lines]
-    assert lines[:2] == ["Measured on 2 images that were not learnt from", "Top 1"]
+    assert lines[:2] == ["Measured on 2 images not learnt from", "Top 1"]
     assert "How they were trained" in lines
 
 

@@ -1,8 +1,8 @@
 """The registry in the window: read on a worker, taken into use, named, removed, compared two by two."""
 
 import re
-from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import cast, get_args
 
 from PySide6.QtCore import QObject, Signal
@@ -252,8 +252,8 @@ def compare_two(
         lines += [DiffLine(_setting(change.name), change.old, change.new) for change in settings]
         if not settings:
             lines.append(DiffLine("With the same settings."))
-    except UserError as problem:
-        lines.append(DiffLine(str(problem)))
+    except UserError:
+        lines += _why_unknown(old, new)
     lines.append(DiffLine("What was edited between their data", is_heading=True))
     try:
         diff = diff_data(project, dataset, old.id, new.id)
@@ -288,22 +288,24 @@ def _edit_words(diff: RegionDiff, kind: RegionChangeKind) -> str:
 def _measured_lines(project: Project, old: CheckpointEntry, new: CheckpointEntry) -> list[DiffLine]:
     """What both measured on the same images, if they were compared; else what each brings along."""
     found = find_comparison(project, old.id, new.id)
+    parts = ("old", "new")
+    if found is None:
+        found, parts = find_comparison(project, new.id, old.id), ("new", "old")
     with suppress(BadInput):
         if found is not None:
-            before, after = (PredictionFolder(found[0].results / part).summary() for part in ("old", "new"))
+            before, after = (PredictionFolder(found[0].results / part).summary() for part in parts)
             if after.num_held_out_images:
-                of_what = f"{after.num_held_out_images:,} images that were not learnt from"
+                of_what = f"{counted(after.num_held_out_images, 'image')} not learnt from"
                 lines = _metric_lines(before.held_out_metrics, after.held_out_metrics)
             else:
-                of_what = f"the same {after.num_images:,} images"
+                of_what = f"the same {counted(after.num_images, 'image')}"
                 lines = _metric_lines(before.metrics, after.metrics)
             return [DiffLine(f"Measured on {of_what}", is_heading=True), *lines]
-    lines = _metric_lines(old.metrics, new.metrics)
-    hint = DiffLine("Each on images of its own; “Region by region” measures both on the same.")
-    return [DiffLine("Measured when they were made", is_heading=True), hint, *lines]
+    lines = [replace(line, difference="", verdict=0) for line in _metric_lines(old.metrics, new.metrics)]
+    return [DiffLine("Measured when they were made, each on its own images", is_heading=True), *lines]
 
 
-def _metric_lines(old: Mapping[str, float], new: Mapping[str, float]) -> list[DiffLine]:
+def _metric_lines(old: dict[str, float], new: dict[str, float]) -> list[DiffLine]:
     lines = []
     for name in [*new, *(name for name in old if name not in new)]:
         if not _SHARE.fullmatch(name):
@@ -347,5 +349,5 @@ def _why_unknown(old: CheckpointEntry, new: CheckpointEntry) -> list[DiffLine]:
     """Where only one of the two was trained here there is no common ground; say which."""
     missing = [entry.name for entry in (old, new) if not entry.run_id]
     if missing:
-        return [DiffLine(f"{' and '.join(missing)}: not trained in this project, so its data is not known here.")]
-    return [DiffLine("The frozen data of one of them is not there any more.")]
+        return [DiffLine(f"Not known of {' and '.join(missing)}, not trained in this project.")]
+    return [DiffLine("The run of one of them is not there any more.")]
