@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locstudio.domain.geometry import BoxArray, Letterbox
-from locstudio.domain.regions import Image, Origin, Problem, Region, Review
+from locstudio.domain.regions import HELD_OUT_SPLITS, Image, Problem, Region, Review
 from locstudio.store.dataset import Dataset, ImageFilter
 
-HELD_OUT_SPLITS = ("val", "validation", "dev", "test")
 KEPT_SIDES = (0.08, 0.8)
 _PAGE = 200
 
@@ -72,10 +71,8 @@ class Draw:
 
 
 def is_ground_truth(region: Region) -> bool:
-    """True for what counts as true: not rejected, no crowd, and accepted if a model proposed it."""
-    if region.review is Review.REJECTED or region.is_crowd:
-        return False
-    return region.origin is not Origin.MODEL or region.review is Review.ACCEPTED
+    """True for what counts as true; the rule is the region's."""
+    return region.is_ground_truth
 
 
 def names_in_use(dataset: Dataset) -> dict[int, str]:

@@ -6,10 +6,10 @@ held out in every run of the project, whatever has been added since, and copies 
 
 import hashlib
 
-from locstudio.domain.regions import Image, Problem
+from locstudio.domain.regions import HELD_OUT_SPLITS, Image, Problem
 from locstudio.jobs.training_files import HeldOut
 from locstudio.store.dataset import Dataset
-from trainer.data import HELD_OUT_SPLITS, images_with_regions, is_ground_truth, names_in_use, phrase_of
+from trainer.data import images_with_regions, is_ground_truth, names_in_use, phrase_of
 
 MIN_REGIONS = 8
 _HASHED = 1 << 64

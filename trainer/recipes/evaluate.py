@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from locstudio.domain.errors import BadInput
+from locstudio.domain.regions import HELD_OUT_SPLITS
 from locstudio.jobs.configs import Evaluation, Task
 from locstudio.jobs.predictions import PredictionFolder
 from locstudio.jobs.run_folder import RunFolder, write_whole
@@ -19,7 +20,7 @@ from locstudio.models.checkpoint import load_checkpoint
 from locstudio.models.cloc import Cloc
 from locstudio.store.dataset import Dataset, open_snapshot
 from trainer.context import RunContext
-from trainer.data import HELD_OUT_SPLITS, images_with_regions
+from trainer.data import images_with_regions
 from trainer.device import describe_device
 from trainer.encoding import TokenSource, bytes_of_tokens, cache_of
 from trainer.ground_truth import GroundTruth, read_ground_truth
