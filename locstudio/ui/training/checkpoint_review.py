@@ -314,7 +314,11 @@ def _metric_lines(old: dict[str, float], new: dict[str, float]) -> list[DiffLine
         points = None if before is None or after is None else round(100 * (after - before), 1)
         sign = "" if points is None else "=" if points == 0 else f"▲ {points:.1f}" if points > 0 else f"▼ {-points:.1f}"
         verdict = 0 if not points else 1 if points > 0 else -1
-        lines.append(DiffLine(_capital(metric_name(name)), _share(before), _share(after), sign, verdict))
+        lines.append(
+            DiffLine(
+                _capital(metric_name(name)).replace(", recall at ", " @"), _share(before), _share(after), sign, verdict
+            )
+        )
     return lines or [DiffLine("Neither of them has measured anything.")]
 
 
