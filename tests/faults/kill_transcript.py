@@ -56,6 +56,10 @@ sys.exit(main.main())
 Phase = tuple[str, Callable[[RunFolder], bool]]
 
 
+class PhaseMissed(Exception):
+    """A process ended, or went on, without being seen in a phase."""
+
+
 class Transcript:
     """Lines of a document, also said while it is written."""
 
@@ -74,7 +78,7 @@ def wait_until(what: Callable[[], object], why: str, process: "subprocess.Popen[
     pause_s = 0.001 if any(word in why for word in BRIEF) else 0.02
     while not what():
         if time.monotonic() > deadline or process.poll() is not None:
-            raise TimeoutError(f"it never came to this: {why}")
+            raise PhaseMissed(why)
         time.sleep(pause_s)
 
 
@@ -182,36 +186,46 @@ def kill_trainer(template: Path, say: Callable[[str], object]) -> None:
     say("| killed while it | state found | words | checkpoints | left behind | resumed from step | ended as | same |")
     say("| --- | --- | ---: | --- | --- | ---: | --- | --- |")
     for number, (name, is_there) in enumerate(PHASES):
-        project = copied(template, f"trainer_{number}")
-        folder = new_training(project)
-        other = new_training(project) if "waits" in name else None
-        turn = Turn(other, other.config()) if other is not None else None
-        assert turn is None or turn.try_take()
-        process = started(folder)
-        wait_until(lambda folder=folder, is_there=is_there: is_there(folder), name, process)
-        process.kill()
-        process.wait()
-        if turn is not None:
-            turn.release()
-        row = runs.describe_run(folder)
-        whole = (path.name for path in folder.checkpoints.glob("step_*") if path.suffix != ".partial")
-        saved = ", ".join(sorted(whole)) or "none"
-        left = ", ".join(left_behind(folder)) or "nothing"
-        found = f"| {name} | {row.state} | {len(words_of(folder))} | {saved} | {left} |"
-        if not row.can_resume:
-            say(f"{found} - | {row.state} | {'yes' if end_of(folder) == expected else 'NO'} |")
-            continue
-        again = resume(folder)
-        assert again.stdin is not None
-        assert again.stdout is not None
-        again.stdin.close()
-        again.stdout.read()
-        again.stdout.close()
-        again.wait()
-        first = [word.first_step for word in words_of(folder) if isinstance(word, Started)][-1]
-        is_same = "yes" if end_of(folder) == expected else "NO"
-        left = ", ".join(left_behind(folder))
-        say(f"{found} {first} | {runs.describe_run(folder).state}{', left ' + left if left else ''} | {is_same} |")
+        try:
+            say(killed_in(copied(template, f"trainer_{number}"), name, is_there, expected))
+        except PhaseMissed:
+            say(f"| {name} | it was not seen in this phase | | | | | | |")
+
+
+def killed_in(project: Project, name: str, is_there: Callable[[RunFolder], bool], expected: str) -> str:
+    """A row of the table: a training killed in one phase, and resumed."""
+    folder = new_training(project)
+    other = new_training(project) if "waits" in name else None
+    turn = Turn(other, other.config()) if other is not None else None
+    assert turn is None or turn.try_take()
+    process = started(folder)
+    try:
+        wait_until(lambda: is_there(folder), name, process)
+    except PhaseMissed:
+        print(folder.log.read_text()[-1000:], runs.describe_run(folder), file=sys.stderr)
+        raise
+    process.kill()
+    process.wait()
+    if turn is not None:
+        turn.release()
+    row = runs.describe_run(folder)
+    whole = (path.name for path in folder.checkpoints.glob("step_*") if path.suffix != ".partial")
+    saved = ", ".join(sorted(whole)) or "none"
+    left = ", ".join(left_behind(folder)) or "nothing"
+    found = f"| {name} | {row.state} | {len(words_of(folder))} | {saved} | {left} |"
+    if not row.can_resume:
+        return f"{found} - | {row.state} | {'yes' if end_of(folder) == expected else 'NO'} |"
+    again = resume(folder)
+    assert again.stdin is not None
+    assert again.stdout is not None
+    again.stdin.close()
+    again.stdout.read()
+    again.stdout.close()
+    again.wait()
+    first = [word.first_step for word in words_of(folder) if isinstance(word, Started)][-1]
+    is_same = "yes" if end_of(folder) == expected else "NO"
+    left = ", ".join(left_behind(folder))
+    return f"{found} {first} | {runs.describe_run(folder).state}{', left ' + left if left else ''} | {is_same} |"
 
 
 @contextmanager
