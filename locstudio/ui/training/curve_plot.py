@@ -196,7 +196,9 @@ class RunLegend(QWidget):
 
 class _Axis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
-        """Small numbers in one form: 5e-5 beside 1e-4."""
+        """Steps are whole numbers from 0 on; small values have one form: 5e-5 beside 1e-4."""
+        if self.orientation == "bottom":
+            return [f"{value:,.0f}" if value >= 0 and float(value).is_integer() else "" for value in values]
         if self.logMode or not values or max(map(abs, values)) * scale >= 1e-2:
             return list(super().tickStrings(values, scale, spacing))
         return [f"{value * scale:.3g}" if not value else _short(value * scale) for value in values]

@@ -96,6 +96,7 @@ class TrainingPage(QWidget):
         self.runs.run_chosen.connect(self.run_chosen)
         self.curves.said.connect(self.said)
         self._tabs.currentChanged.connect(lambda number: self.tab_changed.emit(Tab(number)))
+        self.setFocusProxy(self.runs)
         self.set_runs(())
 
     def _lay_out(self) -> None:
