@@ -6,6 +6,7 @@ import pytest
 from PySide6.QtCore import Qt
 
 from locstudio.services.retraining import Estimate, Material, RetrainChoice, RetrainPlan
+from locstudio.services.starting import PRESETS
 from locstudio.ui.training.retrain_sheet import RetrainSheet
 
 PLAN = RetrainPlan(
@@ -77,11 +78,11 @@ def test_that_every_choice_is_told_once(sheet):
     sheet.choice_changed.connect(told.append)
     sheet._presets["standard"].button.click()
     assert [choice.preset for choice in told] == ["standard"]
-    assert sheet._steps.value() == 2000
+    assert sheet._steps.value() == PRESETS["standard"].num_steps
     sheet._fold.click()
-    sheet._steps.setValue(500)
+    sheet._steps.setValue(555)
     sheet._pending.click()
-    assert (told[-1].num_steps, told[-1].include_pending) == (500, True)
+    assert (told[-1].num_steps, told[-1].include_pending) == (555, True)
     sheet._presets["quick"].button.click()
     assert (told[-1].preset, told[-1].num_steps, told[-1].include_pending) == ("quick", 0, True)
     assert len(told) == 4
