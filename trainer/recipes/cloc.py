@@ -24,13 +24,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from locstudio.models.cloc import Cloc
 from locstudio.models.extractors import crop_pixels
 from trainer.losses.contrastive import clip_loss, region_text_loss, temperature
-from trainer.losses.distillation import distillation_loss, likeness_distillation_loss
+from trainer.losses.distillation import distillation_loss
 from trainer.losses.grounding import grounding_loss, nearest_boxes, overlap_grounding_loss, proposal_loss, total_loss
 from trainer.losses.hardness import NO_TEXT, altered_phrase_loss, sigmoid_region_text_loss, text_contrast_loss
 from trainer.recipes.attributes import NUM_ALTERED, altered_phrases
@@ -52,9 +51,7 @@ class ClocStepConfig:
         text_contrast_weight: Of ``text_contrast_loss`` (TIC); 0 for none.
         altered_weight: Of ``altered_phrase_loss``, phrases with an attribute altered; 0 for none.
         keep_weight: Of the distance to what the parent says, where a batch brings boxes and words for that.
-        distillation: What of a teacher is learnt where a batch brings one: its embedding (``cosine``), or what it calls
-            each box among the batch's phrases (``likeness``).
-        distillation_weight: Of that.
+        distillation_weight: Of the distance to a teacher's embeddings, where a batch brings them.
         proposal_weight: Of the proposal head's loss, where a batch brings objects.
     """
 
@@ -67,7 +64,6 @@ class ClocStepConfig:
     text_contrast_weight: float = 0.0
     altered_weight: float = 0.0
     keep_weight: float = 0.0
-    distillation: Literal["cosine", "likeness"] = "cosine"
     distillation_weight: float = 1.0
     proposal_weight: float = 1.0
 
@@ -294,16 +290,8 @@ class ClocStep:
             found_BKD = self._boxes(batch, prepared_BNC, batch.teacher_boxes_BK4.to(self._model.device))
             teacher_BKE = batch.teacher_BKE.to(self._model.device)
             says_BK = teacher_BKE.any(dim=2)
-            terms["distillation"] = self._distilled(batch.phrases, found_BKD[says_BK], teacher_BKE[says_BK])
+            terms["distillation"] = distillation_loss(found_BKD[says_BK], teacher_BKE[says_BK])
         return terms
-
-    def _distilled(self, phrases: tuple[str, ...], found_ND: Tensor, teacher_NE: Tensor) -> Tensor:
-        if self._config.distillation == "cosine":
-            return distillation_loss(found_ND, F.normalize(teacher_NE, dim=1))
-        student_NU = temperature(self._model.logit_scale) * found_ND @ self._texts(phrases).T
-        self.remember(phrases)
-        features_UE = torch.stack([self._features[phrase] for phrase in phrases])
-        return likeness_distillation_loss(student_NU, teacher_NE @ features_UE.T)
 
     def _tokens(self, batch: ClocBatch) -> Tensor:
         if batch.tokens_BND is not None:

@@ -23,8 +23,7 @@ class ClocBatch:
         object_boxes: All boxes (O, 4) of every image for the proposal head (None for an image where not everything has
             its box), or None to leave that head alone.
         teacher_boxes_BK4: Boxes whose embedding a teacher has given, or None.
-        teacher_BKE: The teacher's embeddings there, or None; zeros where it says nothing.  For likeness they are times
-            the teacher's 1 / temperature, and its texts are the text tower's own features.
+        teacher_BKE: The teacher's embeddings there, or None; zeros where it says nothing.
         kept_boxes_BK4: Boxes on which the model is held to its parent, or None.
         kept_words: As many words of each image on which it is, too.
 
