@@ -97,7 +97,8 @@ def table(results: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     lines = [
         "## Arms",
         "",
-        "Same scenes, steps and optimiser for every arm unless said; mean +- standard deviation over the seeds.",
+        "Same scenes, steps and optimiser for every arm unless said; mean +- standard deviation over the seeds.  CPU time is",
+        "inflated where the machine was busy.",
         "",
         *(f"- **{name}**: {arm.title}" for name, arm in ARMS.items() if results.get(name)),
         "",

@@ -1,13 +1,13 @@
 """One training step of CLOC: L = L_CLIP + lambda (L_CLOC + L_grounding).
 
-What its parts are worth in ``cloc-lite``, mean +- standard deviation over three seeds, equal steps (``literal``: equal CPU
-time, so hardly trained): naming true boxes of coco_dev and of mosaics of its photos, finding a name's box by the grounding
-head alone (IoU 0.5), and the colour in the demo's phrases, one of eleven.  By
+What its parts are worth in ``cloc-lite``, mean +- standard deviation over three seeds, equal steps (``literal``: equal
+CPU time, so hardly trained): naming true boxes of coco_dev and of mosaics of its photos, finding a name's box by the
+grounding head alone (IoU 0.5), and the colour in the demo's phrases, one of eleven.  By
 ``python -m trainer.bundle --data DIR --out assets/checkpoints/cloc-lite``; all figures in its arms.md.
 
     arm            top-1            mAcc             mosaics, top-1   pointing hit     colour, demo
     prompter       0.556 +- 0.013   0.448 +- 0.020   0.400 +- 0.013   0.041 +- 0.009   0.173 +- 0.046   M = 8
-    plain          0.383 +- 0.017   0.229 +- 0.007   0.288 +- 0.012   0.048 +- 0.005   0.081 +- 0.012   no corner embedding, no bias
+    plain          0.383 +- 0.017   0.229 +- 0.007   0.288 +- 0.012   0.048 +- 0.005   0.081 +- 0.012   no box bias
     literal        0.242 +- 0.085   0.022 +- 0.000   -                0.007 +- 0.006   -                the paper's form
     roi_align      0.544 +- 0.009   0.413 +- 0.012   0.430 +- 0.015   0.028 +- 0.008   0.178 +- 0.029
     crop           0.539 +- 0.004   0.410 +- 0.005   0.546 +- 0.007   -                -                the tower again
@@ -26,14 +26,15 @@ head alone (IoU 0.5), and the colour in the demo's phrases, one of eleven.  By
     distilled      0.552 +- 0.011   0.429 +- 0.016   0.416 +- 0.008   0.050 +- 0.006   0.182 +- 0.005
 
 coco_dev was looked at while the Prompter's settings were chosen.  On four unseen folds of coco_train (2,015 boxes)
-Prompter and RoIAlign have top-1 0.452 and 0.448 (a tie), mAcc 0.325 and 0.296 (difference +0.009 to +0.051).  On mosaics,
-whose things are small, crops name far better in top-1 than either, and RoIAlign better than the Prompter (not in mAcc).
+Prompter and RoIAlign have top-1 0.452 and 0.448 (a tie), mAcc 0.325 and 0.296 (difference +0.009 to +0.051).  On
+mosaics, whose things are small, crops name far better in top-1 than either, and RoIAlign better than the Prompter
+(not in mAcc).
 
 Of the paper's parts, more regions an image help top-1, and so does the text filter, which costs mAcc; L_grounding does
-nothing for names.  Beyond it, boxes by overlap double pointing and cost nothing; the nearest box adds no more than noise.
-Altered phrases on tinted mosaics double the colours and cost names.  The text contrast at its paper's weight and the
-teacher change nothing, and the sigmoid names worse.  The shipped weights are those of ``prompter``, seed 0; of what is
-beyond the paper, nothing was compared on the unseen folds.
+nothing for names.  Beyond it, boxes by overlap double pointing and cost nothing; the nearest box adds no more than
+noise.  Altered phrases on tinted mosaics double the colours, and the mosaics cost names.  The text contrast at its
+paper's weight and the teacher change nothing, and the sigmoid names worse.  The shipped weights are those of
+``prompter``, seed 0; of what is beyond the paper, nothing was compared on the unseen folds.
 
 Axes: B = images, M = regions an image at most, N = tokens, C = token width, U = different phrases, D = embedding width.
 """
