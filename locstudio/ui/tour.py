@@ -1,4 +1,4 @@
-"""A guided tour without hands: search by box and by words, and what a training would take, with pictures and a report.
+"""A guided tour without hands: search by box and by words, and a real retraining, with pictures and a report.
 
 Meant for machines without a display, where it shows that everything is there and how fast it answers.
 """
@@ -20,15 +20,16 @@ from locstudio.domain.regions import Region
 from locstudio.ui import theme
 from locstudio.ui.canvas.commands import CanvasCommand
 from locstudio.ui.desk import Desk
+from locstudio.ui.main_window import MainWindow
 from locstudio.ui.search.hits_model import HitItem
 from locstudio.ui.tour_report import page
+from locstudio.ui.tour_training import TrainingTour
 from locstudio.ui.training.retraining import Retraining
 from locstudio.ui.workspace import Panel
 
 _LOOK_MS = 20
 _SETTLE_MS = 400
 _NUM_LISTED = 10
-_PATIENCE_FOR_ESTIMATE_S = 120
 _FAVOURITES = ("dog", "car", "horse", "cat", "fox")
 _WORDS = "a red car"
 _MEDIUM = (0.02, 0.25)  # of the image
@@ -38,7 +39,7 @@ _MEDIUM = (0.02, 0.25)  # of the image
 class Tour:
     """Walks through an open project.  ``window`` is what the pictures show; ``started`` is a ``time.perf_counter``."""
 
-    window: QWidget
+    window: MainWindow
     desk: Desk
     retraining: Retraining
     folder: Path
@@ -72,7 +73,7 @@ class Tour:
         self._search_by_words(self._telling_words(region))
         self._find_in_image(region.phrase)
         self._edit_box(region)
-        self._plan_retraining()
+        self._retrain()
         self._show_light()
         self.report["pictures"] = self._pictures
         (self.folder / "report.json").write_text(json.dumps(self.report, indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -157,31 +158,17 @@ class Tour:
         self._shoot("5-editing")
         canvas.run(CanvasCommand.ESCAPE)
 
-    def _plan_retraining(self) -> None:
-        """Open the Retrain sheet, wait for what its dry run measures, and leave it without starting."""
-        self.retraining.ask()
-        sheet = self.retraining.planning.sheet
-        if sheet is None:
-            return
-        start = time.perf_counter()
-        self.wait_for(lambda: sheet.is_settled, _PATIENCE_FOR_ESTIMATE_S, "the estimate of a training")
-        self.report["retrain"] = {
-            "learns_from": sheet.fact("Learns from"),
-            "where": sheet.fact("Where"),
-            "time": sheet.fact("Time"),
-            "memory": sheet.fact("Memory"),
-            "disk": sheet.fact("Disk"),
-            "seconds_to_measure": round(time.perf_counter() - start, 1),
-        }
-        self._shoot("6-retrain", sheet)
-        sheet.reject()
+    def _retrain(self) -> None:
+        """Retrain with the quick preset and show what has changed; the model in use stays in use."""
+        self.report["retrain"] = TrainingTour(self.retraining, self._shoot, self.wait_for).walk()
+        self.window.show_collection()
 
     def _show_light(self) -> None:
         self.desk.workspace.show_panel(Panel.SEARCH)
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         theme.apply(app, "light")
-        self._shoot("7-light")
+        self._shoot("9-light")
 
     def _asked(self, ask: Callable[[], None]) -> float:
         answered: list[object] = []

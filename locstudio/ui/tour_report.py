@@ -11,7 +11,9 @@ _TITLES = {
     "4-find-in-image": "Words found in the open image",
     "5-editing": "A box in hand, beside the table of regions",
     "6-retrain": "What a training would take",
-    "7-light": "The light theme",
+    "7-training": "Retraining",
+    "8-what-changed": "What has changed",
+    "9-light": "The light theme",
 }
 
 
@@ -28,7 +30,9 @@ def summary(report: dict[str, Any], folder: Path) -> list[str]:
         f"Words “{words['words']}”, answered in {_ms(words['seconds'])}:",
         f"  hits: {_hits(words['hits'])}",
         f"“{place['words']}” found in {place['image']} with score {place['score']:.2f}.",
-        f"Retraining on {retrain['learns_from'].split(' images')[0]} images would take {retrain['time']}.",
+        f"Retraining on {retrain['learns_from'].split(' images')[0]} images: estimated {retrain['time']};",
+        f"  it took {_seconds(retrain['seconds_to_train'])}, and {_seconds(retrain['seconds_to_compare'])} to compare.",
+        f"  {_metrics(retrain)}",
         f"Pictures and report: {folder / 'report.md'} (for programs: report.json)",
     ]
 
@@ -51,6 +55,12 @@ def page(report: dict[str, Any]) -> str:
             f"{retrain['learns_from']} On {retrain['where']}: {retrain['time']}; memory {retrain['memory']}, "
             f"disk {retrain['disk']}. Measured in {retrain['seconds_to_measure']:.0f} s."
         ],
+        "7-training": [f"It took {_seconds(retrain['seconds_to_train'])}. {_metrics(retrain)}"],
+        "8-what-changed": [
+            f"Compared with the model in use in {_seconds(retrain['seconds_to_compare'])}:",
+            "",
+            *(f"- {sentence}" for sentence in retrain["gate"]),
+        ],
         "4-find-in-image": [f"“{place['words']}” is most likely here in {place['image']}, score {place['score']:.2f}."],
     }
     lines = [
@@ -62,6 +72,17 @@ def page(report: dict[str, Any]) -> str:
         title = _TITLES.get(name, name)
         lines += ["", f"## {title}", "", *told.get(name, []), "", f"![{title}]({name}.png)"]
     return "\n".join(lines) + "\n"
+
+
+def _metrics(retrain: dict[str, Any]) -> str:
+    before, after = retrain["before"], retrain["after"]
+    if "top1" not in before or "top1" not in after:
+        return "Nothing was held out, so nothing was measured."
+    return f"Regions held out and named right: {before['top1']:.1%} before, {after['top1']:.1%} after."
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.0f} s"
 
 
 def _stand_out(search: dict[str, Any]) -> str:
