@@ -1,5 +1,7 @@
 """Where an open project meets the window: signals of its parts, connected in one place, and closed with the project."""
 
+from PySide6.QtWidgets import QWidget
+
 from locstudio.services.checkpoints import active_folder
 from locstudio.ui.canvas.box_tool import Tool
 from locstudio.ui.canvas.commands import CanvasCommand, title
@@ -47,8 +49,12 @@ def join_retraining(window: MainWindow, desk: Desk, index: IndexKeeping) -> Retr
         desk.change_model(active_folder(desk.opened.project, desk.opened.dataset))
         index.set_opened(desk.opened)
 
+    def show_training(page: QWidget) -> None:
+        window.notice.withdraw(NOTICE)
+        window.show_training(page)
+
     retraining = Retraining(desk, window, desk)
-    retraining.page_wanted.connect(window.show_training)
+    retraining.page_wanted.connect(show_training)
     retraining.place_wanted.connect(show_place)
     retraining.progressed.connect(window.status.set_training)
     retraining.said.connect(window.status.say)

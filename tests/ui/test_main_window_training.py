@@ -87,7 +87,7 @@ def test_that_a_training_is_watched_compared_and_shown(studio, retraining, sampl
     page = retraining._desk.page
     qtbot.waitUntil(lambda: page.curves.plots["loss"].legend() == ["3.368"], timeout=30_000)
     qtbot.waitUntil(lambda: page.samples.text.startswith("Step 10: "), timeout=30_000)
-    assert "mean accuracy 0.67" in page.head.text
+    qtbot.waitUntil(lambda: "mean accuracy 0.67" in page.head.text, timeout=30_000)
     go_on(sample)
     assert wait_for_end(retraining, run, qtbot).state is RunState.DONE
     qtbot.waitUntil(lambda: "compared with the model in use" in studio.window.notice.text, timeout=30_000)
