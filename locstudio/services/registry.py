@@ -6,9 +6,12 @@ worth knowing after its weights are gone.
 
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from locstudio.domain.errors import BadInput, StorageFailed, UserError
 from locstudio.index.files import checkpoint_of_index
@@ -177,7 +180,7 @@ def delete_checkpoint(project: Project, dataset: Dataset, checkpoint_id: str) ->
 
     Raises:
         BadInput: the project does not know it.
-        UserError: it is in use, bundled, lies outside the project, or its run goes on.
+        UserError: it is in use, bundled, lies where the project keeps no checkpoints, or its run goes on.
         StorageFailed: the disk refused.
     """
     entry = next((entry for entry in registry(project, dataset) if entry.id == checkpoint_id), None)
@@ -191,6 +194,10 @@ def delete_checkpoint(project: Project, dataset: Dataset, checkpoint_id: str) ->
     if run is not None and describe_run(run).has_process:
         raise UserError(f"The run {run.id} goes on; wait for its end before you remove what it has made.")
     places = [entry.folder, *([] if run else [checkpoints_folder(project) / checkpoint_id])]
+    home = run.checkpoints if run else checkpoints_folder(project)
+    # Path and id are only words of the dataset, which may be a stranger's: "." would be the project itself.
+    if not all(_lies_right_in(project, home, place) for place in places):
+        raise UserError(f"{entry.name} does not lie where this project keeps checkpoints; nothing is removed.")
     try:
         for place in places:
             if place.exists():
@@ -208,7 +215,7 @@ def _entry(project: Project, row: CheckpointRow, indexed: str, revisions: dict[s
         parent_id=row.parent_id,
         run_id=row.run_id or "",
         created_at=row.created_at,
-        metrics=json.loads(row.metrics),
+        metrics=_metrics_of(row.metrics),
         snapshot_sha256=row.snapshot_sha256,
         revision=revisions.get(row.run_id or "", -1),
         code_version=row.code_version,
@@ -221,8 +228,20 @@ def _entry(project: Project, row: CheckpointRow, indexed: str, revisions: dict[s
     )
 
 
+def _metrics_of(text: str) -> dict[str, float]:
+    """Metrics as the dataset remembers them; none where that cannot be read."""
+    with suppress(msgspec.MsgspecError, RecursionError):
+        return msgspec.json.decode(text, type=dict[str, float])
+    return {}
+
+
 def _run_that_holds(project: Project, checkpoint: Path) -> RunFolder | None:
     """The run in whose folder a checkpoint still lies, because it was never adopted."""
     runs = project.runs.resolve()
     path = checkpoint.resolve()
-    return RunFolder(project.runs / path.relative_to(runs).parts[0]) if path.is_relative_to(runs) else None
+    return RunFolder(project.runs / path.relative_to(runs).parts[0]) if runs in path.parents else None
+
+
+def _lies_right_in(project: Project, home: Path, place: Path) -> bool:
+    """Whether a place is an entry of the folder ``home`` of this project, links followed."""
+    return place.resolve().parent == home.resolve() and project.path.resolve() in home.resolve().parents

@@ -12,6 +12,7 @@ from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.services.adoption import adopt_checkpoint, adopt_index, best_checkpoint, register_checkpoint
 from locstudio.services.registry import activate, delete_checkpoint, find_checkpoint, label_checkpoint, registry
 from locstudio.store.dataset import Dataset
+from locstudio.store.records import CheckpointRow
 
 
 @pytest.fixture
@@ -172,6 +173,24 @@ def test_that_a_checkpoint_still_in_its_run_is_removed_there_once_the_run_is_ove
     delete_checkpoint(project, dataset, row.id)
     assert not (folder.checkpoints / "step_6").exists()
     assert folder.events.exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "checkpoint_id"),
+    [(".", "cloc-x"), ("runs", "cloc-x"), ("checkpoints", "cloc-x"), ("checkpoints/cloc-x", "../../pictures")],
+)
+def test_that_a_strangers_dataset_has_nothing_removed_but_checkpoints(project, dataset, trained, path, checkpoint_id):
+    pictures = project.path.parent / "pictures"
+    for folder in (pictures, project.path / "checkpoints" / "cloc-x"):
+        folder.mkdir()
+        (folder / "file").touch()
+    dataset.record_checkpoint(CheckpointRow(checkpoint_id, "cloc", "theirs", path, metrics='["none"]'))
+    assert by_name(project, dataset)["theirs"].metrics == {}
+    with pytest.raises(UserError, match="nothing is removed"):
+        delete_checkpoint(project, dataset, checkpoint_id)
+    assert (pictures / "file").exists()
+    assert (project.path / "checkpoints" / "cloc-x" / "file").exists()
+    assert trained.events.exists()
 
 
 def test_that_a_checkpoint_is_found_by_what_a_person_calls_it(project, dataset, first, trained):
