@@ -16,6 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from locstudio.domain.errors import BadInput, CheckpointMismatch, StorageFailed, TooNew
+from locstudio.jobs.json_files import read_json
 from locstudio.jobs.run_folder import sync_folder, write_whole
 
 FORMAT_VERSION = 1
@@ -189,7 +190,7 @@ def weights_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 def _read(path: Path, kind: type[_T], folder: Path) -> _T:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return read_json(path, kind)
     except (OSError, msgspec.MsgspecError) as error:
         raise BadInput(f"{folder} is not a complete checkpoint: {path.name} cannot be read ({error}).") from error
 

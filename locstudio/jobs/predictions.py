@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from locstudio.domain.errors import BadInput, StorageFailed
 from locstudio.domain.geometry import BoxArray
+from locstudio.jobs.json_files import read_json
 from locstudio.jobs.run_folder import sync_folder, write_whole
 
 MAX_TABLE_BYTES = 8 << 30
@@ -233,7 +234,7 @@ class PredictionFolder:
 
     def _json(self, name: str, kind: type[_T]) -> _T:
         try:
-            return msgspec.json.decode((self.path / name).read_bytes(), type=kind)
+            return read_json(self.path / name, kind)
         except (OSError, msgspec.MsgspecError) as error:
             raise self._damaged(name, str(error)) from error
 
@@ -302,7 +303,7 @@ def read_gate(results: Path) -> Gate | None:
     """
     path = results / "gate.json"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Gate)
+        return read_json(path, Gate)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError) as error:

@@ -11,6 +11,7 @@ import msgspec
 
 from locstudio.domain.errors import BadInput, ProtocolError
 from locstudio.jobs.configs import Kind, RunConfig
+from locstudio.jobs.json_files import read_json
 from locstudio.jobs.messages import AnyMessage, from_line, to_line
 
 PARTIAL = ".partial"
@@ -25,6 +26,15 @@ def write_whole(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     os.replace(partial, path)
     sync_folder(path.parent)
+
+
+def without_links(path: str, flags: int) -> int:
+    """An opener for files that are written in place: a link in a stranger's project could lead to any file of ours.
+
+    Raises:
+        OSError: it is a link.
+    """
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def sync_folder(folder: Path) -> None:
@@ -101,7 +111,7 @@ class RunFolder:
             BadInput: there is none, or it is not one of ours.
         """
         try:
-            return msgspec.json.decode((self.path / "config.json").read_bytes(), type=RunConfig)
+            return read_json(self.path / "config.json", RunConfig)
         except (OSError, msgspec.MsgspecError) as error:
             raise BadInput(f"{self.path} is not a run folder: {error}") from error
 
@@ -140,7 +150,7 @@ class EventLog:
                 if line.endswith(b"\n"):
                     end += len(line)
                     self._next += 1
-        self._file = open(folder.events, "ab")  # noqa: SIM115 - lives as long as the run
+        self._file = open(folder.events, "ab", opener=without_links)  # noqa: SIM115 - lives as long as the run
         self._file.truncate(end)
 
     @property

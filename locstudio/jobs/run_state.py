@@ -18,6 +18,7 @@ import msgspec
 import psutil
 
 from locstudio.domain.errors import UserError
+from locstudio.jobs.json_files import read_json
 from locstudio.jobs.messages import AnyMessage, Failed, Finished
 from locstudio.jobs.run_folder import RunFolder, write_whole
 
@@ -143,11 +144,12 @@ def hand_over(folder: RunFolder, pid: int) -> None:
     """Say that this new process works on the run, before it can say so itself.
 
     Without it a run that is resumed would look, for as long as Python takes to start, as its last word left it.
+    Where another living process works on the run, the new one shall find its mark, and refuse.
     """
     with contextlib.suppress(psutil.Error):
         new: RunMark = msgspec.structs.replace(RunMark.of(pid), heartbeat=time.monotonic())
         known = read_mark(folder)
-        if known is None or not _is_same(known, new):
+        if known is None or not known.is_alive():
             stop_file(folder).unlink(missing_ok=True)
             write_whole(_state_file(folder), _encoded(new))
 
@@ -155,7 +157,7 @@ def hand_over(folder: RunFolder, pid: int) -> None:
 def read_mark(folder: RunFolder) -> RunMark | None:
     """The process that worked on the run last, or None before the first."""
     with contextlib.suppress(OSError, msgspec.MsgspecError):
-        return msgspec.json.decode(_state_file(folder).read_bytes(), type=RunMark)
+        return read_json(_state_file(folder), RunMark)
     return None
 
 
@@ -176,7 +178,8 @@ def ask_to_stop(folder: RunFolder, kind: StopKind = "step") -> None:
 def stop_wish(file: Path) -> StopKind | None:
     """What the stop file asks for, or None where there is none."""
     try:
-        return "epoch" if file.read_bytes().strip() == b"epoch" else "step"
+        with open(file, "rb") as wish:
+            return "epoch" if wish.read(16).strip() == b"epoch" else "step"
     except OSError:
         return None
 

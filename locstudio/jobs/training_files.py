@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from locstudio.domain.errors import BadInput
+from locstudio.jobs.json_files import read_json
 from locstudio.jobs.run_folder import RunFolder, write_whole
 
 _Document = TypeVar("_Document", bound=msgspec.Struct)
@@ -141,7 +142,7 @@ def read_samples(path: Path) -> Samples:
 
 def _read(path: Path, kind: type[_Document]) -> _Document | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return read_json(path, kind)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError) as error:

@@ -14,10 +14,11 @@ from typing import IO
 import platformdirs
 
 from locstudio.jobs.configs import RunConfig
-from locstudio.jobs.run_folder import RunFolder
+from locstudio.jobs.run_folder import RunFolder, without_links
 from locstudio.jobs.run_state import read_mark
 
 _KINDS = ("cloc", "compare", "evaluate")
+_MAX_ID_BYTES = 200
 _GPU_FILE = re.compile(r"nvidia(\d+)")
 
 
@@ -32,7 +33,7 @@ class Turn:
 
     def __init__(self, folder: RunFolder, config: RunConfig, *, devices: Path = Path("/dev")) -> None:
         self._folder = folder
-        self._gpus = gpus_of(config, devices)
+        self._gpus = tuple(sorted(gpus_of(config, devices)))  # all in one order, so that no two wait for each other
         self._held: list[IO[bytes]] = []
         self._behind = ""
 
@@ -66,13 +67,14 @@ class Turn:
         path = self._folder.path.parent / "turn.lock"
         lock = _try_lock(path)
         if lock is None:
-            self._behind = path.read_text(encoding="utf-8", errors="replace").strip()
+            with open(path, "rb") as holder:
+                self._behind = holder.read(_MAX_ID_BYTES).decode(errors="replace").strip()
             return False
         if first := self._first_waiter():
             lock.close()
             self._behind = first
             return False
-        lock.truncate(0)
+        lock.truncate(0)  # of our own file: ``_try_lock`` follows no link
         lock.write(self._folder.id.encode())
         lock.flush()
         self._held.append(lock)
@@ -110,7 +112,7 @@ def gpus_of(config: RunConfig, devices: Path = Path("/dev")) -> tuple[str, ...]:
 
 
 def _try_lock(path: Path) -> IO[bytes] | None:
-    lock = open(path, "a+b")  # noqa: SIM115 - held for as long as the turn
+    lock = open(path, "a+b", opener=without_links)  # noqa: SIM115 - held for as long as the turn
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -18,7 +18,7 @@ from locstudio.jobs.messages import (
     Finished,
     from_line,
 )
-from locstudio.jobs.run_folder import RunFolder
+from locstudio.jobs.run_folder import RunFolder, without_links
 from locstudio.jobs.run_state import ask_to_stop, hand_over
 from locstudio.services.adoption import adopt_checkpoint, adopt_index, settle_adoption
 from locstudio.services.run_summary import RunSummary, describe_run
@@ -78,7 +78,7 @@ def launch(folder: RunFolder, *, is_heard: bool = True) -> subprocess.Popen[byte
     has neither stdin nor stdout; its folder says the same.
     """
     pipe = subprocess.PIPE if is_heard else subprocess.DEVNULL
-    with open(folder.log, "ab") as log:
+    with open(folder.log, "ab", opener=without_links) as log:
         process = subprocess.Popen(
             [sys.executable, *TRAINER, str(folder.path)],
             stdin=pipe,

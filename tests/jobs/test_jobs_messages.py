@@ -126,3 +126,12 @@ def test_that_the_last_event_of_a_damaged_file_is_the_last_readable_one(folder):
 
 def test_that_a_configuration_is_read_as_it_was_written(folder):
     assert folder.config() == RunConfig(kind="embed", checkpoint="/c", embed=Embedding())
+
+
+def test_that_messages_are_appended_to_no_file_that_a_link_leads_to(tmp_path):
+    folder = RunFolder.create(tmp_path / "runs", RunConfig(kind="embed", checkpoint="/c", embed=Embedding()))
+    (tmp_path / "diary").write_text("dear diary")
+    folder.events.symlink_to(tmp_path / "diary")
+    with pytest.raises(OSError, match="symbolic links"):
+        EventLog(folder)
+    assert (tmp_path / "diary").read_text() == "dear diary"

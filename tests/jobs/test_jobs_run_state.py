@@ -108,6 +108,15 @@ def test_that_a_resumed_run_is_running_as_soon_as_its_process_exists(folder, sle
     assert state_of(folder, stopped) is RunState.RUNNING
 
 
+def test_that_a_run_whose_process_lives_is_handed_to_no_other(folder, sleeper):
+    theirs = msgspec.structs.replace(mark_of(sleeper))
+    put_mark(folder, theirs)
+    hand_over(folder, os.getpid())
+    assert read_mark(folder).pid == sleeper.pid
+    with pytest.raises(UserError, match="already going on"):
+        claim_run(folder)
+
+
 def test_that_a_process_which_has_ended_already_is_handed_nothing(folder, sleeper):
     sleeper.kill()
     sleeper.wait()

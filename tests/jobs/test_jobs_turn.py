@@ -52,6 +52,15 @@ def test_that_a_project_has_one_turn_and_says_who_has_it(make_run):
     other.release()
 
 
+def test_that_a_link_in_a_strangers_project_leads_to_no_file_of_ours(make_run, tmp_path):
+    run = make_run()
+    (tmp_path / "diary").write_text("dear diary")
+    (run.path.parent / "turn.lock").symlink_to(tmp_path / "diary")
+    with pytest.raises(OSError, match="symbolic links"):
+        Turn(run, config()).try_take()
+    assert (tmp_path / "diary").read_text() == "dear diary"
+
+
 def test_that_two_projects_on_the_cpu_do_not_wait_for_each_other(make_run):
     one, other = Turn(make_run("a"), config()), Turn(make_run("b"), config())
     assert one.try_take()
