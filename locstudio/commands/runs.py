@@ -16,6 +16,7 @@ from locstudio.domain.errors import DatasetInUse, JobCrashed, StorageFailed, Use
 from locstudio.jobs.messages import Estimated
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
+from locstudio.jobs.run_tail import RunTail
 from locstudio.services import runs as service
 from locstudio.services.adoption import register_checkpoint
 from locstudio.services.retraining import RetrainChoice, forget_run, start_dry_run
@@ -114,7 +115,7 @@ def runs(options: argparse.Namespace) -> int:
 
 def _one_run(options: argparse.Namespace, folder: RunFolder) -> int:
     row = service.describe_run(folder)
-    events = [msgspec.to_builtins(message) for message in folder.read_events()]
+    events = [msgspec.to_builtins(message) for message in RunTail(folder).read()]
     newest = events[len(events) - options.events :] if options.events else []
     if options.json:
         config = msgspec.to_builtins(folder.config())

@@ -1,16 +1,19 @@
 """What the trainer says: one typed message per line, numbered within its run."""
 
 import math
+from typing import Annotated
 
 import msgspec
 
 from locstudio.domain.errors import ProtocolError
 
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
 
 class Message(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True, kw_only=True):
     """A line of a run.  ``sequence`` counts from 0 within the run, also across resumes."""
 
-    sequence: int
+    sequence: Number
 
 
 class Waiting(Message, frozen=True, tag="waiting"):
@@ -28,7 +31,7 @@ class Started(Message, frozen=True, tag="started"):
     device: str
     num_images: int
     num_regions: int
-    num_steps: int
+    num_steps: Number
     first_step: int = 0
     num_held_out: int = 0
     steps_per_epoch: int = 0
@@ -37,8 +40,8 @@ class Started(Message, frozen=True, tag="started"):
 class Progress(Message, frozen=True, tag="progress"):
     """How far it is.  ``loss`` is the mean over the last batch, in nats, and None for a run without one."""
 
-    step: int
-    num_steps: int
+    step: Number
+    num_steps: Number
     images_per_second: float
     seconds_left: float
     loss: float | None = None
@@ -49,21 +52,21 @@ class Progress(Message, frozen=True, tag="progress"):
 class Evaluated(Message, frozen=True, tag="evaluated"):
     """Metrics of one evaluation, each a share in [0, 1] unless its name says otherwise."""
 
-    step: int
+    step: Number
     metrics: dict[str, float]
 
 
 class Saved(Message, frozen=True, tag="saved"):
     """A checkpoint folder is complete.  ``path`` is relative to the run folder."""
 
-    step: int
+    step: Number
     path: str
 
 
 class Sampled(Message, frozen=True, tag="sampled"):
     """What the model says of a few held-out regions now: a file of ``samples``, path relative to the run folder."""
 
-    step: int
+    step: Number
     path: str
 
 

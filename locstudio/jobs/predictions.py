@@ -30,6 +30,7 @@ from locstudio.jobs.run_folder import sync_folder, write_whole
 
 MAX_TABLE_BYTES = 8 << 30
 Ints = NDArray[np.int64]
+_ClassId = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
@@ -188,7 +189,7 @@ class PredictionFolder:
             BadInput: a file is missing, damaged, too large, or holds what cannot be.
         """
         summary = self.summary()
-        classes = tuple(self._json("classes.json", list[tuple[int, str]]))
+        classes = tuple(self._json("classes.json", list[tuple[_ClassId, str]]))
         phrases = tuple(self._json("phrases.json", list[str]))
         lengths = {"classes": len(classes), "phrases": len(phrases)}
         tables = {name: self._table(name, kind, lengths) for name, kind in _TABLES.items()}

@@ -7,14 +7,15 @@ from locstudio.jobs.messages import AnyMessage, from_line
 from locstudio.jobs.run_folder import RunFolder
 
 _BLOCK_BYTES = 256 * 1024
+MAX_LINE_BYTES = 4 << 20
 
 
 class RunTail:
     """Reads ``events.jsonl`` from where it stopped the last time.
 
     A message whose sequence is not above every one before it has been seen already and is left out; so is a line that
-    is no message, which is counted.  A last line without its end is read once it is whole.  Numbers up to ``after``
-    count as seen.
+    is no message, or longer than ``MAX_LINE_BYTES``, which is counted.  A last line without its end is read once it is
+    whole.  Numbers up to ``after`` count as seen.
     """
 
     def __init__(self, folder: RunFolder, *, after: int = -1) -> None:
@@ -61,6 +62,8 @@ class RunTail:
                 while block := file.read(_BLOCK_BYTES):
                     *lines, rest = (rest + block).split(b"\n")
                     found.extend(self._taken(lines))
+                    if len(rest) > MAX_LINE_BYTES:
+                        rest = b""  # no line of ours: what is left of it is no message either
                     self._offset = file.tell() - len(rest)
                     if in_parts and lines and len(block) == _BLOCK_BYTES:
                         self._has_more = True

@@ -23,6 +23,7 @@ from locstudio.jobs.assets import bundled_checkpoint
 from locstudio.jobs.checkpoint_folder import CheckpointInfo, checkpoint_info
 from locstudio.jobs.messages import Saved
 from locstudio.jobs.run_folder import PARTIAL, RunFolder, sync_folder
+from locstudio.jobs.run_tail import RunTail
 from locstudio.jobs.training_files import read_best
 from locstudio.services.checkpoints import folder_of, portable_path
 from locstudio.services.index_swap import checkpoints_folder, kept_index, settle, swap_in
@@ -74,7 +75,7 @@ def best_checkpoint(folder: RunFolder) -> Path:
         BadInput: the run has saved none.
     """
     best = read_best(folder)
-    saved = [best.path] if best else [message.path for message in folder.read_events() if isinstance(message, Saved)]
+    saved = [best.path] if best else [message.path for message in RunTail(folder).read() if isinstance(message, Saved)]
     if not saved:
         raise BadInput(f"The run {folder.id} has saved no checkpoint yet, so there is nothing to adopt.")
     path = folder.path / saved[-1]

@@ -8,6 +8,7 @@ import msgspec
 from locstudio.jobs.messages import Evaluated, Failed, Finished
 from locstudio.jobs.run_folder import PARTIAL, RunFolder
 from locstudio.jobs.run_state import state_of
+from locstudio.jobs.run_tail import RunTail
 from locstudio.store.project import Project
 from locstudio.store.records import RunRow
 
@@ -38,8 +39,9 @@ def run_row(folder: RunFolder) -> RunRow:
         BadInput: the folder is no run.
     """
     config = folder.config()
-    last = folder.last_event()
-    metrics = [message.metrics for message in folder.read_events() if isinstance(message, Evaluated)]
+    messages = RunTail(folder).read()
+    last = messages[-1] if messages else None
+    metrics = [message.metrics for message in messages if isinstance(message, Evaluated)]
     is_over = isinstance(last, Finished | Failed)
     return RunRow(
         id=folder.id,

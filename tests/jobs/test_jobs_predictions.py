@@ -160,6 +160,12 @@ def test_that_a_file_cut_off_is_refused_with_a_sentence(folder, name):
         folder.read()
 
 
+def test_that_a_class_id_that_no_database_holds_is_refused(folder):
+    (folder.path / "classes.json").write_text(f'[[{2**80}, "cat"]]')
+    with pytest.raises(BadInput, match=r"classes\.json is damaged"):
+        folder.read()
+
+
 def test_that_numbers_that_are_not_finite_are_never_written(tmp_path, predictions):
     table = replace(predictions.detections, scores=floats(0.5, np.nan))
     folder = PredictionFolder(tmp_path / "other")

@@ -12,6 +12,7 @@ from locstudio.services.curves import CurveReader, read_curves
 from locstudio.services.run_control import stop_after_epoch, stop_after_step
 from locstudio.services.run_events import ingest
 from locstudio.services.runs import describe_run
+from locstudio.services.runs_of import run_row
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import create_project
 
@@ -105,6 +106,29 @@ def test_that_a_long_file_can_be_read_in_parts(folder):
         parts.append(tail.read(in_parts=True))
     assert len(parts) > 2
     assert [message.sequence for part in parts for message in part] == list(range(num_lines))
+
+
+def test_that_a_line_without_end_is_not_kept_and_what_follows_is_read(folder, monkeypatch):
+    monkeypatch.setattr("locstudio.jobs.run_tail._BLOCK_BYTES", 64)
+    monkeypatch.setattr("locstudio.jobs.run_tail.MAX_LINE_BYTES", 256)
+    before, after = (to_line(Note(sequence=number, text=str(number))) for number in range(2))
+    longest = []
+    taken = RunTail._taken
+    monkeypatch.setattr(RunTail, "_taken", lambda tail, lines: longest.extend(map(len, lines)) or taken(tail, lines))
+    write_raw(folder, before, b"[" * 10_000, b"\n", after)
+    tail = RunTail(folder)
+    assert [message.sequence for message in tail.read()] == [0, 1]
+    assert tail.num_unreadable == 1
+    assert max(longest) <= 256 + 64
+
+
+def test_that_numbers_no_database_holds_make_a_line_unreadable(project, folder):
+    with Dataset.create(project) as dataset:
+        write_raw(folder, b'{"kind":"heartbeat","sequence":%d}\n' % 2**80, to_line(Heartbeat(sequence=3)))
+        write_raw(folder, b'{"kind":"saved","sequence":4,"path":"x","step":%d}\n' % 2**80)
+        assert ingest(project, dataset, folder) == 1
+        assert [event.sequence for event in dataset.events_of(folder.id)] == [3]
+    assert run_row(folder).status == describe_run(folder).state == RunState.INTERRUPTED
 
 
 def test_that_a_wish_for_the_step_is_not_weakened_by_one_for_the_epoch(folder):
