@@ -28,6 +28,7 @@ from locstudio.domain.errors import BadInput
 from trainer.supervisor import SUPERVISED_VARIABLE
 
 PATIENCE_VARIABLE = "LOCSTUDIO_RANK_PATIENCE_S"
+MEETING_S = 120.0
 DEFAULT_PATIENCE_S = 600.0
 BEAT_S = 2.0
 _LOOK_S = 0.02
@@ -107,7 +108,9 @@ class Ranks:
         patience = timedelta(seconds=patience_s)
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        store, rank, world = next(rendezvous("env://", place.rank, place.world, timeout=patience))
+        # Ranks load torch at different speeds; that one is still on its way is no silence yet.
+        to_meet = max(patience, timedelta(seconds=MEETING_S))
+        store, rank, world = next(rendezvous("env://", place.rank, place.world, timeout=to_meet))
         store.set_timeout(patience)
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if device.type == "cuda" else "cpu:gloo",
