@@ -1,5 +1,6 @@
 """What a dataset remembers besides edits: runs and their events, checkpoints, choices, searches, settings."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -21,11 +22,12 @@ from locstudio.store.view import DatasetView
 T = TypeVar("T")
 
 
-class DatasetMemory(DatasetView):
+class DatasetMemory(DatasetView, ABC):
     """A dataset's memory.  ``Dataset`` gives it the writer."""
 
+    @abstractmethod
     def _write(self, work: Callable[[Connection], T], *, is_counted: bool = True) -> T:
-        raise NotImplementedError
+        """Write in a transaction of its own; ``is_counted``: the dataset's revision grows."""
 
     def record_run(self, row: RunRow) -> None:
         """Remember a run, or what has become of it."""
