@@ -11,8 +11,7 @@ _PR_SET_PDEATHSIG = 1
 def die_with_parent(parent_pid: int = 0) -> None:
     """Have the kernel end this process when its parent is gone, however that ended.
 
-    A worker of the trainer calls it first thing: data loaders from ``worker_init_fn``, ranks of torchrun at their
-    start.  Elsewhere than on Linux nothing happens.
+    torchrun has it called for it, and its ranks call it first thing.  Elsewhere than on Linux nothing happens.
 
     Args:
         parent_pid: The parent, if this process knows; one that is gone already ends it at once.

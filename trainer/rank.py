@@ -10,6 +10,7 @@ import time
 import traceback
 from typing import IO, NoReturn
 
+import psutil
 import torch
 import torch.distributed as dist
 
@@ -25,6 +26,7 @@ from trainer.reporting import Beating, Reporter, Silence
 from trainer.restarting import EXIT_GPU_LOST, is_gpu_lost
 from trainer.running import run_recipe, verdict
 from trainer.stop import StopRequest
+from trainer.supervisor import SUPERVISED_VARIABLE
 
 EXIT_PEER_LOST = 75
 _WAIT_FOR_WORDS_S = 2.0
@@ -49,6 +51,8 @@ def work_as_rank(folder: RunFolder, config: RunConfig, pipe: IO[bytes]) -> NoRet
     """
     die_with_parent()
     place = Place.from_environment()
+    if place.is_supervised and not psutil.pid_exists(int(os.environ[SUPERVISED_VARIABLE])):
+        _exit(EXIT_PEER_LOST)  # it was killed while torch was loaded here, before we could be told
     if config.kind != "cloc" and place.rank:
         _exit(0)  # only training is shared; what else there is, the first does alone
     # Under a supervisor SIGTERM ends a rank at once: it comes from torchrun when another rank is gone.

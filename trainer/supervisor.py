@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from typing import IO
 
 from locstudio.jobs.configs import RunConfig
@@ -68,7 +69,7 @@ def _see_through(folder: RunFolder, config: RunConfig, pipe: IO[bytes] | None, s
         stdout=pipe if pipe is not None else subprocess.DEVNULL,
         env=_environment(),
         start_new_session=True,  # Ctrl+C is a wish to stop, which we pass on, not the end of all ranks
-        preexec_fn=die_with_parent,
+        preexec_fn=partial(die_with_parent, os.getpid()),
     )
     begun = time.monotonic()
     try:

@@ -16,7 +16,7 @@ from locstudio.jobs.messages import Finished, Note
 from locstudio.jobs.run_folder import EventLog, RunFolder, write_whole
 from locstudio.jobs.run_state import Pulse, RunMark, RunState, claim_run, hand_over, read_mark, state_of, stop_file
 from locstudio.services.run_control import ask_to_end, end_run, kill_run
-from locstudio.services.runs import describe_run
+from locstudio.services.runs import describe_run, trainer_environment
 
 NOTE = Note(sequence=0, text="half way")
 DEAF = (
@@ -189,3 +189,17 @@ def test_that_a_worker_whose_parent_was_gone_before_it_could_ask_ends_at_once():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=30)
     assert done.returncode == -signal.SIGKILL
     assert done.stdout == b""
+
+
+def test_that_a_rank_whose_supervisor_was_killed_while_it_loaded_torch_ends_at_once(folder):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    place = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "LOCSTUDIO_SUPERVISED": str(gone.pid)}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "trainer", str(folder.path)],
+        env={**trainer_environment(), **place},
+        capture_output=True,
+        timeout=120,
+    )
+    assert done.returncode == 75, done.stderr.decode()
+    assert not folder.events.exists()
