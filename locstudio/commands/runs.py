@@ -116,7 +116,7 @@ def runs(options: argparse.Namespace) -> int:
 def _one_run(options: argparse.Namespace, folder: RunFolder) -> int:
     row = service.describe_run(folder)
     events = [msgspec.to_builtins(message) for message in RunTail(folder).read()]
-    newest = events[len(events) - options.events :] if options.events else []
+    newest = events[max(0, len(events) - options.events) :]
     if options.json:
         config = msgspec.to_builtins(folder.config())
         print_json({**row.to_json(), "config": config, "num_events": len(events), "events": newest})

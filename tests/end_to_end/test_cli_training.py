@@ -258,6 +258,9 @@ def test_that_a_run_is_told_whole_also_while_a_window_has_the_project(project, l
     assert status == 0
     assert [event["kind"] for event in document["events"]] == ["saved", "finished"]
     assert (document["state"], document["num_events"], document["config"]["kind"]) == ("done", 5, "cloc")
+    for num_wanted in (0, 7):
+        _, document = locstudio("runs", trained["run"], "--events", num_wanted)
+        assert len(document["events"]) == min(num_wanted, 5)
     assert "macc 0.500" in words(capsysbinary, "runs", project.path, trained["run"])
     assert locstudio("runs", "nobody")[0] == 2
     with Dataset.open(project):
