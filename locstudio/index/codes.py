@@ -124,7 +124,7 @@ class _Check:
 def _check_of(
     vectors_ND: NDArray[np.float16],
     alive: NDArray[np.int64],
-    random: np.random.Generator,
+    random: "np.random.Generator",  # quoted: the window would load numpy.random for it, 2 MiB
     others_QD: NDArray[np.float32] | None,
 ) -> _Check:
     rows_Q = np.sort(random.choice(alive, min(_NUM_CHECKED, len(alive)), replace=False))

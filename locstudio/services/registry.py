@@ -59,6 +59,11 @@ class CheckpointEntry:
     is_indexed: bool = False
     promotion: Promotion | None = None
 
+    @property
+    def was_used(self) -> bool:
+        """Whether the project has worked with it before, so that activating it is a way back."""
+        return self.promotion is not None or self.is_bundled
+
     def to_json(self) -> dict[str, Any]:
         """The entry as a document."""
         gate = self.promotion.gate if self.promotion else None

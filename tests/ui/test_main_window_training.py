@@ -164,7 +164,7 @@ def test_that_the_window_calls_a_model_as_the_project_does(studio, sample, qtbot
     studio.window.actions_by_name["retrain"].trigger()
     sheet = studio.retraining.planning.sheet
     qtbot.waitUntil(lambda: sheet.can_start, timeout=30_000)
-    assert "made from after the birds," in sheet._parent_name.text()
+    assert "made from “after the birds”," in sheet._parent_name.text()
 
 
 def test_that_an_interrupted_training_is_said_once_and_can_be_resumed(studio, sample, recorded, qtbot):
@@ -221,8 +221,11 @@ def test_that_another_model_in_use_is_loaded_and_its_index_asked_for(
     dataset.record_checkpoint(CheckpointRow(id=info.id, model="cloc", name="another", path=str(another)))
     dataset.activate_checkpoint(info.id)
     before = studio.desk.engine.process_id
+    said: list[str] = []
+    retraining.said.connect(said.append)
     with qtbot.waitSignal(studio.ready, timeout=30_000):
-        retraining._on_activated({})
+        retraining._on_activated({"is_again": True})
+    assert said[0] == "This model is in use again."
     assert studio.desk.opened.checkpoint == another
     qtbot.waitUntil(lambda: studio.desk.engine.state.phase == "ready", timeout=30_000)
     assert studio.desk.engine.process_id != before

@@ -333,6 +333,7 @@ def test_that_activating_from_the_worklist_changes_the_model_in_use(bench, qtbot
     with qtbot.waitSignal(bench.reviewing.activated) as activated:
         view.gate._activate.click()
     assert activated.args[0]["checkpoint"] == bench.new_id
+    assert activated.args[0]["is_again"] is False
     qtbot.waitUntil(lambda: bench.is_idle)
     assert bench.dataset.active_checkpoint().id == bench.new_id
     assert "is the model in use" in view.gate.heading

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from PySide6.QtCore import QCoreApplication, QEvent, QModelIndex, QObject, QPoint, QRect, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QFrame, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
-from rapidfuzz import fuzz, process
 
 from locstudio.domain.regions import LabelClass
 from locstudio.ui.canvas.chips import one_line
@@ -44,6 +43,9 @@ class Completer:
         inside = [row for row, phrase in enumerate(self._folded) if wanted in phrase]
         rows = sorted(inside, key=lambda row: not self._folded[row].startswith(wanted))[:limit]
         if len(rows) < limit and len(wanted) >= 3:
+            # Here and not above: 2 MiB that the window can be there without.
+            from rapidfuzz import fuzz, process
+
             alike = process.extract(
                 wanted, self._folded, scorer=fuzz.partial_ratio, limit=limit, score_cutoff=MIN_LIKENESS
             )

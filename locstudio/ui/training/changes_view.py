@@ -231,6 +231,9 @@ class ChangesView(QWidget):
             chip.setText(f"{kind_sign(kind)} {kind_word(kind)} {counts[kind]:,}")
             chip.setVisible(bool(counts[kind]) or chip.isChecked())
         self._say_progress()
+        self.detail.setVisible(self.model.rowCount() > 0)
+        for box in (self._open_only, self._held_out):
+            box.setVisible(self.model.num_all > 0)
         if self.model.rowCount():
             self._list.setCurrentWidget(self.table)
             first = self.model.next_open(-1)

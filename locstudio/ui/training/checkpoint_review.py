@@ -48,7 +48,8 @@ class CheckpointReview(QObject):
     """Connects the registry to its view.
 
     Signals:
-        activated: what ``activate`` returned; engine and index must follow.
+        activated: what ``activate`` returned, and whether it was in use before (``is_again``); engine and index must
+            follow.
         not_activated: a sentence: the model in use stays.
         place_wanted: a ``HitItem`` to open in its image.
         run_made: the ``RunFolder`` of a comparison that waits to be started.
@@ -111,8 +112,9 @@ class CheckpointReview(QObject):
 
     def _on_activated(self, adopted: dict[str, object]) -> None:
         self._set_activating(False)
+        known = {entry.id for entry in self.view.model.entries if entry.was_used}  # as it was before
         self.refresh()
-        self.activated.emit(adopted)
+        self.activated.emit({**adopted, "is_again": adopted["checkpoint"] in known})
 
     def _on_not_activated(self, error: Exception) -> None:
         self._set_activating(False)

@@ -31,6 +31,7 @@ class CheckpointColumn(IntEnum):
     DATA = 7
 
 
+_MEASURED = (CheckpointColumn.TOP1, CheckpointColumn.MACC, CheckpointColumn.HIT50)
 _TITLES = ("", "Checkpoint", "Made", "Right", "Mean", "Boxes", "From", "Data")
 _TIPS = (
     "",
@@ -111,7 +112,8 @@ class CheckpointsModel(QAbstractTableModel):
             font.setWeight(QFont.Weight.DemiBold)
             return font
         if role == Qt.ItemDataRole.ForegroundRole:
-            if not entry.is_present:
+            is_measured_elsewhere = entry.is_bundled and column in _MEASURED
+            if not entry.is_present or is_measured_elsewhere:
                 return QColor(theme.current().muted)
             if column == CheckpointColumn.USE:
                 return QColor(theme.current().success)
@@ -129,7 +131,9 @@ class CheckpointsModel(QAbstractTableModel):
         if column == CheckpointColumn.DATA:
             return entry.snapshot_sha256[:8]
         value = entry.metrics.get(_METRICS[column - CheckpointColumn.TOP1])
-        return "–" if value is None else f"{100 * value:.1f} %"
+        if value is None:
+            return "–"
+        return f"({100 * value:.1f} %)" if entry.is_bundled else f"{100 * value:.1f} %"
 
 
 def day_and_time(iso: str) -> str:
@@ -148,4 +152,6 @@ def _tip(entry: CheckpointEntry, column: CheckpointColumn) -> str:
         return f"Snapshot {entry.snapshot_sha256}" if entry.snapshot_sha256 else ""
     if column == CheckpointColumn.PARENT:
         return entry.parent_id
+    if column in _MEASURED and entry.is_bundled:
+        return "Measured on other images when it was made: not to be set against the others. Compare tells more."
     return f"{entry.name}: {entry.id}"

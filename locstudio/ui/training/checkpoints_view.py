@@ -239,8 +239,7 @@ class CheckpointsView(QWidget):
         entry = self.current
         if entry is None:
             return
-        was_used = entry.promotion is not None or entry.is_bundled
-        self._activate.setText("In use" if entry.is_active else "Roll back to this" if was_used else "Activate")
+        self._activate.setText("In use" if entry.is_active else "Roll back to this" if entry.was_used else "Activate")
         self._activate.setEnabled(not entry.is_active and entry.is_present and not self._is_busy)
         self._activate.setToolTip("" if entry.is_present else "Its files were removed")
         self._regions.setEnabled(self._against.count() > 0 and entry.is_present)
@@ -315,7 +314,7 @@ class _Registry(QTableView):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(CheckpointColumn.NAME, QHeaderView.ResizeMode.Stretch)
-        samples = ("● ", "", "24 Nov 02:40", "100.0 %", "100.0 %", "100.0 %", "a checkpoint", "0a1b2c3d")
+        samples = ("● ", "", "24 Nov 02:40", "(56.0 %)", "(56.0 %)", "100.0 %", "a checkpoint", "0a1b2c3d")
         for column, sample in enumerate(samples):
             if sample:
                 self.setColumnWidth(column, self.fontMetrics().horizontalAdvance(sample) + 20)

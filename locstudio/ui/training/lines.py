@@ -12,7 +12,7 @@ from locstudio.ui import theme
 Numbers = NDArray[np.float64]
 
 MAX_POINTS = 800  # more than a plot is wide
-_MIN_CONTRAST = 3.0  # WCAG 2.2, 1.4.11: graphical objects
+_MIN_CONTRAST = 4.5  # WCAG 2.2, 1.4.3: a legend writes values in the colours of the lines
 _ORDER = (1, 5, 2, 6, 0, 4, 14, 18, 16, 22)  # of the palette: neighbours differ in hue and in lightness
 _NEAREST = 0.08  # of the way to the text's colour in one try
 

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication, QSizePolicy, QToolTip, QWidget
 from locstudio.ui import theme
 from locstudio.ui.flow_layout import FlowLayout
 
-_CELL = 94
+_CELL = 100
 _TITLE = 20
 _HEIGHT = 70
 

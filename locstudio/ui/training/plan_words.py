@@ -13,7 +13,7 @@ _KNOWN_BY = {
 
 def made_from(plan: RetrainPlan) -> str:
     """Which model the new one begins as."""
-    return f"A new model is made from {shown(plan.parent, 40)}, which stays in use until you activate the new one."
+    return f"A new model is made from “{shown(plan.parent, 40)}”, which stays in use until you activate the new one."
 
 
 def learns_from(num_regions: int, num_images: int) -> str:

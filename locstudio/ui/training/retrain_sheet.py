@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QLineEdit,
     QProgressBar,
     QPushButton,
@@ -67,7 +68,7 @@ class RetrainSheet(QDialog):
         self._start.setProperty("role", "primary")
         self._start.setDefault(True)
         self._start.clicked.connect(self._on_start)
-        column = QVBoxLayout(self)
+        column = self._column = QVBoxLayout(self)
         column.setContentsMargins(24, 20, 24, 16)
         column.setSpacing(12)
         column.addWidget(label("Retrain", "title", self))
@@ -78,6 +79,7 @@ class RetrainSheet(QDialog):
         column.addWidget(self._make_advanced())
         column.addStretch()
         column.addLayout(self._make_buttons())
+        column.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)  # the height follows the words, see event
         self.setFixedWidth(_WIDTH)
         theme.notifier.changed.connect(self._draw_sign)
         self._show_choice()
@@ -120,6 +122,7 @@ class RetrainSheet(QDialog):
             grid.addWidget(title, number, 0, Qt.AlignmentFlag.AlignTop)
             grid.addLayout(words, number, 1)
             self._facts[name], self._details[name] = fact, detail
+            detail.setVisible(name in ("Learns from", "Time"))
         self._busy = QProgressBar(card)
         self._busy.setRange(0, 0)
         self._busy.setProperty("role", "thin")
@@ -273,10 +276,7 @@ class RetrainSheet(QDialog):
         self._details["Time"].setText(how_known(estimate, is_measuring=self._is_measuring))
         self._facts["Memory"].setText(size_in_words(estimate.memory_bytes) if estimate.memory_bytes else "–")
         self._facts["Disk"].setText(disk_words(plan))
-        for name in ("Memory", "Disk", "Where"):
-            self._details[name].hide()
         self._show_problems(plan)
-        self.adjustSize()
 
     def _show_problems(self, plan: RetrainPlan) -> None:
         words = warnings_of(plan)
@@ -328,11 +328,18 @@ class RetrainSheet(QDialog):
     def _on_folded(self, is_open: bool) -> None:
         self._fold.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
         self._advanced.setVisible(is_open)
-        self.adjustSize()
 
     def _on_start(self) -> None:
         self.start_wanted.emit(self._choice)
         self.accept()
+
+    def event(self, event: QEvent) -> bool:
+        """The sheet is as high as what it says, and shrinks with it."""
+        is_laid_out = event.type() == QEvent.Type.LayoutRequest  # asked before: another event may end the sheet
+        is_done = super().event(event)
+        if is_laid_out:
+            self.resize(_WIDTH, self._column.totalHeightForWidth(_WIDTH))
+        return is_done
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Ctrl+Return starts from anywhere in the sheet."""

@@ -3,6 +3,7 @@
 The runs are processes of their own.  Closing the window ends none of them; the next one finds them here again.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -197,8 +198,8 @@ class Retraining(QObject):
         if not self.book.start(folder):
             self.noticed.emit("The process of the run could not be started.", "", True)
 
-    def _on_activated(self, _adopted: object) -> None:
-        self.said.emit("The new model is in use.")
+    def _on_activated(self, adopted: Mapping[str, object]) -> None:
+        self.said.emit("This model is in use again." if adopted["is_again"] else "The new model is in use.")
         self.book.read()
         self.model_changed.emit()
 

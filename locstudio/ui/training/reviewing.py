@@ -38,7 +38,7 @@ class Reviewing(QObject):
     Signals:
         place_wanted: a ``Place`` to show in the collection.
         run_made: a ``RunFolder`` that waits to be started: an evaluation or a comparison.
-        activated: what ``activate`` returned; engine and index must follow.
+        activated: what ``CheckpointReview.activated`` tells; engine and index must follow.
         changes_wanted: what changed is to come to the front.
         said: a sentence for the status line.
     """

@@ -25,6 +25,7 @@ from locstudio.ui.training.run_list import RunRow
 
 _RESUMABLE = (RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
 _SIGN_SIDE = 20
+_SILENT = "It has not said a word for more than a minute. Wait, or end its process: it can be resumed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +139,9 @@ class RunHead(QFrame):
         self._words.setToolTip(tip(row.words()))
         self._facts.setText("   ·   ".join(shown(fact, 80) for fact in shown_run.facts))
         self._facts.setVisible(bool(shown_run.facts))
-        self._sentence.setText(shown(row.sentence, 600))
-        self._sentence.setVisible(bool(row.sentence))
+        sentence = row.sentence or (_SILENT if row.is_live and row.is_silent else "")
+        self._sentence.setText(shown(sentence, 600))
+        self._sentence.setVisible(bool(sentence))
         self._sentence.setProperty("role", "danger" if row.state is RunState.FAILED else "")
         self._sentence.style().unpolish(self._sentence)
         self._sentence.style().polish(self._sentence)

@@ -6,17 +6,27 @@ from typing import Any
 
 from PySide6.QtCore import (
     QAbstractListModel,
+    QEvent,
     QModelIndex,
     QObject,
     QPersistentModelIndex,
+    QPoint,
     QRect,
     QRectF,
     QSize,
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QFont, QPainter
-from PySide6.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+from PySide6.QtGui import QColor, QFont, QHelpEvent, QPainter
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QListView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QToolTip,
+    QWidget,
+)
 
 from locstudio.jobs.run_state import RunState
 from locstudio.ui import theme
@@ -37,6 +47,7 @@ _SIGNS = {
     RunState.FAILED: ("warning", "danger"),
     RunState.INTERRUPTED: ("pause", "warning"),
 }
+_BETWEEN = " · "
 _ROW_HEIGHT = 62
 _PAD = 10
 _SIGN_SIDE = 16
@@ -83,10 +94,14 @@ class RunRow:
 
     def words(self) -> str:
         """Where the run stands, in a few words."""
+        return _BETWEEN.join(self.parts())
+
+    def parts(self) -> list[str]:
+        """The same piece by piece, the most important one first."""
         if self.is_unstarted:
-            return "Not started"
+            return ["Not started"]
         if self.is_silent and self.is_live:
-            return "Not responding"
+            return ["Not responding"]
         has_phase = self.phase and self.state in (RunState.RUNNING, RunState.DONE)
         parts = [self.phase if has_phase else "In use" if self.is_in_use else STATES[self.state]]
         if self.is_live and self.seconds_left > 1:
@@ -95,7 +110,7 @@ class RunRow:
             parts.append(f"at step {self.step:,} of {self.num_steps:,}")
         if self.result:
             parts.append(self.result)
-        return " · ".join(parts)
+        return parts
 
     def sign(self) -> tuple[str, str]:
         """The icon and the role of its colour."""
@@ -253,7 +268,10 @@ class _RunDelegate(QStyledItemDelegate):
         painter.setFont(option.font)
         painter.setPen(QColor(look.danger if role == "danger" else look.muted))
         words = QRect(left, title.bottom() + 4, inner.right() - left, title.height())
-        _line(painter, words, shown(row.words()))
+        parts = row.parts()
+        while len(parts) > 1 and painter.fontMetrics().horizontalAdvance(_BETWEEN.join(parts)) > words.width():
+            parts.pop()  # the head of the run and the tip have them all
+        _line(painter, words, shown(_BETWEEN.join(parts)))
         if row.share is not None or row.is_live:
             self._paint_bar(painter, QRectF(left, inner.bottom() - 2, inner.right() - left, 3), row)
         if state & QStyle.StateFlag.State_HasFocus:
@@ -286,13 +304,29 @@ class _RunDelegate(QStyledItemDelegate):
             painter.drawRoundedRect(QRectF(place.left(), place.top(), place.width() * row.share, 3), 1.5, 1.5)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
+    def helpEvent(
+        self,
+        event: QHelpEvent,
+        view: QAbstractItemView,
+        option: QStyleOptionViewItem,
+        index: QModelIndex | QPersistentModelIndex,
+    ) -> bool:
+        """The swatch says what it is for."""
+        if event.type() == QEvent.Type.ToolTip and self._has_swatch_at(option.rect, event.pos()):
+            QToolTip.showText(event.globalPos(), "Draw its curves beside those of the run in front (Space)", view)
+            return True
+        return super().helpEvent(event, view, option, index)
+
+    def _has_swatch_at(self, rect: QRect, point: QPoint) -> bool:
+        return self._swatch(rect).adjusted(-6, -6, 6, 6).contains(point)
+
     def editorEvent(
         self, event: Any, model: Any, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> bool:
         """A click on the swatch, or Space, switches the overlay."""
         kind = event.type()
         if kind == event.Type.MouseButtonRelease:
-            if not self._swatch(option.rect).adjusted(-6, -6, 6, 6).contains(event.position().toPoint()):
+            if not self._has_swatch_at(option.rect, event.position().toPoint()):
                 return False
         elif kind != event.Type.KeyPress or event.key() != Qt.Key.Key_Space:
             return False
