@@ -28,6 +28,8 @@ def read_json(path: Path, kind: type[_T]) -> _T:
         return msgspec.json.decode(content, type=kind)
     except RecursionError as error:
         raise msgspec.DecodeError("nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(f"not UTF-8: {error}") from error
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -133,6 +133,6 @@ def from_line(line: bytes) -> AnyMessage:
     """
     try:
         message: AnyMessage = _decoder.decode(line)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise ProtocolError(f"not a message of a run: {line[:120]!r} ({error})") from error
     return message

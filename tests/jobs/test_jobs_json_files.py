@@ -29,16 +29,17 @@ def test_that_a_document_is_read(tmp_path):
     assert read_json(tmp_path / "numbers.json", list[int]) == [1, 2]
 
 
-def test_that_nesting_without_end_is_refused_by_every_reader(folder):
-    (folder.path / "state.json").write_bytes(DEEP)
+@pytest.mark.parametrize("content", [DEEP, b'{"pid":"\xff"}', b'{"\xff":1}', b'{"kind":"note","text":"\xff"}'])
+def test_that_nesting_without_end_and_damaged_words_are_refused_by_every_reader(folder, content):
+    (folder.path / "state.json").write_bytes(content)
     assert read_mark(folder) is None
     with pytest.raises(ProtocolError):
-        from_line(DEEP)
+        from_line(content)
     for path, read in ((best_file(folder), lambda: read_best(folder)), (folder.path / "config.json", folder.config)):
-        path.write_bytes(DEEP)
+        path.write_bytes(content)
         with pytest.raises(BadInput):
             read()
-    (folder.results / "gate.json").write_bytes(DEEP)
+    (folder.results / "gate.json").write_bytes(content)
     with pytest.raises(BadInput):
         read_gate(folder.results)
 
