@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from locstudio.domain.errors import BadInput, CheckpointMismatch
+from locstudio.jobs.json_files import read_json
 from locstudio.jobs.run_folder import sync_folder, write_whole
 
 NUM_KEPT = 2
@@ -176,7 +177,7 @@ def _write_resume_state(
 
 def _read_resume_state(folder: Path) -> tuple[_ResumeState, dict[str, Tensor]]:
     try:
-        state = msgspec.json.decode((folder / "state.json").read_bytes(), type=_ResumeState)
+        state = read_json(folder / "state.json", _ResumeState)
         with open(folder / "state.safetensors", "rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         if sha256 != state.sha256:

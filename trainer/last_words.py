@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from locstudio.jobs.json_files import read_json
 from locstudio.jobs.run_folder import RunFolder, write_whole
 
 
@@ -51,7 +52,7 @@ def read_words(folder: RunFolder) -> list[LastWords]:
     words = []
     for path in _folder(folder).glob("rank_*.json"):
         with contextlib.suppress(OSError, msgspec.MsgspecError):
-            words.append(msgspec.json.decode(path.read_bytes(), type=LastWords))
+            words.append(read_json(path, LastWords))
     return sorted(words, key=lambda one: one.at)
 
 

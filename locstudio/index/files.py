@@ -219,7 +219,7 @@ def _read_manifest(folder: Path) -> Manifest:
         raise StaleIndex(f"There is no search index in {folder} yet. Embed the collection first.")
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _damaged(folder, f"{_MANIFEST} cannot be read ({error})") from error
     if manifest.format_version > FORMAT_VERSION:
         raise TooNew(

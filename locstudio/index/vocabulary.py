@@ -73,7 +73,7 @@ class Vocabulary:
             values = np.fromfile(folder / "vocabulary.f16", np.float16, num)
             if len(values) < num:
                 raise ValueError("vocabulary.f16 is shorter than it was")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise StaleIndex(
                 f"The vocabulary in {folder} is missing or damaged ({error}). Embed the collection again to rebuild it."
             ) from error

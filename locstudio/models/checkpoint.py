@@ -11,6 +11,7 @@ from torch import Tensor
 
 from locstudio.domain.errors import BadInput, CheckpointMismatch
 from locstudio.jobs.checkpoint_folder import checkpoint_info, seal_checkpoint, weights_header
+from locstudio.jobs.json_files import read_json
 from locstudio.models.cloc import Cloc
 from locstudio.models.config import ClocConfig
 from locstudio.models.towers import build_towers
@@ -72,7 +73,7 @@ def new_model(config: ClocConfig, weights: Path | None = None) -> Cloc:
 
 def _read_config(folder: Path) -> ClocConfig:
     try:
-        config = msgspec.json.decode((folder / "config.json").read_bytes(), type=ClocConfig)
+        config = read_json(folder / "config.json", ClocConfig)
     except msgspec.MsgspecError as error:
         raise CheckpointMismatch(f"The checkpoint {folder.name} describes a model unknown here: {error}.") from error
     widths = (config.dim, config.token_width, config.tower.width, config.tower.input_px)

@@ -287,7 +287,16 @@ def test_that_a_truncated_index_asks_to_be_rebuilt(tmp_path, name, missing):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{}", b"[1]", b"\xff\x00", b'{"format_version":1,"checkpoint_id":"a","dim":-1,"count":0}']
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[1]",
+        b"\xff\x00",
+        b'{"\xff":1}',
+        b'{"deep":' + b"[" * 100_000,
+        b'{"format_version":1,"checkpoint_id":"a","dim":-1,"count":0}',
+    ],
 )
 def test_that_a_manifest_that_is_none_asks_to_be_rebuilt(tmp_path, content):
     RegionIndex.create(tmp_path, "a", DIM).close()

@@ -63,3 +63,10 @@ def test_that_a_damaged_vocabulary_asks_to_be_rebuilt(vocabulary, tmp_path, dama
         (tmp_path / "vocabulary.json").unlink()
     with pytest.raises(StaleIndex, match="rebuild"):
         Vocabulary.open(tmp_path, "cloc-a")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"\xff":1}', b'{"deep":' + b"[" * 100_000])
+def test_that_a_vocabulary_of_another_hand_asks_to_be_rebuilt(vocabulary, tmp_path, content):
+    (tmp_path / "vocabulary.json").write_bytes(content)
+    with pytest.raises(StaleIndex, match="rebuild"):
+        Vocabulary.open(tmp_path, "cloc-a")
