@@ -26,7 +26,7 @@ from locstudio.jobs.run_folder import PARTIAL, RunFolder, sync_folder
 from locstudio.jobs.run_tail import RunTail
 from locstudio.jobs.training_files import read_best
 from locstudio.services.checkpoints import folder_of, portable_path
-from locstudio.services.index_swap import checkpoints_folder, kept_index, settle, swap_in
+from locstudio.services.index_swap import CHECKPOINT_NAMES, checkpoints_folder, kept_index, settle, swap_in
 from locstudio.services.promotion import Promotion, active_id, require_gate
 from locstudio.services.runs_of import run_row, sweep_runs
 from locstudio.store.dataset import Dataset
@@ -154,7 +154,7 @@ def check_index(index: Path, info: CheckpointInfo) -> tuple[int, int]:
 
 def forget_tokens(project: Project, checkpoint_id: str) -> None:
     """Remove the tokens, which are large, of checkpoints that are neither in use nor kept for a roll back."""
-    for tokens in (project.cache / "tokens").glob("*"):
+    for tokens in (project.cache / "tokens").glob(CHECKPOINT_NAMES):
         if tokens.name != checkpoint_id and not kept_index(project, tokens.name).is_dir():
             shutil.rmtree(tokens, ignore_errors=True)
 

@@ -20,6 +20,8 @@ from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 
 NUM_KEPT = 2
+CHECKPOINT_NAMES = "cloc-*"
+"""Nothing else is swept away: in a stranger's project the folder may be a link to one of ours."""
 _ADOPTING = "adopting"
 
 
@@ -90,7 +92,11 @@ def _keep_older(project: Project, active_id: str) -> None:
 
 
 def _prune(project: Project) -> None:
-    kept = sorted(checkpoints_folder(project).glob("*/index"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    kept = sorted(
+        checkpoints_folder(project).glob(f"{CHECKPOINT_NAMES}/index"),
+        key=lambda path: path.stat().st_mtime_ns,
+        reverse=True,
+    )
     for place in kept[NUM_KEPT:]:
         shutil.rmtree(place, ignore_errors=True)
         with suppress(OSError):  # not empty: the checkpoint itself is there

@@ -193,6 +193,13 @@ def test_that_a_strangers_dataset_has_nothing_removed_but_checkpoints(project, d
     assert trained.events.exists()
 
 
+def test_that_sweeping_tokens_takes_nothing_of_another_name(project, dataset, first, trained):
+    for name in ("holidays", "cloc-0123456789abcdef"):
+        (project.cache / "tokens" / name).mkdir(parents=True)
+    activate(project, dataset, checkpoint_info(first).id)
+    assert [folder.name for folder in (project.cache / "tokens").iterdir()] == ["holidays"]
+
+
 def test_that_a_checkpoint_is_found_by_what_a_person_calls_it(project, dataset, first, trained):
     new = dataset.active_checkpoint()
     for name in (new.id, new.id[-6:], "second", trained.id, "active"):
