@@ -1,6 +1,6 @@
 """What one click gives: a new project with 150 corrected regions, retrained with the quick preset, by command line.
 
-    python tests/benchmarks/one_click.py --data DIR [--case demo] [--seeds 3]
+    python tests/benchmarks/one_click.py --data DIR [--case demo] [--seeds 3] [--checkpoint DIR]
 
 ``DIR`` holds the development data (coco_train.tar, coco_dev.tar and their .json).  Each case is a collection of which
 whole images are drawn by the seed until 150 of their regions are corrected; the rest of the project has no regions.
@@ -41,23 +41,25 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="the development data")
     parser.add_argument("--case", choices=("demo", "coco_dev", "coco_train"), action="append")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--checkpoint", type=Path, help="start from this one instead of the bundled one")
     options = parser.parse_args()
     for case in options.case or ["demo", "coco_dev", "coco_train"]:
         with tempfile.TemporaryDirectory() as scratch:
-            rows = [_run(case, seed, options.data, Path(scratch)) for seed in range(options.seeds)]
+            start = ("--checkpoint", options.checkpoint) if options.checkpoint else ()
+            rows = [_run(case, seed, options.data, Path(scratch), start) for seed in range(options.seeds)]
         _print_table(case, rows)
     return 0
 
 
-def _run(case: str, seed: int, data: Path, scratch: Path) -> dict[str, Any]:
+def _run(case: str, seed: int, data: Path, scratch: Path, start: tuple[object, ...]) -> dict[str, Any]:
     folder = scratch / f"{case}-{seed}"
     folder.mkdir()
     own, foreign = _halves(case, seed, data, scratch)
     project = _project(folder / "project", own[0], _corrected(own[1], seed))
     other = _project(folder / "other", *foreign)
-    before = _locstudio("evaluate", other, "--task", "regions")
+    before = _locstudio("evaluate", other, "--task", "regions", *start)
     begun, cpu = time.monotonic(), os.times().children_user
-    trained = _locstudio("train", project, "--model", "cloc", "--seed", str(seed), "--adopt", "force")
+    trained = _locstudio("train", project, "--model", "cloc", "--seed", str(seed), "--adopt", "force", *start)
     wall, cpu = time.monotonic() - begun, os.times().children_user - cpu
     registry = _locstudio("checkpoints", project)["checkpoints"]
     active = next(row for row in registry if row["is_active"])
