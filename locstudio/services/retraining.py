@@ -23,7 +23,9 @@ from locstudio.jobs.run_state import RunState
 from locstudio.services.adoption import best_checkpoint, register_checkpoint
 from locstudio.services.checkpoints import active_folder
 from locstudio.services.curves import read_curves
+from locstudio.services.lineage import corrections_newer_than
 from locstudio.services.promotion import active_id
+from locstudio.services.registry import registry
 from locstudio.services.run_summary import RunSummary
 from locstudio.services.runs import list_runs
 from locstudio.services.starting import MIN_FREE_BYTES, PRESETS, start_compare, start_train
@@ -103,7 +105,8 @@ class Estimate:
 class RetrainPlan:
     """What would happen, in numbers; ``problems`` are sentences for which it cannot start.
 
-    ``waits_for`` is the title of the run that must end before, or empty.
+    ``waits_for`` is the title of the run that must end before, or empty.  ``num_newer`` counts the corrections that the
+    model in use has never seen, None where that is not known.
     """
 
     choice: RetrainChoice
@@ -112,6 +115,7 @@ class RetrainPlan:
     free_bytes: int
     parent: str = ""
     waits_for: str = ""
+    num_newer: int | None = None
     problems: tuple[str, ...] = field(default=())
 
 
@@ -130,8 +134,14 @@ def plan_retraining(
         free_bytes=free,
         parent=_name_of(dataset, checkpoint),
         waits_for=(before.title or before.id) if before else "",
+        num_newer=_num_newer(project, dataset),
         problems=tuple(_problems(material, free, checkpoint)),
     )
+
+
+def _num_newer(project: Project, dataset: DatasetView) -> int | None:
+    active = next((entry for entry in registry(project, dataset) if entry.is_active), None)
+    return corrections_newer_than(dataset, active) if active is not None else None
 
 
 def count_material(dataset: DatasetView, *, include_pending: bool = False) -> Material:

@@ -11,7 +11,7 @@ import pytest
 from locstudio.domain.edits import Edit, RegionChange
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Image, Origin, Problem, Region, Review
-from locstudio.jobs.checkpoint_folder import seal_checkpoint
+from locstudio.jobs.checkpoint_folder import checkpoint_info, seal_checkpoint
 from locstudio.jobs.configs import ClocTraining
 from locstudio.jobs.messages import Estimated, Progress, Saved, to_line
 from locstudio.jobs.run_folder import RunFolder
@@ -31,6 +31,7 @@ from locstudio.services.retraining import (
 from locstudio.services.runs import PRESETS, list_runs
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import create_project
+from locstudio.store.records import CheckpointRow, RunRow
 
 BOX = UnitBox(0.1, 0.1, 0.5, 0.5)
 SAID = Estimated(
@@ -231,3 +232,16 @@ def test_that_settings_of_a_dry_run_are_those_of_the_run_it_stands_for(project, 
     choice = RetrainChoice(num_steps=12)
     training = start_dry_run(project, dataset, checkpoint, choice).config().cloc
     assert msgspec.structs.replace(training, is_dry_run=False) == choice.training()
+
+
+def test_that_a_plan_counts_corrections_only_where_it_is_known_what_the_model_has_seen(project, dataset, checkpoint):
+    add(dataset, 1)
+    assert plan_retraining(project, dataset, checkpoint, RetrainChoice()).num_newer is None
+    folder = start_retraining(project, dataset, checkpoint, RetrainChoice())
+    info = checkpoint_info(checkpoint)
+    dataset.record_run(RunRow(folder.id, "cloc", revision=dataset.revision(), snapshot_sha256="ab" * 32))
+    dataset.record_checkpoint(CheckpointRow(info.id, "cloc", info.name, str(checkpoint), run_id=folder.id))
+    dataset.activate_checkpoint(info.id)
+    assert plan_retraining(project, dataset, checkpoint, RetrainChoice()).num_newer == 0
+    add(dataset, 1)
+    assert plan_retraining(project, dataset, checkpoint, RetrainChoice()).num_newer == 1

@@ -7,6 +7,7 @@ from PySide6.QtCore import Qt
 
 from locstudio.services.retraining import Estimate, Material, RetrainChoice, RetrainPlan
 from locstudio.services.starting import PRESETS
+from locstudio.ui.training.plan_words import made_from
 from locstudio.ui.training.retrain_sheet import RetrainSheet
 
 PLAN = RetrainPlan(
@@ -103,3 +104,10 @@ def test_that_control_and_return_start_from_anywhere(sheet, qtbot):
         qtbot.keyClick(sheet._title, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     assert wanted.args[0] == RetrainChoice(title="after the birds")
     assert not sheet.isVisible()
+
+
+def test_that_corrections_newer_than_the_model_in_use_are_counted():
+    assert made_from(PLAN).endswith("until you activate the new one.")
+    assert made_from(replace(PLAN, num_newer=0)) == made_from(PLAN)
+    assert made_from(replace(PLAN, num_newer=1)).endswith("1 correction is newer than it.")
+    assert made_from(replace(PLAN, num_newer=12)).endswith("12 corrections are newer than it.")

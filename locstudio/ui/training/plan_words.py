@@ -12,8 +12,12 @@ _KNOWN_BY = {
 
 
 def made_from(plan: RetrainPlan) -> str:
-    """Which model the new one begins as."""
-    return f"A new model is made from “{shown(plan.parent, 40)}”, which stays in use until you activate the new one."
+    """Which model the new one begins as, and how much has been corrected since that was made."""
+    words = f"A new model is made from “{shown(plan.parent, 40)}”, which stays in use until you activate the new one."
+    if not plan.num_newer:
+        return words
+    verb = "is" if plan.num_newer == 1 else "are"
+    return f"{words} {counted(plan.num_newer, 'correction')} {verb} newer than it."
 
 
 def learns_from(num_regions: int, num_images: int) -> str:
