@@ -66,7 +66,8 @@ def test_that_an_evaluation_of_100_000_regions_is_looked_into_at_once(tmp_path):
     folder = PredictionFolder(tmp_path / "predictions")
     folder.write(predictions_of(true, boxes, np.arange(NUM_REGIONS) // 10 + 1, seed=1))
     found = timed("open", 1.0, lambda: Evaluation.open(folder.path))
-    timed("matrix", 0.2, found.confusion)
+    matrix = timed("matrix", 0.2, found.confusion)
+    assert matrix.counts.sum() == NUM_REGIONS
     timed("regions of a cell", 0.2, lambda: found.regions_in_cell(0, 0))
     timed("curve of a class", 0.2, lambda: found.precision_recall(0))
     timed("all classes", 1.0, found.classes)

@@ -215,6 +215,8 @@ def test_that_a_finished_run_tells_what_it_has_gained(tmp_path, recorded):
     folder = recorded.put(tmp_path / "runs")
     run = KnownRun(folder.config(), describe_run(folder), {"macc": 0.446})
     assert row_of(run).result == "mean accuracy 0.78 (+0.34)"
+    kept = KnownRun(folder.config(), describe_run(folder), {"macc": 0.446}, {"macc": 0.8})
+    assert row_of(kept).result == "mean accuracy 0.80 (+0.35)"  # of the checkpoint it has made
     assert title_of(run).startswith("Quick · ")
     assert facts_of(run) == [
         "step 30 of 30",

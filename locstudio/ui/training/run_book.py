@@ -10,7 +10,7 @@ from locstudio.domain.errors import BadInput, StorageFailed
 from locstudio.jobs.configs import RunConfig
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
-from locstudio.jobs.training_files import read_history
+from locstudio.jobs.training_files import read_best, read_history
 from locstudio.services.run_events import ingest
 from locstudio.services.run_summary import RunSummary
 from locstudio.services.runs import list_runs
@@ -26,11 +26,12 @@ _OVER = (RunState.DONE, RunState.STOPPED, RunState.FAILED, RunState.INTERRUPTED)
 
 @dataclass(frozen=True, slots=True)
 class KnownRun:
-    """A run with its configuration, where it stands, and what was measured before its first step."""
+    """A run with its configuration, where it stands, and what was measured before it and of its best checkpoint."""
 
     config: RunConfig
     summary: RunSummary
     before: Mapping[str, float] = field(default_factory=dict)
+    best: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -225,7 +226,9 @@ def _read_runs(project: Project, dataset: Dataset) -> tuple[list[KnownRun], str]
                 continue
             _ingest(project, dataset, summary.folder)
             if summary.kind in _KINDS:
-                found.append(KnownRun(config, summary, read_history(summary.folder).before))
+                history, best = read_history(summary.folder), read_best(summary.folder)
+                measured = history.evaluations.get(best.step, {}) if best is not None else {}
+                found.append(KnownRun(config, summary, history.before, measured))
     active = dataset.active_checkpoint()
     return found, (active.run_id or "") if active is not None else ""
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from locstudio.jobs.run_state import RunState
 from locstudio.store.view import DatasetView
 from locstudio.ui.background import DatasetWorker
 from locstudio.ui.training.curves_view import RunCurves
@@ -194,6 +195,8 @@ def title_of(run: KnownRun) -> str:
 def row_of(run: KnownRun, phase: str = "", comparison: KnownRun | None = None) -> RunRow:
     """A training as a row of the list."""
     summary = run.summary
+    # What a run that is done has made is its best checkpoint, which may be older than its last step.
+    metrics = run.best if summary.state is RunState.DONE and run.best else summary.metrics
     if comparison is not None and not comparison.is_over:
         phase = "Comparing with the model in use"
     return RunRow(
@@ -204,7 +207,7 @@ def row_of(run: KnownRun, phase: str = "", comparison: KnownRun | None = None) -
         num_steps=summary.num_steps,
         seconds_left=summary.seconds_left,
         phase=phase,
-        result=result_of(summary.metrics, run.before),
+        result=result_of(metrics, run.before),
         sentence=summary.sentence,
         is_silent=summary.is_silent,
         is_unstarted=run.is_unstarted,
