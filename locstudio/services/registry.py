@@ -213,6 +213,8 @@ def delete_checkpoint(project: Project, dataset: Dataset, checkpoint_id: str) ->
 
 def _entry(project: Project, row: CheckpointRow, indexed: str, revisions: dict[str, int]) -> CheckpointEntry:
     folder = folder_of(project, row.path)
+    run = _run_that_holds(project, folder)
+    indexes = [kept_index(project, row.id), *([run.results / "index"] if run is not None else [])]
     return CheckpointEntry(
         id=row.id,
         name=row.name,
@@ -228,7 +230,7 @@ def _entry(project: Project, row: CheckpointRow, indexed: str, revisions: dict[s
         is_active=row.is_active,
         is_present=(folder / "manifest.json").is_file(),
         is_bundled=folder.resolve() == bundled_checkpoint().resolve(),
-        is_indexed=row.id == indexed or checkpoint_of_index(kept_index(project, row.id)) == row.id,
+        is_indexed=row.id == indexed or any(checkpoint_of_index(index) == row.id for index in indexes),
         promotion=promotion_of(row.gate),
     )
 

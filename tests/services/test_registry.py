@@ -91,6 +91,7 @@ def test_that_a_checkpoint_which_was_never_adopted_goes_through_its_gate(project
     row = register_checkpoint(project, dataset, folder)
     entry = by_name(project, dataset)["second"]
     assert (entry.is_active, entry.is_present, entry.promotion) == (False, True, None)
+    assert by_name(project, dataset)["second"].is_indexed  # by its run, and adopted with that
     with pytest.raises(GateFailed):
         activate(project, dataset, row.id)
     make.compare_run(project, dataset, folder)
