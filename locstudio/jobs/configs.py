@@ -5,8 +5,10 @@ from typing import Literal
 import msgspec
 
 Preset = Literal["quick", "standard"]
-Task = Literal["regions", "retrieval", "grounding", "images", "all"]
-Kind = Literal["cloc", "embed", "evaluate", "compare"]
+Task = Literal["regions", "retrieval", "grounding", "images", "proposals", "all"]
+Kind = Literal["cloc", "embed", "evaluate", "compare", "vesl"]
+CaptionerName = Literal["own", "classes", "coca", "blip", "florence2"]
+DetectorName = Literal["own", "owlv2", "grounding_dino"]
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,6 +34,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     embed: "Embedding | None" = None
     evaluate: "Evaluation | None" = None
     compare: "Comparison | None" = None
+    vesl: "Vesl | None" = None
 
 
 class ClocTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,3 +115,32 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     new: str
     held_out: str = ""
     margin: float = 0.01
+
+
+class Vesl(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Captions become phrases, phrases become boxes (arXiv:2410.02746, section 3; PAPERS of the recipe).
+
+    Attributes:
+        image_ids: Only these images; empty for all.
+        captioner: Who describes an image that has no caption: ``own`` is nobody (such an image gets the class names as
+            phrases), ``classes`` the plain captioner, the others open_clip's CoCa and transformers' models.
+        captioner_model: Folder or hub tag of the captioner's weights.
+        detector: ``own`` is the checkpoint's proposals against phrase embeddings.
+        detector_model: Folder or hub tag of the detector's weights.
+        phrases: Look for these instead of the captions' phrases.
+        has_class_names: Look for the names of the project's classes too.
+        max_phrases: Phrases a caption, as in the paper.
+        min_score: What is not even kept raw.
+        num_boxes: Raw proposals an image, at most.
+    """
+
+    image_ids: tuple[int, ...] = ()
+    captioner: CaptionerName = "own"
+    captioner_model: str = ""
+    detector: DetectorName = "own"
+    detector_model: str = ""
+    phrases: tuple[str, ...] = ()
+    has_class_names: bool = False
+    max_phrases: int = 20
+    min_score: float = 0.02
+    num_boxes: int = 100
