@@ -1,23 +1,23 @@
 """What narrows the gallery down: words, and one chip for every kind of condition, with counts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
-from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QMouseEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QSignalBlocker, QTimer, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from locstudio.domain.regions import LabelClass, Origin, Problem, Review
 from locstudio.store.filters import Facets, ImageFilter
 from locstudio.ui.flow_layout import FlowLayout
+from locstudio.ui.gallery.choice_chip import ChoiceChip
 from locstudio.ui.icons import drawn
-from locstudio.ui.plain_text import action_text, label, shown
+from locstudio.ui.plain_text import label
 
 _TYPING_PAUSE_MS = 200
 
-_REVIEW_WORDS = {Review.PENDING: "To review", Review.ACCEPTED: "Accepted", Review.REJECTED: "Rejected"}
-_ORIGIN_WORDS = {
+REVIEW_WORDS = {Review.PENDING: "To review", Review.ACCEPTED: "Accepted", Review.REJECTED: "Rejected"}
+ORIGIN_WORDS = {
     Origin.HUMAN: "Drawn by hand",
     Origin.IMPORTED: "Imported",
     Origin.MODEL: "Proposed by a model",
@@ -49,11 +49,11 @@ class FilterBar(QFrame):
         self._words.textChanged.connect(lambda: self._pause.start())
         self._words.returnPressed.connect(self._announce)
 
-        self._review = _Chip("Review", self)
-        self._origin = _Chip("Origin", self)
-        self._class = _Chip("Class", self)
-        self._problem = _Chip("Problem", self)
-        self._verified = _Chip("Verified", self, is_exclusive=True)
+        self._review = ChoiceChip("Review", self)
+        self._origin = ChoiceChip("Origin", self)
+        self._class = ChoiceChip("Class", self)
+        self._problem = ChoiceChip("Problem", self)
+        self._verified = ChoiceChip("Verified", self, is_exclusive=True)
         self._chips = (self._review, self._origin, self._class, self._problem, self._verified)
         chips = FlowLayout()
         for chip in self._chips:
@@ -85,8 +85,8 @@ class FilterBar(QFrame):
 
     def set_facets(self, facets: Facets, classes: Iterable[LabelClass]) -> None:
         """Show how many images meet each condition; ticks stay as they are."""
-        self._review.set_choices([(r, _REVIEW_WORDS[r], facets.reviews.get(r, 0)) for r in Review])
-        self._origin.set_choices([(o, _ORIGIN_WORDS[o], facets.origins.get(o, 0)) for o in Origin])
+        self._review.set_choices([(r, REVIEW_WORDS[r], facets.reviews.get(r, 0)) for r in Review])
+        self._origin.set_choices([(o, ORIGIN_WORDS[o], facets.origins.get(o, 0)) for o in Origin])
         names = {entry.id: entry.name for entry in classes}
         counted = sorted(((n, names[key], key) for key, n in facets.classes.items() if key in names), reverse=True)
         self._class.set_choices([(key, name, n) for n, name, key in counted])
@@ -134,98 +134,3 @@ class FilterBar(QFrame):
         if wanted != self._filter:
             self._filter = wanted
             self.filter_changed.emit(wanted)
-
-
-class _Menu(QMenu):
-    """Stays open while a person ticks several entries."""
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        action = self.activeAction()
-        if action is not None and action.isCheckable() and action.isEnabled():
-            action.trigger()
-            event.accept()
-            return
-        super().mouseReleaseEvent(event)
-
-
-class _Chip(QToolButton):
-    """One kind of condition: a button that says what is ticked, and a menu of what can be.
-
-    Signals:
-        changed: a person ticked or unticked something.
-    """
-
-    changed = Signal()
-
-    def __init__(self, title: str, parent: QWidget, *, is_exclusive: bool = False) -> None:
-        super().__init__(parent)
-        self._title = title
-        self._is_exclusive = is_exclusive
-        self._ticked: list[Any] = []
-        self._choices: Sequence[tuple[Any, str, int]] = ()
-        self._menu = _Menu(self)
-        self._menu.setStyleSheet("QMenu { menu-scrollable: 1; }")
-        self._menu.aboutToShow.connect(self._fill_menu)
-        self.setProperty("role", "chip")
-        self.setCheckable(True)
-        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        font = self.font()
-        font.setPointSizeF(font.pointSizeF() - 1)
-        self.setFont(font)
-        self.setMenu(self._menu)
-        self._say()
-
-    def set_choices(self, choices: Sequence[tuple[Any, str, int]]) -> None:
-        """What can be ticked: value, words, number of images."""
-        self._choices = [choice for choice in choices if choice[2] or choice[0] in self._ticked]
-        self.setVisible(bool(self._choices))
-        self._say()
-
-    def ticked(self) -> list[Any]:
-        """The values that are ticked."""
-        return list(self._ticked)
-
-    def tick(self, value: Any) -> None:
-        """Tick one more value without announcing it."""
-        self._ticked = [value] if self._is_exclusive else [*self._ticked, value]
-        self._say()
-
-    def clear(self) -> None:
-        """Untick everything without announcing it."""
-        self._ticked = []
-        self._say()
-
-    def _fill_menu(self) -> None:
-        self._menu.clear()
-        for value, words, count in self._choices:
-            action = self._menu.addAction(f"{action_text(words)}\t{count:,}")
-            action.setCheckable(True)
-            action.setChecked(value in self._ticked)
-            action.toggled.connect(lambda is_on, v=value: self._on_toggled(v, is_on))
-
-    def _on_toggled(self, value: Any, is_on: bool) -> None:
-        if is_on:
-            self.tick(value)
-        else:
-            self._ticked = [ticked for ticked in self._ticked if ticked != value]
-        if self._is_exclusive:
-            for action, (choice, _, _) in zip(self._menu.actions(), self._choices, strict=True):
-                action.blockSignals(True)
-                action.setChecked(choice in self._ticked)
-                action.blockSignals(False)
-        self._say()
-        self.changed.emit()
-
-    def _say(self) -> None:
-        words = [shown(text) for value, text, _ in self._choices if value in self._ticked]
-        if not self._ticked:
-            text = self._title
-        elif len(self._ticked) == 1 and words:
-            text = words[0] if len(words[0]) <= 18 else f"{words[0][:17]}…"
-        else:
-            text = f"{self._title}: {len(self._ticked)}"
-        self.setText(action_text(text) + " ▾")
-        self.setAccessibleName(f"Filter by {self._title.lower()}" + (f": {', '.join(words)}" if words else ""))
-        self.setChecked(bool(self._ticked))
