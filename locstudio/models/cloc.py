@@ -20,6 +20,7 @@ from locstudio.models.towers import Towers
 
 _CROPS_AT_ONCE = 32
 GROUNDING_CANDIDATES = 60
+PROPOSAL_IOU = 0.6
 _OBJECTNESS_WEIGHT = 0.1
 _POINTED_OBJECTNESS = 0.05  # of a box that comes from the grounding head, which claims none
 
@@ -173,11 +174,14 @@ class Cloc(nn.Module):
         best_T = merit_TC.argmax(dim=1)
         return boxes_C4[best_T], likeness_TC.gather(1, best_T[:, None])[:, 0]
 
-    def propose(self, prepared: PreparedImage, limit: int) -> tuple[Tensor, Tensor]:
-        """At most ``limit`` boxes (P, 4) in the ``square`` frame where things may be, with objectness, best first."""
+    def propose(self, prepared: PreparedImage, limit: int, *, max_iou: float = PROPOSAL_IOU) -> tuple[Tensor, Tensor]:
+        """At most ``limit`` boxes (P, 4) in the ``square`` frame where things may be, with objectness, best first.
+
+        Of boxes that overlap by more than ``max_iou`` only the best is there.
+        """
         logits, boxes = self.proposals(prepared.tokens_NC[None])
         scores = logits[0].sigmoid().float().cpu().numpy()
-        boxes_P4, objectness_P = best_proposals(boxes[0].float().cpu().numpy(), scores, limit=limit)
+        boxes_P4, objectness_P = best_proposals(boxes[0].float().cpu().numpy(), scores, limit=limit, max_iou=max_iou)
         return torch.from_numpy(boxes_P4), torch.from_numpy(objectness_P)
 
 
