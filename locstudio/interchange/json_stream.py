@@ -1,4 +1,4 @@
-"""Reading the rows of a large JSON object one by one, in bounded memory.
+"""Reading the rows of a large JSON object or array one by one, in bounded memory.
 
 The C scanner of Python's own ``json`` is used on purpose: it reads NaN, Infinity and integers of any length, so that a
 bad number costs its row and not the file.  (ijson and msgspec refuse the whole file there.)
@@ -28,7 +28,7 @@ class DuplicateKey(ValueError):
 
 
 class JsonRows:
-    """The members of a JSON object in a file; arrays are given row by row, the rest is passed over.
+    """The members of a JSON object in a file; arrays are given row by row, the rest is passed over.  Or one array.
 
     One pass, from front to back.  ``progress`` is called with bytes done and bytes in all.
     """
@@ -58,6 +58,21 @@ class JsonRows:
         except OSError as error:
             raise self._unreadable(error) from error
 
+    def array(self) -> Iterator[Any]:
+        """The rows of a file that is a JSON array, as `members` gives them.
+
+        Raises:
+            BadInput: the file cannot be read, or is no JSON array.
+        """
+        try:
+            with open(self._path, "rb") as file:
+                self._begin(file)
+                if self._peek() != "[":
+                    raise BadInput(f"{self._name} is {self._kind()}; it should be a JSON array.")
+                yield from self._rows()
+        except OSError as error:
+            raise self._unreadable(error) from error
+
     @property
     def _name(self) -> str:
         return shown(self._path.name)
@@ -74,10 +89,8 @@ class JsonRows:
         self._passed = 0
 
     def _members(self, wanted: frozenset[str]) -> Iterator[tuple[str, Iterator[Any]]]:
-        first = self._peek()
-        if first != "{":
-            kind = {"[": "a JSON array", "": "empty"}.get(first, "no JSON")
-            raise BadInput(f"{self._name} is {kind}; a COCO file is a JSON object with images and annotations.")
+        if self._peek() != "{":
+            raise BadInput(f"{self._name} is {self._kind()}; a COCO file is a JSON object with images and annotations.")
         self._at += 1
         if self._peek() == "}":
             return
@@ -92,6 +105,9 @@ class JsonRows:
                 self._value(self._plain_decoder)
             if self._next_or_end("}"):
                 return
+
+    def _kind(self) -> str:
+        return {"{": "a JSON object", "[": "a JSON array", "": "empty"}.get(self._peek(), "no JSON")
 
     def _rows(self) -> Iterator[Any]:
         self._at += 1
