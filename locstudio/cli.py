@@ -18,6 +18,11 @@ exit status: 0 done; 2 wrong usage; 3 project locked; 4 bad input; 5 disk or per
 7 no display; 70 our bug; 130 interrupted"""
 
 
+IMPORT_FORMATS = ("coco",)
+EXPORT_FORMATS = ("coco",)
+"""As in ``locstudio.interchange.formats``, which would take time to load here."""
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\nTry {self.prog} --help.\n")
@@ -38,6 +43,13 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"a whole number above 0, not {text!r}")
     return int(text)
+
+
+def _reviews(text: str) -> str:
+    unknown = set(text.split(",")) - {"accepted", "pending", "rejected"}
+    if unknown:
+        raise argparse.ArgumentTypeError(f"accepted, pending or rejected, with commas between them, not {text!r}")
+    return text
 
 
 def _parser() -> _Parser:
@@ -77,8 +89,8 @@ def _add_project_commands(command) -> None:  # type: ignore[no-untyped-def]  # t
     sub.add_argument("--images", type=Path, nargs="+", required=True, metavar="DIR", help="folders of images")
     command("info", "project", "count what a project holds")
     sub = command("import", "project", "read annotations into a project")
-    sub.add_argument("source", type=Path, help="the annotation file")
-    sub.add_argument("--format", choices=["coco"], required=True)
+    sub.add_argument("source", type=Path, help="the annotation file or folder")
+    sub.add_argument("--format", choices=IMPORT_FORMATS, required=True)
     sub.add_argument(
         "--images", type=Path, metavar="DIR", help="the folder its file names start from (default: its own)"
     )
@@ -86,9 +98,16 @@ def _add_project_commands(command) -> None:  # type: ignore[no-untyped-def]  # t
     sub.add_argument(
         "--rescale", action="store_true", help="scale boxes whose image has another size than the file says"
     )
-    sub = command("export", "project", "write annotations into a new file")
-    sub.add_argument("destination", type=Path, help="the file to write; an existing one is refused")
-    sub.add_argument("--format", choices=["coco"], required=True)
+    sub.add_argument("--create-classes", action="store_true", help="make a class for each id without a name")
+    sub = command("export", "project", "write annotations into a new file or folder")
+    sub.add_argument("destination", type=Path, help="the file or folder to write; an existing one is refused")
+    sub.add_argument("--format", choices=EXPORT_FORMATS, required=True)
+    sub.add_argument(
+        "--reviews",
+        type=_reviews,
+        metavar="R,…",
+        help="of accepted, pending, rejected (default: accepted, and pending where the format can say so)",
+    )
     sub = command("check", "project", "check the integrity of everything")
     sub.add_argument("--repair", action="store_true", help="rebuild what can be rebuilt")
 

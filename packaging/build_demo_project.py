@@ -17,7 +17,7 @@ from locstudio.domain.errors import LocStudioError
 from locstudio.jobs.assets import assets_folder, bundled_checkpoint
 from locstudio.jobs.messages import Finished
 from locstudio.services.collection import new_project
-from locstudio.services.importing import import_coco
+from locstudio.services.importing import import_annotations
 from locstudio.services.runs import run_and_wait, start_embed
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
@@ -30,7 +30,7 @@ def main() -> int:
         project = Project(Path(scratch) / "demo")
         new_project(project.path, [demo / "images"])
         with Dataset.open(project) as dataset:
-            report = import_coco(dataset, demo / "annotations.json", demo / "images")
+            report = import_annotations(dataset, demo / "annotations.json", demo / "images", format="coco")
             if report.num_rejected:
                 print(report.to_text(), file=sys.stderr)
                 return 4

@@ -60,15 +60,17 @@ def _counts(dataset: Dataset) -> dict[str, object]:
 
 def import_(options: argparse.Namespace) -> int:
     """Read annotations into a project; exit status 4 when a row was rejected."""
-    from locstudio.services.importing import import_coco
+    from locstudio.services.importing import default_image_root, import_annotations
 
     with opened(options.project) as (_, dataset):
-        report = import_coco(
+        report = import_annotations(
             dataset,
             options.source,
-            options.images or options.source.parent,
+            options.images or default_image_root(options.source),
+            format=options.format,
             review=Review(options.review),
             rescale=options.rescale,
+            create_classes=options.create_classes,
             progress=ProgressLine("Importing"),
         )
     if options.json:
@@ -79,17 +81,20 @@ def import_(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write annotations into a new file that has been read again and compared."""
-    from locstudio.services.exporting import export_coco
+    """Write annotations that have been read again and compared; exit status 4 when images have no file."""
+    from locstudio.services.exporting import export_annotations
 
+    reviews = frozenset(Review(name) for name in options.reviews.split(",")) if options.reviews else None
     with opened(options.project, read_only=True) as (_, dataset):
-        report = export_coco(dataset, options.destination)
+        report = export_annotations(
+            dataset, options.destination, format=options.format, reviews=reviews, progress=ProgressLine("Exporting")
+        )
     assert report is not None, "nothing cancels an export here"
     if options.json:
         print_json(report.to_json())
     else:
         say(report.to_text())
-    return 0
+    return 4 if report.missing else 0
 
 
 def check(options: argparse.Namespace) -> int:

@@ -1,106 +1,40 @@
 """COCO annotation files, read as checked values: instances, captions, results, and LocStudio's own exports."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from locstudio.domain.errors import BadInput
-from locstudio.domain.regions import Review
 from locstudio.domain.text import shown
 from locstudio.interchange.json_stream import DuplicateKey, JsonRows
 from locstudio.interchange.masks import BadMask, PixelBox, box_of_mask, mask_text
 from locstudio.interchange.report import ImportReport, Outcome, RowNote
-
-Key = int | str
-"""An identity inside a file.  ``1`` and ``"1"`` are the same."""
+from locstudio.interchange.rows import (
+    FAR,
+    MAX_NAME,
+    MAX_TEXT,
+    ORIGINS,
+    REVIEWS,
+    BadRow,
+    CaptionRow,
+    ClassRow,
+    ImageRow,
+    Key,
+    Progress,
+    RegionRow,
+    Tables,
+    clean,
+)
 
 _T = TypeVar("_T")
 _MEMBERS = frozenset({"images", "annotations", "categories", "captions"})
-
-MAX_NAME = 1000
-MAX_TEXT = 20_000
-_FAR = 1e9
-_UNSTORABLE = re.compile("[\ud800-\udfff\0]")
-
-
-@dataclass(frozen=True, slots=True)
-class CocoImage:
-    """A row of ``images``.  ``width`` and ``height`` are 0 where the file does not say."""
-
-    row: int
-    key: Key
-    file_name: str
-    width: int
-    height: int
-
-
-@dataclass(frozen=True, slots=True)
-class CocoCategory:
-    """A row of ``categories``.  ``is_no_class`` marks the one under which an export lists regions without a class."""
-
-    key: Key
-    name: str
-    is_no_class: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CocoRegion:
-    """A row of ``annotations`` with a box, in pixels of the picture as the file knows it; not yet cut at its edges.
-
-    ``external_id`` is the row's id as text, made unique within the file.  ``segmentation`` is checked, as it came.
-    ``phrase`` is None where the row has none, so that the class speaks for it.
-    """
-
-    row: int
-    external_id: str
-    image_key: Key
-    category_key: Key | None
-    box: PixelBox
-    segmentation: Any = None
-    mask: str | None = None
-    is_crowd: bool = False
-    score: float | None = None
-    phrase: str | None = None
-    review: Review | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CocoCaption:
-    """A row of ``captions``, or of ``annotations`` with a caption and no box."""
-
-    row: int
-    table: str
-    external_id: str
-    image_key: Key
-    text: str
-
-
-@dataclass(slots=True)
-class CocoTables:
-    """The file's images and categories.  Keys that stand for two different things are in ``ambiguous_*`` only."""
-
-    images: dict[Key, CocoImage] = field(default_factory=dict)
-    ambiguous_images: set[Key] = field(default_factory=set)
-    categories: dict[Key, CocoCategory] = field(default_factory=dict)
-    ambiguous_categories: set[Key] = field(default_factory=set)
-
-
-class BadRow(ValueError):
-    """A row that cannot be used: the reason, the same for all rows like it, and what is special of this one."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.detail = detail
 
 
 class CocoFile:
     """A COCO file, read twice from front to back: `tables` first, then `rows`.  What is wrong goes to the report."""
 
-    def __init__(self, path: Path, report: ImportReport, progress: Callable[[int, int], None] | None = None) -> None:
+    def __init__(self, path: Path, report: ImportReport, progress: Progress | None = None) -> None:
         self._path = path
         self._report = report
         self._progress = progress
@@ -108,13 +42,13 @@ class CocoFile:
         self._repeats: Counter[tuple[str, Key]] = Counter()
         self._captions_of: Counter[Key] = Counter()
 
-    def tables(self) -> CocoTables:
+    def tables(self) -> Tables:
         """Images and categories.
 
         Raises:
             BadInput: the file is no COCO file, or broken JSON.
         """
-        tables = CocoTables()
+        tables = Tables()
         num_members = 0
         for name, rows in JsonRows(self._path, self._progress).members(_MEMBERS):
             num_members += 1
@@ -131,7 +65,7 @@ class CocoFile:
             raise BadInput(f"{shown(self._path.name)} has no images, annotations or categories; is it a COCO file?")
         return tables
 
-    def rows(self) -> Iterator[CocoRegion | CocoCaption]:
+    def rows(self) -> Iterator[RegionRow | CaptionRow]:
         """Annotations and captions that are sound in themselves, in the file's order.
 
         Raises:
@@ -157,7 +91,7 @@ class CocoFile:
             self._report.note(RowNote(table, row, name, Outcome.DROPPED, error.reason, error.detail))
             return None
 
-    def _add_image(self, tables: CocoTables, image: CocoImage) -> None:
+    def _add_image(self, tables: Tables, image: ImageRow) -> None:
         key = image.key
         if key in tables.images or key in tables.ambiguous_images:
             tables.images.pop(key, None)
@@ -167,18 +101,18 @@ class CocoFile:
         else:
             tables.images[key] = image
 
-    def _add_category(self, tables: CocoTables, category: CocoCategory, row: int) -> None:
+    def _add_category(self, tables: Tables, category: ClassRow, row: int) -> None:
         key = category.key
-        known = tables.categories.get(key)
-        if key in tables.ambiguous_categories or (known is not None and known.name != category.name):
-            tables.categories.pop(key, None)
-            tables.ambiguous_categories.add(key)
+        known = tables.classes.get(key)
+        if key in tables.ambiguous_classes or (known is not None and known.name != category.name):
+            tables.classes.pop(key, None)
+            tables.ambiguous_classes.add(key)
             reason = "its id belongs to another category too"
             self._report.note(RowNote("categories", row, str(key), Outcome.DROPPED, reason, category.name))
         else:
-            tables.categories[key] = category
+            tables.classes[key] = category
 
-    def _annotation_of(self, row: int, raw: dict[str, Any]) -> CocoRegion | CocoCaption:
+    def _annotation_of(self, row: int, raw: dict[str, Any]) -> RegionRow | CaptionRow:
         if "caption" in raw and "bbox" not in raw and "segmentation" not in raw:
             return self._caption(row, raw, "annotations")
         image_key = _key(raw.get("image_id"), "image_id")
@@ -196,8 +130,8 @@ class CocoFile:
             self._note_lost_mask(row, raw, str(error))
             segmentation = None
         score: Any = raw.get("score")
-        review = raw.get("review")
-        return CocoRegion(
+        review, origin = raw.get("review"), raw.get("origin")
+        return RegionRow(
             row,
             self._unique_id(raw.get("id"), row, "annotations"),
             image_key,
@@ -206,19 +140,20 @@ class CocoFile:
             segmentation if mask else None,
             mask,
             raw.get("iscrowd") in (1, True),
-            float(score) if type(score) in (int, float) and abs(score) < _FAR else None,
+            float(score) if type(score) in (int, float) and abs(score) < FAR else None,
             phrase,
-            _REVIEWS.get(review) if isinstance(review, str) else None,
+            REVIEWS.get(review) if isinstance(review, str) else None,
+            ORIGINS.get(origin) if isinstance(origin, str) else None,
         )
 
     def _note_lost_mask(self, row: int, raw: dict[str, Any], reason: str) -> None:
         name = _brief(raw.get("id", ""))
         self._report.note(RowNote("annotations", row, name, Outcome.KEPT, "its mask was left out", reason))
 
-    def _caption_of(self, row: int, raw: dict[str, Any]) -> CocoCaption:
+    def _caption_of(self, row: int, raw: dict[str, Any]) -> CaptionRow:
         return self._caption(row, raw, "captions")
 
-    def _caption(self, row: int, raw: dict[str, Any], table: str) -> CocoCaption:
+    def _caption(self, row: int, raw: dict[str, Any], table: str) -> CaptionRow:
         image_key = _key(raw.get("image_id"), "image_id")
         text = raw.get("caption")
         if not isinstance(text, str) or not text.strip():
@@ -230,7 +165,7 @@ class CocoFile:
             name = f"{image_key}:{self._captions_of[image_key]}"
         else:
             name = self._unique_id(raw["id"], row, table)
-        return CocoCaption(row, table, name, image_key, clean(text).strip())
+        return CaptionRow(row, table, name, image_key, clean(text).strip())
 
     def _unique_id(self, raw: Any, row: int, table: str) -> str:
         """The row's id as text; a second row with the same id gets a new one, the same at every reading."""
@@ -245,14 +180,6 @@ class CocoFile:
         reason = "its id was there before and it was given a new one"
         self._report.note(RowNote(table, row, str(key), Outcome.KEPT, reason, again))
         return again
-
-
-_REVIEWS = {str(review): review for review in Review}
-
-
-def clean(text: str) -> str:
-    """Text without the characters that no database and no display can hold (half surrogates, NUL)."""
-    return text if text.isprintable() else _UNSTORABLE.sub("\ufffd", text)
 
 
 def _brief(key: Any) -> str:
@@ -274,27 +201,27 @@ def _key(raw: Any, name: str) -> Key:
     raise BadRow(f"its {name} is missing" if raw is None else f"its {name} is neither a number nor text")
 
 
-def _image_of(row: int, raw: dict[str, Any]) -> CocoImage:
+def _image_of(row: int, raw: dict[str, Any]) -> ImageRow:
     key = _key(raw.get("id"), "id")
     file_name = raw.get("file_name")
     if not isinstance(file_name, str) or not file_name:
         raise BadRow("it has no file_name")
     sides = [raw.get(name) for name in ("width", "height")]
     if sides == [None, None]:
-        return CocoImage(row, key, file_name, 0, 0)
-    if not all(type(side) in (int, float) and 1 <= side < _FAR and side == int(side) for side in sides):  # type: ignore[operator,arg-type]  # numbers, once their type is known
+        return ImageRow(row, key, file_name, 0, 0)
+    if not all(type(side) in (int, float) and 1 <= side < FAR and side == int(side) for side in sides):  # type: ignore[operator,arg-type]  # numbers, once their type is known
         raise BadRow("its width and height are no sizes", f"{_brief(sides[0])} x {_brief(sides[1])}")
-    return CocoImage(row, key, file_name, int(sides[0]), int(sides[1]))  # type: ignore[arg-type]  # checked above
+    return ImageRow(row, key, file_name, int(sides[0]), int(sides[1]))  # type: ignore[arg-type]  # checked above
 
 
-def _category_of(_row: int, raw: dict[str, Any]) -> CocoCategory:
+def _category_of(_row: int, raw: dict[str, Any]) -> ClassRow:
     key = _key(raw.get("id"), "id")
     name = raw.get("name")
     if not isinstance(name, str) or not clean(name).strip():
         raise BadRow("it has no name")
     if len(name) > MAX_NAME:
         raise BadRow("its name is too long", f"{len(name)} characters")
-    return CocoCategory(key, clean(name).strip(), raw.get("is_no_class") is True)
+    return ClassRow(key, clean(name).strip(), raw.get("is_no_class") is True)
 
 
 def _box_of(bbox: Any, segmentation: Any) -> PixelBox:
@@ -307,7 +234,7 @@ def _box_of(bbox: Any, segmentation: Any) -> PixelBox:
     if not all(type(value) in (int, float) for value in bbox):
         raise BadRow("its box has something in it that is no number")
     x, y, width, height = bbox
-    if not (abs(x) < _FAR and abs(y) < _FAR and abs(width) < _FAR and abs(height) < _FAR):  # NaN compares false
+    if not (abs(x) < FAR and abs(y) < FAR and abs(width) < FAR and abs(height) < FAR):  # NaN compares false
         raise BadRow("its box is not finite")
     if width <= 0 or height <= 0:
         raise BadRow("its box has no area", f"{width:g} x {height:g}")

@@ -1,19 +1,71 @@
 """COCO annotation files, written row by row."""
 
 import json
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
 
 from locstudio import __version__
-from locstudio.domain.regions import Caption, Image, LabelClass, Region, Review
+from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Region, Review
 from locstudio.interchange.masks import area_of_mask
+from locstudio.interchange.writing import Carries, Contents
 
 DECIMALS = 6
 """Of a pixel; enough to give back what was read."""
 
 NO_CLASS_NAME = "no class"
+
+CARRIES = Carries(
+    ids=True,
+    classless=True,
+    phrases=True,
+    captions=True,
+    polygons=True,
+    runs=True,
+    crowds=True,
+    scores=True,
+    reviews=True,
+    origins=True,
+    sizes=True,
+    all_classes=True,
+    empty_images=True,
+)
+
+
+def write_coco(contents: Contents, target: Path) -> None:
+    """Write an export as a COCO file, and make it durable.
+
+    Annotations and captions go by their images.  Regions keep their masks as they came.
+    """
+    ids = category_ids(contents.classes)
+    names = {label.id: label.name for label in contents.classes}
+    no_class_id = max(ids.values(), default=0) + 1
+    with open(target, "x", encoding="ascii") as file:
+        writer = CocoWriter(file)
+        rows = [category_row(label, ids[label.id]) for label in contents.classes]
+        writer.array("categories", [*rows, no_class_row(no_class_id)])
+        writer.array("images", (image_row(page.image, page.file_name) for page in contents.images()))
+        writer.array(
+            "annotations",
+            (
+                region_row(
+                    region,
+                    page.image.width,
+                    page.image.height,
+                    ids.get(region.class_id or 0, no_class_id),
+                    names.get(region.class_id or 0, ""),
+                )
+                for page in contents.pages()
+                for region in page.regions
+            ),
+        )
+        writer.array("captions", (caption_row(c) for page in contents.pages() for c in page.captions))
+        writer.end()
+        file.flush()
+        os.fsync(file.fileno())
 
 
 class CocoWriter:
@@ -74,8 +126,8 @@ def image_row(image: Image, file_name: str) -> str:
 def region_row(region: Region, width: int, height: int, category_id: int, class_name: str) -> str:
     """A region as a row of ``annotations``.
 
-    Beside COCO's own keys there is ``phrase`` where it differs from the class, ``score``, and ``review`` where a person
-    has not accepted it.  The mask is written exactly as it came.
+    Beside COCO's own keys there is ``phrase`` where it differs from the class, ``score``, ``review`` where a person has
+    not accepted it, and ``origin`` where it was not imported.  The mask is written exactly as it came.
     """
     x0, y0, x1, y1 = region.box.to_pixels(width, height)
     bbox = [round(value, DECIMALS) for value in (x0, y0, x1 - x0, y1 - y0)]
@@ -96,6 +148,8 @@ def region_row(region: Region, width: int, height: int, category_id: int, class_
         row["score"] = region.score
     if region.review is not Review.ACCEPTED:
         row["review"] = str(region.review)
+    if region.origin is not Origin.IMPORTED:
+        row["origin"] = str(region.origin)
     return _json(row)[:-1] + ',"segmentation":' + ((region.mask if segmentation else None) or "[]") + "}"
 
 

@@ -6,6 +6,14 @@ import re
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
+def is_relative(file_name: str) -> bool:
+    """Whether a name can be looked for inside a folder at all: no absolute path, drive letter, UNC path or address."""
+    name = file_name.replace("\\", "/")
+    return (
+        bool(name) and "\0" not in name and not name.startswith("/") and not _SCHEME.match(name) and len(name) <= 4096
+    )
+
+
 def inside(folder: str, file_name: str) -> str | None:
     """The path of ``file_name`` relative to ``folder``, or None when it leads out of it, be it by a link.
 
@@ -15,7 +23,7 @@ def inside(folder: str, file_name: str) -> str | None:
     lies there.  Nothing is opened, and nothing is fetched, ever.
     """
     name = file_name.replace("\\", "/")
-    if not name or "\0" in name or name.startswith("/") or _SCHEME.match(name) or len(name) > 4096:
+    if not is_relative(file_name):
         return None
     target = os.path.realpath(os.path.join(folder, name))
     if target == folder or not target.startswith(folder.rstrip(os.sep) + os.sep):

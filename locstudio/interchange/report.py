@@ -143,6 +143,7 @@ class ExportReport:
     num_regions: int = 0
     num_captions: int = 0
     num_classes: int = 0
+    precision: str = ""
     left_out: Counter[str] = field(default_factory=Counter)
     missing: list[str] = field(default_factory=list)
 
@@ -153,6 +154,7 @@ class ExportReport:
             f"{self.num_classes} classes; read again and compared.",
             f"  file names are relative to {shown(self.image_root)}",
         ]
+        lines += [f"  {self.precision}"] if self.precision else []
         lines += [f"  left out: {count} {reason}" for reason, count in self.left_out.items()]
         if self.missing:
             lines.append(f"  no file at the moment, but in the export: {counted(len(self.missing), 'image')}")
@@ -168,6 +170,7 @@ class ExportReport:
             "num_regions": self.num_regions,
             "num_captions": self.num_captions,
             "num_classes": self.num_classes,
+            "precision": self.precision,
             "left_out": dict(self.left_out),
             "missing": [shown(path, 4096) for path in self.missing],
         }

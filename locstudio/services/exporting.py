@@ -1,56 +1,53 @@
-"""Writing a dataset's annotations to a file that has been read again and compared before it has its name."""
+"""Writing a dataset's annotations to a file or folder that has been read again and compared before it has its name."""
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
-from itertools import zip_longest
+from dataclasses import replace
 from pathlib import Path
 
-import msgspec
-
 from locstudio.domain.errors import BadInput, StorageFailed
-from locstudio.domain.regions import Caption, Image, Region, Review
+from locstudio.domain.regions import Image, LabelClass, Region, Review
 from locstudio.domain.text import shown
-from locstudio.interchange.coco import CocoCaption, CocoFile, CocoRegion, clean
-from locstudio.interchange.coco_writer import (
-    CocoWriter,
-    caption_row,
-    category_ids,
-    category_row,
-    image_row,
-    no_class_row,
-    region_row,
-)
-from locstudio.interchange.report import ExportReport, ImportReport
+from locstudio.interchange.comparing import Comparison
+from locstudio.interchange.formats import Format, format_named
+from locstudio.interchange.report import ExportReport
+from locstudio.interchange.writing import Carries, Page
 from locstudio.store.dataset import Dataset, ImageFilter
 
-_PAGE = 1000
+_PAGE = 500
 _ATTEMPTS = 3
-_TOLERANCE_PX = 1e-5
 
 
-def export_coco(
+def export_annotations(
     dataset: Dataset,
     destination: Path,
     *,
-    reviews: frozenset[Review] = frozenset({Review.ACCEPTED, Review.PENDING}),
+    format: str,
+    reviews: frozenset[Review] | None = None,
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> ExportReport | None:
-    """Write images, regions, captions and classes to a new COCO file; None when it was cancelled.
+    """Write images, regions, captions and classes to a new file or folder; None when it was cancelled.
 
-    Regions keep their masks as they came; pending ones say so under ``review``.  The file has its name only once it
-    was read again and every row compared with the dataset.
+    It has its name only once it was read again and every row compared with the dataset, in all that the format can
+    hold; what it cannot hold is counted in the report.
 
     Args:
+        format: a name of `locstudio.interchange.formats`.
+        reviews: regions with these go out; by default all but the rejected where the format tells accepted and pending
+            apart, else the accepted.
         progress: called with what is done and what there is, in thousandths.
 
     Raises:
-        BadInput: there is something at ``destination`` already.
+        BadInput: there is something at ``destination`` already, or the format cannot be written.
         StorageFailed: the file cannot be written, or does not hold what the dataset holds.
     """
+    kind = format_named(format)
+    if kind.writer is None:
+        raise BadInput(f"{kind.title} files are read here and not written.")
     name = shown(str(destination))
     if os.path.lexists(destination):
         raise BadInput(f"{name} is there already; an export never overwrites. Choose another name.")
@@ -58,31 +55,53 @@ def export_coco(
     try:
         for _ in range(_ATTEMPTS):
             revision = dataset.revision()
-            partial.unlink(missing_ok=True)
-            export = _CocoExport(dataset, destination, reviews, progress, cancel)
-            export.write(partial)
-            difference = export.difference(partial)
+            _remove(partial)
+            contents = _Contents(dataset, kind, reviews, progress, cancel)
+            kind.writer(contents, partial)
+            comparison = Comparison(contents, kind.carries, contents.pages_of)
+            difference = comparison.difference(kind.reader, partial)
             if dataset.revision() != revision:
                 continue
+            report = contents.report(destination)
+            found = (comparison.num_images, comparison.num_regions, comparison.num_captions)
+            if not difference and found != (report.num_images, report.num_regions, report.num_captions):
+                difference = "a row is missing"
             if difference:
                 raise StorageFailed(f"{name} was not written: read again, it differs from the dataset ({difference}).")
             _give_name(partial, destination)
-            return export.report
+            return report
         raise StorageFailed(f"{name} was not written: the dataset was changed meanwhile. Try again.")
     except CancelledError:
         return None
     except OSError as error:
         raise StorageFailed(f"{name} was not written: {(error.strerror or str(error)).lower()}.") from error
     finally:
+        _remove(partial)
+
+
+def _remove(partial: Path) -> None:
+    if partial.is_dir():
+        shutil.rmtree(partial)
+    else:
         partial.unlink(missing_ok=True)
 
 
 def _give_name(partial: Path, destination: Path) -> None:
+    """Rename, but never over what has come meanwhile."""
+    is_folder = partial.is_dir()
     try:
-        os.link(partial, destination)  # unlike a rename, never over what has come meanwhile
+        if is_folder:
+            os.mkdir(destination)  # a folder may be renamed over an empty one only, and this one is ours
+        else:
+            os.link(partial, destination)
     except FileExistsError as error:
         raise BadInput(f"{shown(str(destination))} is there already; an export never overwrites.") from error
-    except OSError:  # a file system without links
+    except OSError:
+        if is_folder:
+            raise
+        os.rename(partial, destination)  # a file system without links
+    if is_folder:
+        os.sync()  # its files are many
         os.rename(partial, destination)
     handle = os.open(destination.parent, os.O_RDONLY)
     try:
@@ -91,125 +110,131 @@ def _give_name(partial: Path, destination: Path) -> None:
         os.close(handle)
 
 
-@dataclass(frozen=True, slots=True)
-class _Exported:
-    """A region with what its row needs of its image and class."""
-
-    region: Region
-    width: int
-    height: int
-    category_id: int
-    class_name: str
-
-
-class _CocoExport:
-    """One export: what it writes and what it compares come from the same iterators."""
+class _Contents:
+    """What an export writes, and what it is compared with."""
 
     def __init__(
         self,
         dataset: Dataset,
-        destination: Path,
-        reviews: frozenset[Review],
+        kind: Format,
+        reviews: frozenset[Review] | None,
         progress: Callable[[int, int], None] | None,
         cancel: Callable[[], bool] | None,
     ) -> None:
         self._dataset = dataset
-        self._reviews = reviews
+        self._kind = kind
+        self._reviews = reviews if reviews is not None else _reviews_of(kind.carries)
         self._progress = progress
         self._cancel = cancel
-        self._labels = {label.id: label for label in dataset.classes()}
-        self._category_ids = category_ids(self._labels.values())
-        self._no_class_id = max(self._category_ids.values(), default=0) + 1
-        self._root = _common_root([root.path for root in dataset.roots()])
-        self._num_steps = 2 * max(1, dataset.count_images() + dataset.count_regions())
+        self.classes: list[LabelClass] = dataset.classes()
+        self._names = {label.id: label.name for label in self.classes}
+        self.image_root = _common_root([root.path for root in dataset.roots()])
+        self._has_captions = bool(dataset.captions_page(0, 1))
+        num_passes = 4 if self._has_captions and kind.carries.captions else 3
+        self._num_steps = num_passes * max(1, dataset.count_images())
         self._done = 0
-        self.report = ExportReport(str(destination), self._root)
+        self._counted_up_to = 0
+        self._report = ExportReport("", self.image_root)
 
-    def write(self, partial: Path) -> None:
-        """Write everything and make it durable."""
-        with open(partial, "x", encoding="ascii") as file:
-            writer = CocoWriter(file)
-            self.report.num_classes = len(self._labels)
-            writer.array("categories", self._category_rows())
-            self.report.num_images = writer.array("images", self._image_rows())
-            rows = (
-                region_row(e.region, e.width, e.height, e.category_id, e.class_name) for e in self._regions(self.report)
-            )
-            self.report.num_regions = writer.array("annotations", rows)
-            self.report.num_captions = writer.array("captions", (caption_row(c) for c in self._captions()))
-            writer.end()
-            file.flush()
-            os.fsync(file.fileno())
+    def report(self, destination: Path) -> ExportReport:
+        """What was written, once the pages have been gone through."""
+        self._report.file = str(destination)
+        self._report.num_classes = len(self.classes)
+        self._report.precision = self._kind.carries.precision
+        self._report.left_out = +self._report.left_out
+        return self._report
 
-    def difference(self, partial: Path) -> str:
-        """Read the file as any importer would and compare every row; the first thing that differs, or ""."""
-        reading = ImportReport(str(partial))
-        file = CocoFile(partial, reading)
-        tables = file.tables()
-        written = {key: image.file_name for key, image in tables.images.items()}
-        for image in self._images():
-            if written.pop(image.id, None) != self._file_name(image):
-                return f"image {image.id}"
-        names = {key: category.name for key, category in tables.categories.items() if not category.is_no_class}
-        expected = {self._category_ids[key]: clean(label.name).strip() for key, label in self._labels.items()}
-        if written or names != expected:
-            return "images" if written else "classes"
-        for mine, row in zip_longest(self._everything(), file.rows()):
-            if not _is_same(mine, row):
-                return f"row {row.row} after {row.external_id}" if row else "a row is missing"
-        return reading.notes[0].to_text() if reading.notes else ""
+    def images(self) -> Iterator[Page]:
+        """The images alone."""
+        if self._kind.carries.empty_images:
+            for images in self._image_pages():
+                yield from (Page(image, self._file_name(image)) for image in images if image.width)
+        else:
+            yield from (Page(page.image, page.file_name) for page in self.pages())
 
-    def _everything(self) -> Iterator[_Exported | Caption]:
-        yield from self._regions(None)
-        yield from self._captions()
+    def pages(self) -> Iterator[Page]:
+        """The images with what is on them."""
+        for images in self._image_pages():
+            self._step(len(images))
+            for page in self._made(images):
+                kept = self._kept(page)
+                if page.image.id > self._counted_up_to:
+                    self._counted_up_to = page.image.id
+                    self._count(page, kept)
+                if kept is not None:
+                    yield kept
 
-    def _category_rows(self) -> Iterator[str]:
-        for label in self._labels.values():
-            yield category_row(label, self._category_ids[label.id])
-        if self._dataset.count_regions():
-            yield no_class_row(self._no_class_id)
+    def pages_of(self, image_ids: Sequence[int]) -> list[Page]:
+        """The pages of these images, for the comparison."""
+        self._step(len(image_ids))
+        images = self._dataset.images(sorted(set(image_ids)))
+        return [page for page in map(self._kept, self._made(images)) if page is not None]
 
-    def _images(self) -> Iterator[Image]:
+    def _image_pages(self) -> Iterator[list[Image]]:
         after = 0
         while page := self._dataset.image_page(ImageFilter(order="id"), after, _PAGE):
             after = page[-1].id
-            self._step(len(page))
-            yield from (image for image in page if image.width)
+            yield page
 
-    def _image_rows(self) -> Iterator[str]:
-        for image in self._images():
-            if not self._dataset.image_file(image).exists():
-                self.report.missing.append(image.path)
-            yield image_row(image, self._file_name(image))
+    def _made(self, images: list[Image]) -> Iterator[Page]:
+        regions = self._dataset.regions_of_images([image.id for image in images])
+        for image in images:
+            captions = self._dataset.captions_of(image.id) if self._has_captions else []
+            sound = tuple(caption for caption in captions if caption.text.strip())
+            yield Page(image, self._file_name(image), tuple(regions[image.id]), sound)
+
+    def _kept(self, page: Page) -> Page | None:
+        """What of a page goes out."""
+        carries = self._kind.carries
+        regions = tuple(region for region in page.regions if not self._reason_against(region))
+        captions = page.captions if carries.captions else ()
+        is_empty = not regions and not captions and not page.image.is_verified
+        if not page.image.width or (is_empty and not carries.empty_images):
+            return None
+        return replace(page, regions=regions, captions=captions)
+
+    def _count(self, page: Page, kept: Page | None) -> None:
+        report, title, carries = self._report, self._kind.title, self._kind.carries
+        if not page.image.width:
+            report.left_out["regions of unreadable images"] += len(page.regions)
+            return
+        if not carries.captions:
+            report.left_out[f"captions: {title} has none"] += len(page.captions)
+        report.left_out.update(filter(None, map(self._reason_against, page.regions)))
+        if kept is None:
+            report.left_out["images that nobody has verified and that have nothing to write"] += 1
+            return
+        report.num_images += 1
+        report.num_regions += len(kept.regions)
+        report.num_captions += len(kept.captions)
+        for region in kept.regions:
+            report.left_out.update(f"{what}: {title} has none" for what in self._lost_of(region))
+        if not self._dataset.image_file(page.image).exists():
+            report.missing.append(page.image.path)
+
+    def _reason_against(self, region: Region) -> str:
+        title, carries = self._kind.title, self._kind.carries
+        if region.review not in self._reviews:
+            is_unsayable = region.review is Review.PENDING and not carries.reviews
+            return f"{region.review} regions" + (f": {title} cannot say that they are" if is_unsayable else "")
+        if region.class_id not in self._names and not carries.classless:
+            return f"regions without a class: {title} wants one for each"
+        if region.is_crowd and not carries.crowds:
+            return f"crowd regions: {title} has none"
+        return ""
+
+    def _lost_of(self, region: Region) -> Iterator[str]:
+        """What the format does not say of a region that goes out."""
+        carries = self._kind.carries
+        if region.mask and not (carries.polygons if region.mask.startswith("[") else carries.runs):
+            yield "masks of run lengths" if carries.polygons else "masks"
+        if region.score is not None and not carries.scores:
+            yield "scores"
+        if not carries.phrases and region.phrase != self._names.get(region.class_id or 0, ""):
+            yield "phrases that differ from the class"
 
     def _file_name(self, image: Image) -> str:
-        return os.path.relpath(self._dataset.image_file(image), self._root).replace(os.sep, "/")
-
-    def _regions(self, report: ExportReport | None) -> Iterator[_Exported]:
-        """Regions that are exported, by identity; the others are counted in ``report``."""
-        after = 0
-        while page := self._dataset.region_page(after, _PAGE):
-            after = page[-1].id
-            self._step(len(page))
-            images = {image.id: image for image in self._dataset.images(sorted({r.image_id for r in page}))}
-            for region in page:
-                image = images[region.image_id]
-                reason = f"{region.review} regions" if region.review not in self._reviews else ""
-                reason = reason or ("" if image.width else "regions of unreadable images")
-                if reason:
-                    if report:
-                        report.left_out[reason] += 1
-                    continue
-                label = self._labels.get(region.class_id or 0)
-                category_id = self._category_ids[label.id] if label else self._no_class_id
-                yield _Exported(region, image.width, image.height, category_id, label.name if label else "")
-
-    def _captions(self) -> Iterator[Caption]:
-        after = 0
-        while page := self._dataset.captions_page(after, _PAGE):
-            after = page[-1].id
-            images = {image.id: image for image in self._dataset.images(sorted({c.image_id for c in page}))}
-            yield from (caption for caption in page if images[caption.image_id].width and caption.text.strip())
+        return os.path.relpath(self._dataset.image_file(image), self.image_root).replace(os.sep, "/")
 
     def _step(self, count: int) -> None:
         if self._cancel and self._cancel():
@@ -219,21 +244,8 @@ class _CocoExport:
             self._progress(min(1000, 1000 * self._done // self._num_steps), 1000)
 
 
-def _is_same(mine: _Exported | Caption | None, row: CocoRegion | CocoCaption | None) -> bool:
-    if isinstance(mine, Caption) and isinstance(row, CocoCaption):
-        return (str(mine.id), mine.image_id, clean(mine.text).strip()) == (row.external_id, row.image_key, row.text)
-    if not isinstance(mine, _Exported) or not isinstance(row, CocoRegion):
-        return False
-    region = mine.region
-    phrase = mine.class_name if row.phrase is None else row.phrase
-    corners = region.box.to_pixels(mine.width, mine.height)
-    return (
-        (str(region.id), region.image_id, mine.category_id) == (row.external_id, row.image_key, row.category_key)
-        and all(abs(a - b) <= _TOLERANCE_PX for a, b in zip(corners, row.box, strict=True))
-        and (msgspec.json.decode(region.mask) if region.mask else None) == row.segmentation
-        and (region.is_crowd, region.score, clean(region.phrase)) == (row.is_crowd, row.score, phrase)
-        and region.review is (row.review or Review.ACCEPTED)
-    )
+def _reviews_of(carries: Carries) -> frozenset[Review]:
+    return frozenset({Review.ACCEPTED, Review.PENDING}) if carries.reviews else frozenset({Review.ACCEPTED})
 
 
 def _common_root(paths: list[str]) -> str:

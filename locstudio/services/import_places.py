@@ -1,18 +1,18 @@
 """Which image of the dataset an annotation file means, and how its pixels map to that image."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from locstudio.domain.regions import Image
 from locstudio.domain.text import shown
-from locstudio.interchange.coco import CocoImage, Key
-from locstudio.interchange.paths import inside
+from locstudio.interchange.paths import inside, is_relative
 from locstudio.interchange.report import ImportReport, Outcome, RowNote
-from locstudio.media.scan import ScannedFile, describe
+from locstudio.interchange.rows import ImageRow, Key
+from locstudio.media.scan import PICTURE_SUFFIXES, ScannedFile, describe, scan_folder
 from locstudio.services.image_roots import FilePlace, ImageRoots
-from locstudio.store.dataset import Dataset
+from locstudio.store.dataset import Dataset, ImageFilter
 
 _BATCH = 500
 
@@ -28,7 +28,7 @@ class Place:
     scale_y: float = 1.0
 
 
-_Wanted = tuple[CocoImage, FilePlace]
+_Wanted = tuple[ImageRow, FilePlace]
 
 
 class ImagePlaces:
@@ -46,16 +46,18 @@ class ImagePlaces:
         self.places: dict[Key, Place] = {}
         self.refusals: dict[Key, str] = {}
         self.num_other_size = 0
+        self._stems: dict[str, str] | None = None
+        self._known_stems: dict[str, list[Image]] | None = None
 
     def find(
-        self, images: Iterable[CocoImage], progress: Callable[[int], None], is_cancelled: Callable[[], bool]
+        self, images: Iterable[ImageRow], progress: Callable[[int], None], is_cancelled: Callable[[], bool]
     ) -> None:
         """Find all of them; ``progress`` is called with how many are done."""
         batch: list[_Wanted] = []
-        for number, coco in enumerate(images):
+        for number, row in enumerate(images):
             if is_cancelled():
                 return
-            wanted = self._wanted(coco)
+            wanted = self._wanted(row)
             if wanted is not None:
                 batch.append(wanted)
             if len(batch) >= _BATCH:
@@ -64,28 +66,54 @@ class ImagePlaces:
                 progress(number + 1)
         self._settle(batch)
 
-    def _wanted(self, coco: CocoImage) -> _Wanted | None:
-        path = inside(self._image_root, coco.file_name)
-        if path is None:
-            self._refuse(coco, "its file_name leads out of the image folder", coco.file_name)
+    def _wanted(self, row: ImageRow) -> _Wanted | None:
+        found = self._beside(row)
+        path = inside(self._image_root, row.file_name)
+        if found is None and path is None:
+            self._refuse(row, "its file_name leads out of the image folder", row.file_name)
             return None
-        base = path.rsplit("/", 1)[-1]
-        for candidate in (path, base):
-            if os.path.isfile(os.path.join(self._image_root, candidate)):
-                return self._in_folder(coco, candidate)
-        known = [image for image in self._dataset.images_named(path, 2) if image.path == path or image.name == base]
+        if found is None and path is not None:
+            found = next((name for end in _endings(path) if (name := self._file(end, row.is_stem))), None)
+        if found is not None:
+            return self._in_folder(row, found)
+        known = self._known(row, path or "")
         if len(known) == 1:
-            return coco, self._roots.place(os.path.realpath(self._dataset.image_file(known[0])))
-        self._refuse(coco, "its file is not in the image folder", coco.file_name)
+            return row, self._roots.place(os.path.realpath(self._dataset.image_file(known[0])))
+        self._refuse(row, "its file is not in the image folder", row.file_name)
         return None
 
-    def _in_folder(self, coco: CocoImage, path: str) -> _Wanted:
+    def _beside(self, row: ImageRow) -> str | None:
+        """The file's path in the image folder, when it lies where the format says that its name starts."""
+        if not row.folder:
+            return None
+        place = os.path.relpath(os.path.realpath(row.folder), self._image_root)
+        path = inside(self._image_root, os.path.join(place, row.file_name.replace("\\", "/")))
+        return None if path is None or not is_relative(row.file_name) else self._file(path, row.is_stem)
+
+    def _file(self, path: str, is_stem: bool) -> str | None:
+        """The path of a file that is in the image folder; a stem means the one picture that has it."""
+        if is_stem:
+            if self._stems is None:
+                self._stems = _stems_in(self._image_root)
+            return self._stems.get(path)
+        return path if os.path.isfile(os.path.join(self._image_root, path)) else None
+
+    def _known(self, row: ImageRow, path: str) -> list[Image]:
+        if not row.is_stem:
+            found = self._dataset.images_named(path, 2)
+            return [image for image in found if image.path == path or image.name == path.rsplit("/", 1)[-1]]
+        if self._known_stems is None:
+            self._known_stems = _known_stems(self._dataset)
+        stems = self._known_stems
+        return next((stems[end] for end in _endings(path) if end in stems), [])
+
+    def _in_folder(self, row: ImageRow, path: str) -> _Wanted:
         file = os.path.join(self._image_root, path)
         try:
-            return coco, self._roots.place(file)
+            return row, self._roots.place(file)
         except LookupError:
             self._roots.add(Path(self._image_root))
-            return coco, self._roots.place(file)
+            return row, self._roots.place(file)
 
     def _settle(self, batch: list[_Wanted]) -> None:
         by_root: dict[int, list[_Wanted]] = {}
@@ -99,31 +127,68 @@ class ImagePlaces:
             self._report.num_images_added += len(ids)
             found = {path: (image.id, image) for path, image in known.items()}
             found |= {path: (key, image) for (path, image), key in zip(new.items(), ids, strict=True)}
-            for coco, place in rows:
-                self._place(coco, *found[place.path])
+            for row, place in rows:
+                self._place(row, *found[place.path])
 
-    def _place(self, coco: CocoImage, image_id: int, image: Image) -> None:
+    def _place(self, row: ImageRow, image_id: int, image: Image) -> None:
         if not image.width:
-            self._refuse(coco, "its picture cannot be read", image.note)
+            self._refuse(row, "its picture cannot be read", image.note)
             return
-        said, real = (coco.width, coco.height), (image.width, image.height)
+        said, real = (row.width, row.height), (image.width, image.height)
         if said in ((0, 0), real):
-            self.places[coco.key] = Place(image_id, *real)
+            self.places[row.key] = Place(image_id, *real)
         elif self._rescale:
-            self.places[coco.key] = Place(image_id, *real, real[0] / said[0], real[1] / said[1])
+            self.places[row.key] = Place(image_id, *real, real[0] / said[0], real[1] / said[1])
         else:
             self.num_other_size += 1
             detail = f"{shown(image.path)} is {real[0]} x {real[1]}, the file says {said[0]} x {said[1]}"
             if said == real[::-1]:
                 detail += "; it may have been annotated before it was turned upright"
-            self._refuse(coco, "its picture has another size than the file says", detail)
+            self._refuse(row, "its picture has another size than the file says", detail)
 
-    def _refuse(self, coco: CocoImage, reason: str, detail: str) -> None:
-        self.refusals[coco.key] = f"its image was left out: {reason}"
-        self._report.note(RowNote("images", coco.row, str(coco.key), Outcome.DROPPED, reason, detail))
+    def _refuse(self, row: ImageRow, reason: str, detail: str) -> None:
+        self.refusals[row.key] = f"its image was left out: {reason}"
+        self._report.note(RowNote("images", row.row, str(row.key), Outcome.DROPPED, reason, detail))
 
 
 def _described(place: FilePlace) -> Image:
     status = place.file.stat()
     scanned = ScannedFile(place.path, status.st_size, status.st_mtime_ns)
     return describe(Path(place.root_path), scanned, place.root_id)
+
+
+def _endings(path: str) -> Iterator[str]:
+    """The path, and what is left of it as its first folders are taken away: they may be those of another machine."""
+    parts = path.split("/")
+    for first in range(len(parts)):
+        yield "/".join(parts[first:])
+
+
+def _stem_of(path: str) -> str:
+    return os.path.splitext(path)[0]
+
+
+def _stems_in(folder: str) -> dict[str, str]:
+    """The pictures of a folder by their paths without suffix; a stem that two of them have is nobody's."""
+    found: dict[str, str] = {}
+    twice = set()
+    for scanned in scan_folder(Path(folder)):
+        path = scanned.path_relative if isinstance(scanned, ScannedFile) else ""
+        if os.path.splitext(path)[1].lower() in PICTURE_SUFFIXES:
+            stem = _stem_of(path)
+            if stem in found:
+                twice.add(stem)
+            found[stem] = path
+    return {stem: path for stem, path in found.items() if stem not in twice}
+
+
+def _known_stems(dataset: Dataset) -> dict[str, list[Image]]:
+    """The dataset's images by their paths without suffix, and by every ending of these."""
+    found: dict[str, list[Image]] = {}
+    after = 0
+    while page := dataset.image_page(ImageFilter(order="id"), after, 1000):
+        after = page[-1].id
+        for image in page:
+            for end in _endings(_stem_of(image.path)):
+                found.setdefault(end, []).append(image)
+    return found

@@ -1,26 +1,25 @@
 """Putting annotation files into a dataset: idempotent, undoable, never over what a person has corrected."""
 
-import base64
-import json
 import secrets
-import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from locstudio.domain.edits import CaptionChange, Change, ClassChange, Edit, RegionChange
+from locstudio.domain.errors import BadInput
 from locstudio.domain.geometry import UnitBox
-from locstudio.domain.palette import class_color
-from locstudio.domain.regions import Caption, LabelClass, Origin, Region, Review
+from locstudio.domain.regions import Caption, Origin, Region, Review
 from locstudio.domain.text import shown
-from locstudio.interchange.coco import BadRow, CocoCaption, CocoFile, CocoRegion, CocoTables, Key
+from locstudio.interchange.formats import Format, format_named, refuse_archive
 from locstudio.interchange.masks import mask_text, scaled_polygons, size_of_mask
 from locstudio.interchange.report import Conflict, ImportReport, Outcome, RowNote
+from locstudio.interchange.rows import BadRow, CaptionRow, Key, RegionRow, Tables
+from locstudio.services.import_known import Classes, Memory
 from locstudio.services.import_places import ImagePlaces, Place
 from locstudio.store.dataset import Dataset
-from locstudio.store.imported import captions_from, has_rows_from, regions_from
+from locstudio.store.imported import captions_from, regions_from
 
 BATCH = 2000
 """Rows of one edit; all edits of an import are one undo step."""
@@ -34,7 +33,7 @@ class ImportOptions:
     """``review`` is what imported regions get: accepted for ground truth, pending for a model's predictions.
 
     ``rescale`` takes annotations that were made on a picture of another size; ``create_classes`` makes a class for a
-    category id that the file does not name.
+    class id that the file does not name.
     """
 
     review: Review = Review.ACCEPTED
@@ -42,33 +41,44 @@ class ImportOptions:
     create_classes: bool = False
 
 
-def import_coco(
+def import_annotations(
     dataset: Dataset,
     path: Path,
     image_root: Path,
     *,
+    format: str,
     review: Review = Review.ACCEPTED,
     rescale: bool = False,
     create_classes: bool = False,
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> ImportReport:
-    """Import a COCO file; images it names inside ``image_root`` come into the dataset where they are new.
+    """Import a file or folder; images it names inside ``image_root`` come into the dataset where they are new.
 
     A second import of the same file adds nothing.  A row is known by the file's name, its own id and its image; when
     the file says something new of it, the region follows, unless a person has corrected or deleted it since: that is a
     conflict, and hers stays.  What was imported when ``cancel`` said yes stays, and importing again goes on from there.
 
     Args:
+        format: a name of `locstudio.interchange.formats`.
         review: see `ImportOptions`; an export of our own says it row by row.
         progress: called with what is done and what there is, in thousandths.
 
     Raises:
-        BadInput: the file is no COCO file, or broken JSON (rows before the break may be in).
+        BadInput: it is not in this format, or broken (rows before the break may be in).
         StorageFailed: the dataset cannot be written.
     """
+    kind = format_named(format)
+    if kind.is_out_only:
+        raise BadInput(f"{kind.title} files are written here and not imported.")
+    refuse_archive(path)
     options = ImportOptions(review=review, rescale=rescale, create_classes=create_classes)
-    return _CocoImport(dataset, path, image_root, options, progress or _silent, cancel or _never).run()
+    return _Import(dataset, path, image_root, kind, options, progress or _silent, cancel or _never).run()
+
+
+def default_image_root(path: Path) -> Path:
+    """Where the file names of an annotation file start when nobody says: in its own folder."""
+    return path if path.is_dir() else path.parent
 
 
 def _silent(done: int, total: int) -> None:
@@ -79,36 +89,45 @@ def _never() -> bool:
     return False
 
 
-class _CocoImport:
+class _Import:
     def __init__(
         self,
         dataset: Dataset,
         path: Path,
         image_root: Path,
+        kind: Format,
         options: ImportOptions,
         progress: Callable[[int, int], None],
         cancel: Callable[[], bool],
     ) -> None:
         self._dataset = dataset
         self._path = path
+        self._kind = kind
         self._options = options
         self._progress = progress
         self._cancel = cancel
-        name = shown(path.name)
-        self._report = ImportReport(str(path), f"coco:{name}")
+        name = shown(path.name or path.resolve().name)
+        self._report = ImportReport(str(path), f"{kind.name}:{name}")
         self._places = ImagePlaces(dataset, image_root, self._report, rescale=options.rescale)
         self._title = f"Import {name}"
         self._group = f"import-{secrets.token_hex(6)}"
-        self._tables = CocoTables()
-        self._classes = _Classes(dataset)
-        self._memory = _Memory(dataset, self._report.source)
+        self._tables = Tables()
+        self._classes = Classes(dataset)
+        self._memory = Memory(dataset, self._report.source)
+        self._other_names = ""
         self._stretch = (0, 100)
+        self._is_cancelled_at_once = True
         self._writing: Future[Edit] | None = None
 
     def run(self) -> ImportReport:
         """All of it."""
-        file = CocoFile(self._path, self._report, self._file_progress)
-        self._tables = file.tables()
+        file = self._kind.reader(self._path, self._report, self._file_progress)
+        try:
+            self._tables = file.tables()
+        except CancelledError:
+            self._report.is_cancelled = True
+            return self._report
+        self._is_cancelled_at_once = False
         num_images = max(1, len(self._tables.images))
         images = self._tables.images.values()
         self._places.find(images, lambda done: self._progress(100 + 300 * done // num_images, 1000), self._cancel)
@@ -127,7 +146,7 @@ class _CocoImport:
         self._progress(1000, 1000)
         return self._report
 
-    def _put_all(self, rows: Iterator[CocoRegion | CocoCaption]) -> None:
+    def _put_all(self, rows: Iterator[RegionRow | CaptionRow]) -> None:
         while batch := list(islice(rows, BATCH)):
             self._report.is_cancelled = self._cancel()
             if self._report.is_cancelled:
@@ -135,12 +154,22 @@ class _CocoImport:
             self._put(batch)
 
     def _file_progress(self, done: int, total: int) -> None:
+        if self._is_cancelled_at_once and self._cancel():
+            raise CancelledError
         begin, end = self._stretch
         self._progress(begin + (end - begin) * done // max(1, total), 1000)
 
     def _add_classes(self) -> None:
-        for category in self._tables.categories.values():
-            self._classes.find_or_make(category.key, "" if category.is_no_class else category.name)
+        rows = self._tables.classes.values()
+        if self._tables.is_class_key_a_position:
+            self._other_names = self._memory.other_names({str(row.key): row.name for row in rows})
+            if self._other_names:
+                self._report.offers.append(
+                    f"The list of classes is another than at the last import ({self._other_names}). Regions that were "
+                    "here keep the class they had; if they should follow the new list, undo that import first."
+                )
+        for row in rows:
+            self._classes.find_or_make(row.key, "" if row.is_no_class else row.name)
         self._apply_classes()
 
     def _apply_classes(self) -> None:
@@ -161,18 +190,18 @@ class _CocoImport:
             writing, self._writing = self._writing, None
             writing.result()
 
-    def _put(self, batch: list[CocoRegion | CocoCaption]) -> None:
+    def _put(self, batch: list[RegionRow | CaptionRow]) -> None:
         regions: list[Region] = []
         captions: list[Caption] = []
         for row in batch:
             try:
                 place = self._place_of(row.image_key)
-                if isinstance(row, CocoCaption):
+                if isinstance(row, CaptionRow):
                     captions.append(_caption_value(row, place, self._report.source))
                 else:
                     regions.append(self._region_value(row, place))
             except BadRow as error:
-                table = row.table if isinstance(row, CocoCaption) else "annotations"
+                table = row.table if isinstance(row, CaptionRow) else "annotations"
                 note = RowNote(table, row.row, row.external_id, Outcome.DROPPED, error.reason, error.detail)
                 self._report.note(note)
         self._apply_classes()
@@ -183,11 +212,11 @@ class _CocoImport:
         if place is not None:
             return place
         if key in self._tables.ambiguous_images:
-            raise BadRow("its image_id belongs to several images", str(key))
+            raise BadRow("its image id belongs to several images", str(key))
         raise BadRow(self._places.refusals.get(key, "its image is not in the file"), str(key))
 
-    def _region_value(self, row: CocoRegion, place: Place) -> Region:
-        class_id, class_name = self._class_of(row.category_key)
+    def _region_value(self, row: RegionRow, place: Place) -> Region:
+        class_id, class_name = self._class_of(row.class_key)
         box, is_clamped = _unit_box(row, place)
         mask = self._mask_of(row, place)
         if is_clamped:
@@ -200,7 +229,7 @@ class _CocoImport:
             class_name if row.phrase is None else row.phrase,
             class_id,
             row.review or self._options.review,
-            Origin.IMPORTED,
+            row.origin or Origin.IMPORTED,
             row.score,
             self._report.source,
             row.external_id,
@@ -211,19 +240,19 @@ class _CocoImport:
     def _class_of(self, key: Key | None) -> tuple[int | None, str]:
         if key is None:
             return None, ""
-        if key in self._tables.ambiguous_categories:
-            raise BadRow("its category_id belongs to several categories", str(key))
+        if key in self._tables.ambiguous_classes:
+            raise BadRow("its class id belongs to several classes", str(key))
         found = self._classes.by_key.get(key)
         if found is None and self._options.create_classes:
-            found = self._classes.find_or_make(key, f"category {shown(str(key), 60)}")
+            found = self._classes.find_or_make(key, f"class {shown(str(key), 60)}")
         if found is None:
-            offer = "Some categories have no name in the file; import again and let classes be made for them."
+            offer = "Some classes have no name in the file; import again and let classes be made for them."
             if offer not in self._report.offers:
                 self._report.offers.append(offer)
-            raise BadRow("its category is not in the file", str(key))
+            raise BadRow("its class is not in the file", str(key))
         return found
 
-    def _mask_of(self, row: CocoRegion, place: Place) -> str | None:
+    def _mask_of(self, row: RegionRow, place: Place) -> str | None:
         if row.mask is None or (place.scale_x == place.scale_y == 1.0 and not isinstance(row.segmentation, dict)):
             return row.mask
         if isinstance(row.segmentation, list):
@@ -265,7 +294,12 @@ class _CocoImport:
         if new == old:
             self._report.num_regions_known += 1
             return []
-        if old.origin is not Origin.IMPORTED or old.is_locked or old.review is not region.review:
+        if self._other_names and new.class_id != old.class_id:
+            reason = "its class would change, because the list of classes is another than before"
+            self._report.conflict(Conflict(region.external_id, old.id, reason))
+            return []
+        is_untouched = old.origin is region.origin and old.origin in (Origin.IMPORTED, Origin.MODEL)
+        if not is_untouched or old.is_locked or old.review is not region.review:
             self._report.conflict(Conflict(region.external_id, old.id, "you have corrected this region"))
             return []
         self._report.num_regions_updated += 1
@@ -294,11 +328,11 @@ class _CocoImport:
         return changes
 
 
-def _caption_value(row: CocoCaption, place: Place, source: str) -> Caption:
+def _caption_value(row: CaptionRow, place: Place, source: str) -> Caption:
     return Caption(0, place.image_id, row.text, Origin.IMPORTED, source, row.external_id)
 
 
-def _unit_box(row: CocoRegion, place: Place) -> tuple[UnitBox, bool]:
+def _unit_box(row: RegionRow, place: Place) -> tuple[UnitBox, bool]:
     """The box in the ``unit`` frame, and whether more of it than rounding lay outside."""
     x0, y0, x1, y1 = row.box
     x0, x1, y0, y1 = x0 * place.scale_x, x1 * place.scale_x, y0 * place.scale_y, y1 * place.scale_y
@@ -311,66 +345,3 @@ def _unit_box(row: CocoRegion, place: Place) -> tuple[UnitBox, bool]:
         raise BadRow(reason, detail) from error
     outside = max(-x0, -y0, x1 - place.width, y1 - place.height)
     return box, outside > _EDGE_PX
-
-
-class _Classes:
-    """The dataset's vocabulary by name; names differ when they differ in more than case and spaces."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self._dataset = dataset
-        labels = dataset.classes()
-        self._num = len(labels)
-        self._by_name = {_folded(label.name): (label.id, label.name) for label in reversed(labels)}
-        self._made: list[LabelClass] = []
-        self.by_key: dict[Key, tuple[int | None, str]] = {}
-
-    def find_or_make(self, key: Key, name: str) -> tuple[int | None, str]:
-        """The class of a category, by its name and never by its position; no name stands for no class."""
-        found: tuple[int | None, str] | None = (None, "") if not name else self._by_name.get(_folded(name))
-        if found is None:
-            label = LabelClass(self._dataset.next_class_id(), name, class_color(self._num), external_id=str(key))
-            self._num += 1
-            self._made.append(label)
-            self._by_name[_folded(name)] = (label.id, name)
-            found = (label.id, name)
-        self.by_key[key] = found
-        return found
-
-    def take_made(self) -> list[LabelClass]:
-        """Classes made since the last call; they are not in the dataset yet."""
-        made, self._made = self._made, []
-        return made
-
-
-def _folded(name: str) -> str:
-    return " ".join(name.casefold().split())
-
-
-class _Memory:
-    """Which rows of a source were imported before, so that what a person deleted does not come back.
-
-    When nothing of the source is left, its import was undone, and everything may come again.
-    """
-
-    def __init__(self, dataset: Dataset, source: str) -> None:
-        self._dataset = dataset
-        self._setting = f"imported.{source}"
-        self.is_second_time = has_rows_from(dataset, source)
-        self._before: set[str] = set()
-        if self.is_second_time:
-            stored = dataset.get_setting(self._setting)
-            self._before = set(json.loads(zlib.decompress(base64.b64decode(stored)))) if stored else set()
-        self._now: list[str] = []
-
-    def was_here(self, name: str) -> bool:
-        """Whether this row was imported before; it is remembered from now on."""
-        if name in self._before:
-            return True
-        self._now.append(name)
-        return False
-
-    def save(self) -> None:
-        """Keep what is known for the next import."""
-        if self._now:
-            names = json.dumps([*self._before, *self._now]).encode()
-            self._dataset.set_setting(self._setting, base64.b64encode(zlib.compress(names, 1)).decode())

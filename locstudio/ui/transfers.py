@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
 
 from locstudio.domain.text import shown
 from locstudio.services.collection import AddReport, add_folder, refresh
-from locstudio.services.exporting import export_coco
-from locstudio.services.importing import import_coco
+from locstudio.services.exporting import export_annotations
+from locstudio.services.importing import import_annotations
 from locstudio.store.dataset import Dataset
 from locstudio.ui.background import DatasetWorker
 
@@ -103,7 +103,12 @@ class Transfers(QObject):
 
     def import_file(self, file: Path, images: Path) -> None:
         """Import a COCO file whose images lie in a folder."""
-        self._run("Importing", lambda tell: import_coco(self._dataset, file, images, progress=tell, cancel=self._stop))
+        self._run(
+            "Importing",
+            lambda tell: import_annotations(
+                self._dataset, file, images, format="coco", progress=tell, cancel=self._stop
+            ),
+        )
 
     def ask_export(self) -> None:
         """Ask for a name and export to it."""
@@ -113,7 +118,11 @@ class Transfers(QObject):
 
     def export_file(self, file: Path) -> None:
         """Export to a new file."""
-        self._run("Exporting", lambda tell: export_coco(self._dataset, file, progress=tell, cancel=self._stop), False)
+        self._run(
+            "Exporting",
+            lambda tell: export_annotations(self._dataset, file, format="coco", progress=tell, cancel=self._stop),
+            False,
+        )
 
     def _stop(self) -> bool:
         return self._is_cancelled

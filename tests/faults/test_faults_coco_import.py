@@ -16,7 +16,7 @@ from locstudio.domain.errors import BadInput
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Origin, Problem, Review
 from locstudio.interchange.paths import inside
-from locstudio.services.importing import import_coco
+from locstudio.services.importing import import_annotations
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import create_project
 
@@ -54,7 +54,7 @@ def coco(*annotations, images=None, categories=None, **more):
 def imported(dataset, images, document, **options):
     path = images.parent / "annotations.json"
     path.write_text(document if isinstance(document, str) else json.dumps(document))
-    return import_coco(dataset, path, images, **options)
+    return import_annotations(dataset, path, images, format="coco", **options)
 
 
 def boxes(dataset):
@@ -110,12 +110,12 @@ def test_row_50_unknown_images_and_categories_are_listed_and_classes_can_be_made
     report = imported(dataset, images, document)
     assert reasons(report) == [
         ("1", "dropped", "its image is not in the file"),
-        ("2", "dropped", "its category is not in the file"),
+        ("2", "dropped", "its class is not in the file"),
     ]
-    assert report.offers == ["Some categories have no name in the file; import again and let classes be made for them."]
+    assert report.offers == ["Some classes have no name in the file; import again and let classes be made for them."]
     again = imported(dataset, images, document, create_classes=True)
     assert (again.num_regions_added, again.num_regions_known) == (1, 1)
-    assert [label.name for label in dataset.classes()] == ["dog", "category 8"]
+    assert [label.name for label in dataset.classes()] == ["dog", "class 8"]
 
 
 def test_row_51_annotations_with_one_id_are_all_kept_under_new_ids(dataset, images):
@@ -131,7 +131,7 @@ def test_row_52_all_annotations_of_an_image_id_that_two_images_have_are_rejected
     report = imported(dataset, images, coco(annotation(id=1), annotation(id=2, image_id=2), images=rows))
     assert reasons(report) == [
         ("1", "dropped", "its id belongs to another image too"),
-        ("1", "dropped", "its image_id belongs to several images"),
+        ("1", "dropped", "its image id belongs to several images"),
     ]
     assert report.num_regions_added == 1
 
@@ -458,7 +458,7 @@ def test_that_a_category_id_with_two_names_is_no_class_at_all(dataset, images):
     report = imported(dataset, images, coco(annotation(), categories=twice))
     assert [note.reason for note in report.notes] == [
         "its id belongs to another category too",
-        "its category_id belongs to several categories",
+        "its class id belongs to several classes",
     ]
 
 
@@ -510,7 +510,7 @@ def test_that_images_already_in_the_dataset_are_used_where_they_are(dataset, ima
     path = elsewhere / "annotations.json"
     path.write_text(json.dumps(coco(annotation())))
     imported(dataset, images, coco())
-    report = import_coco(dataset, path, elsewhere)
+    report = import_annotations(dataset, path, elsewhere, format="coco")
     assert report.num_regions_added == 1
     assert [r.id for r in dataset.roots()] == [root.id]
     assert dataset.image_page()[0].problem == Problem.NONE

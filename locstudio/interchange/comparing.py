@@ -1,0 +1,123 @@
+"""Reading an export as any importer would, and comparing every row with what was meant to be written."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby, islice
+from pathlib import Path
+
+import msgspec
+
+from locstudio.domain.regions import Caption, LabelClass, Origin, Region, Review
+from locstudio.interchange.report import ImportReport, Outcome
+from locstudio.interchange.rows import AnnotationFile, CaptionRow, Key, RegionRow, Tables
+from locstudio.interchange.writing import Carries, Contents, Page
+
+_BATCH = 200
+
+_Rows = tuple[Key, bool, list[RegionRow | CaptionRow]]
+
+
+class Comparison:
+    """One comparison; `difference` says what differs first, or "".
+
+    Args:
+        pages_of: the pages of images by identity, in the order asked for.
+    """
+
+    def __init__(
+        self, contents: Contents, carries: Carries, pages_of: Callable[[Sequence[int]], Sequence[Page]]
+    ) -> None:
+        self._carries = carries
+        self._contents = contents
+        self._pages_of = pages_of
+        self._labels = {label.id: label for label in contents.classes}
+        self._seen: set[tuple[int, bool]] = set()
+        self.num_images = 0
+        self.num_regions = 0
+        self.num_captions = 0
+
+    def difference(self, reader: type[AnnotationFile], path: Path) -> str:
+        """Read what stands at ``path`` and compare it; the counts are those of rows that are the same."""
+        reading = ImportReport(str(path))
+        file = reader(path, reading)
+        tables = file.tables()
+        found = self._image_ids(tables)
+        if isinstance(found, str):
+            return found
+        groups = groupby(file.rows(), lambda row: (row.image_key, isinstance(row, CaptionRow)))
+        rows = ((key, is_caption, list(group)) for (key, is_caption), group in groups)
+        while batch := list(islice(rows, _BATCH)):
+            if difference := self._compare(batch, found, tables):
+                return difference
+        lost = [note for note in reading.notes if note.outcome is not Outcome.KEPT]
+        return lost[0].to_text() if lost else ""
+
+    def _image_ids(self, tables: Tables) -> dict[Key, int] | str:
+        """The images' identities by the file's keys, or what differs."""
+        keys = {image.file_name: image for image in tables.images.values()}
+        found: dict[Key, int] = {}
+        for page in self._contents.images():
+            row = keys.pop(page.file_name, None)
+            size = (page.image.width, page.image.height)
+            if row is None or (self._carries.sizes and (row.width, row.height) != size):
+                return f"image {page.image.id}"
+            found[row.key] = page.image.id
+        if keys or len(found) != len(tables.images):
+            return "images"
+        self.num_images = len(found)
+        names = {row.name for row in tables.classes.values() if not row.is_no_class}
+        is_whole = names == {self._name(label) for label in self._labels.values()}
+        return found if is_whole or not self._carries.all_classes else "classes"
+
+    def _compare(self, batch: list[_Rows], found: dict[Key, int], tables: Tables) -> str:
+        ids = [found.get(key, 0) for key, _, _ in batch]
+        pages = {page.image.id: page for page in self._pages_of([key for key in ids if key])}
+        for image_id, (_, is_caption, rows) in zip(ids, batch, strict=True):
+            if image_id not in pages or (image_id, is_caption) in self._seen:
+                return f"rows of image {image_id}"
+            self._seen.add((image_id, is_caption))
+            page = pages[image_id]
+            mine = page.captions if is_caption else page.regions
+            if len(mine) != len(rows):
+                return f"image {image_id} has {len(rows)} rows instead of {len(mine)}"
+            for value, row in zip(mine, rows, strict=True):
+                if not self._is_same(page, value, row, tables):
+                    return f"row {row.row} after {row.external_id}"
+            if is_caption:
+                self.num_captions += len(rows)
+            else:
+                self.num_regions += len(rows)
+        return ""
+
+    def _is_same(self, page: Page, mine: Region | Caption, row: RegionRow | CaptionRow, tables: Tables) -> bool:
+        carries = self._carries
+        if carries.ids and str(mine.id) != row.external_id:
+            return False
+        if isinstance(mine, Caption):
+            return isinstance(row, CaptionRow) and carries.text(mine.text).strip() == row.text
+        return isinstance(row, RegionRow) and all(self._equalities(page, mine, row, tables))
+
+    def _equalities(self, page: Page, mine: Region, row: RegionRow, tables: Tables) -> Iterator[bool]:
+        carries = self._carries
+        width, height = page.image.width, page.image.height
+        allowed = carries.tolerance_px + carries.tolerance_share * max(width, height)
+        corners = mine.box.to_pixels(width, height)
+        yield all(abs(a - b) <= allowed for a, b in zip(corners, row.box, strict=True))
+        label = self._labels.get(mine.class_id or 0)
+        yield self._class_name(row, tables) == (self._name(label) if label else "")
+        if carries.phrases:
+            phrase = (label.name if label else "") if row.phrase is None else row.phrase
+            yield carries.text(mine.phrase) == carries.text(phrase)
+        mask = msgspec.json.decode(mine.mask) if mine.mask else None
+        if mask is None or (carries.polygons if isinstance(mask, list) else carries.runs):
+            yield (mask or None) == row.segmentation
+        yield not carries.crowds or mine.is_crowd == row.is_crowd
+        yield not carries.scores or mine.score == row.score
+        yield not carries.reviews or mine.review is (row.review or Review.ACCEPTED)
+        yield not carries.origins or mine.origin is (row.origin or Origin.IMPORTED)
+
+    def _class_name(self, row: RegionRow, tables: Tables) -> str:
+        found = None if row.class_key is None else tables.classes.get(row.class_key)
+        return "" if found is None or found.is_no_class else found.name
+
+    def _name(self, label: LabelClass) -> str:
+        return self._carries.text(label.name).strip()

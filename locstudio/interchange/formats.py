@@ -1,0 +1,166 @@
+"""The formats that annotations come in and go out in, by the names that the command line knows them under."""
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from locstudio.domain.errors import BadInput
+from locstudio.domain.text import shown
+from locstudio.interchange import coco_writer
+from locstudio.interchange.coco import CocoFile
+from locstudio.interchange.rows import AnnotationFile
+from locstudio.interchange.writing import Carries, Writer
+
+_HEAD = 1 << 16
+_MAX_NAMES = 2000
+_ARCHIVES = {
+    b"PK\x03\x04": "a zip archive",
+    b"PK\x05\x06": "a zip archive",
+    b"\x1f\x8b": "compressed with gzip",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ\x00": "compressed with xz",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!": "a rar archive",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Clues:
+    """What a path looks like from outside.
+
+    ``start`` is the beginning of the file, or of the first file of the folder that ends in .xml or .json.  ``names``
+    are the first names in the folder, sorted, folders ending in a slash; none for a file.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    start: bytes
+
+    @property
+    def suffix(self) -> str:
+        """The file's suffix in small letters; "" for a folder."""
+        return "" if self.names else self.path.suffix.lower()
+
+    def has(self, *names: str) -> bool:
+        """Whether the folder has one of these."""
+        return not set(names).isdisjoint(self.names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One format.  ``title`` is for a person; ``suffixes`` are those of its files, the usual one first.
+
+    ``reader`` reads what comes in, and reads an export again before it is done; with ``is_out_only`` it serves that
+    alone.  A format without ``writer`` only comes in.  An ``is_folder`` format goes out as a folder; what comes in may
+    be a file of it.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    is_folder: bool
+    reader: type[AnnotationFile]
+    writer: Writer | None
+    carries: Carries
+    looks_like: Callable[[Clues], bool]
+    is_out_only: bool = False
+
+
+def _is_coco(clues: Clues) -> bool:
+    return clues.suffix == ".json" and clues.start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+
+
+_ALL = (
+    Format(
+        name="coco",
+        title="COCO",
+        suffixes=(".json",),
+        is_folder=False,
+        reader=CocoFile,
+        writer=coco_writer.write_coco,
+        carries=coco_writer.CARRIES,
+        looks_like=_is_coco,
+    ),
+)
+"""In the order in which they are tried: a file may look like several, and the first is meant."""
+
+FORMATS: dict[str, Format] = {format.name: format for format in _ALL}
+
+
+def format_named(name: str) -> Format:
+    """The format of this name.
+
+    Raises:
+        BadInput: there is none.
+    """
+    if name not in FORMATS:
+        raise BadInput(f"There is no format called {shown(name)}; there are {', '.join(FORMATS)}.")
+    return FORMATS[name]
+
+
+def guess_format(path: Path) -> Format | None:
+    """The format that a file or folder seems to be in; None when it looks like none of them.
+
+    Raises:
+        BadInput: it cannot be read, or is an archive.
+    """
+    clues = clues_of(path)
+    return next((format for format in _ALL if not format.is_out_only and format.looks_like(clues)), None)
+
+
+def clues_of(path: Path) -> Clues:
+    """What a path looks like; nothing but names and the beginning of one file is read.
+
+    Raises:
+        BadInput: it cannot be read, or is an archive.
+    """
+    try:
+        if not path.is_dir():
+            start = _start_of(path)
+            _refuse_archive(path, start)
+            return Clues(path, (), start)
+        names = _names_in(path)
+        first = next((name for name in names if name.lower().endswith((".xml", ".json"))), None)
+        return Clues(path, names or ("",), _start_of(path / first) if first else b"")
+    except OSError as error:
+        raise BadInput(f"{shown(str(path))} cannot be read: {(error.strerror or 'unknown error').lower()}.") from error
+
+
+def refuse_archive(path: Path) -> None:
+    """Say in words that an archive must be unpacked first.
+
+    An importer reads plain files only: what an archive unpacks to, and where, is for the person's own tool to watch.
+
+    Raises:
+        BadInput: it is one.
+    """
+    if path.is_file():
+        _refuse_archive(path, _start_of(path))
+
+
+def _refuse_archive(path: Path, start: bytes) -> None:
+    kind = next((kind for sign, kind in _ARCHIVES.items() if start.startswith(sign)), "")
+    if not kind and start[257:262] == b"ustar":
+        kind = "a tar archive"
+    if kind:
+        raise BadInput(f"{shown(path.name)} is {kind}; unpack it, and import the file or folder that is in it.")
+
+
+def _start_of(path: Path) -> bytes:
+    if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe or device would be waited for
+        return b""
+    with open(path, "rb") as file:
+        return file.read(_HEAD)
+
+
+def _names_in(folder: Path) -> tuple[str, ...]:
+    names = []
+    with os.scandir(folder) as entries:
+        for number, entry in enumerate(entries):
+            names.append(f"{entry.name}/" if entry.is_dir() else entry.name)
+            if number >= _MAX_NAMES:
+                break
+    return tuple(sorted(names))

@@ -1,0 +1,80 @@
+"""What an export is given to write, and what a format can hold of it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from locstudio.domain.regions import Caption, Image, LabelClass, Region
+from locstudio.interchange.rows import clean
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An image that is exported, with everything on it that is exported too, oldest first.
+
+    ``file_name`` starts from the folder that all images of the export have in common, with forward slashes.
+    """
+
+    image: Image
+    file_name: str
+    regions: tuple[Region, ...] = ()
+    captions: tuple[Caption, ...] = ()
+
+
+class Contents(Protocol):
+    """What is exported.  Every iterator begins anew at each call, and goes by the images' identities."""
+
+    @property
+    def classes(self) -> Sequence[LabelClass]:
+        """The vocabulary, oldest first."""
+        ...
+
+    @property
+    def image_root(self) -> str:
+        """The folder that file names start from, absolute."""
+        ...
+
+    def images(self) -> Iterator[Page]:
+        """The images alone, without what is on them."""
+        ...
+
+    def pages(self) -> Iterator[Page]:
+        """The images with what is on them."""
+        ...
+
+
+Writer = Callable[[Contents, Path], None]
+"""Writes an export to a path at which nothing is yet: a file, or a folder that it makes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carries:
+    """What a format can hold; what it cannot is left out and counted.
+
+    An export is compared with what was read of it in just these points.  ``polygons`` and ``runs`` are the two kinds of
+    masks.  Without ``classless`` a region needs a class, without ``crowds`` it must be a single thing.  Without
+    ``reviews`` only accepted regions go out, unless the person asks for others.  Without ``empty_images`` an image on
+    which nothing is exported is left out, unless a person has verified it: the format would say that nothing is there.
+    With ``all_classes`` the vocabulary is listed, also classes that no region has.
+    Corners may differ by ``tolerance_px`` and ``tolerance_share`` of the image's longer side; ``precision`` says so to
+    a person.  ``text`` is what becomes of a phrase, a name or a caption.
+    """
+
+    ids: bool = False
+    classless: bool = False
+    phrases: bool = False
+    captions: bool = False
+    polygons: bool = False
+    runs: bool = False
+    crowds: bool = False
+    scores: bool = False
+    reviews: bool = False
+    origins: bool = False
+    sizes: bool = False
+    all_classes: bool = False
+    empty_images: bool = False
+    tolerance_px: float = 1e-5
+    tolerance_share: float = 0.0
+    precision: str = ""
+    text: Callable[[str], str] = clean
