@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -76,7 +77,7 @@ class Comparison:
                 return f"rows of image {image_id}"
             self._seen.add((image_id, is_caption))
             page = pages[image_id]
-            mine = page.captions if is_caption else page.regions
+            mine: Sequence[Region | Caption] = page.captions if is_caption else page.regions
             if len(mine) != len(rows):
                 return f"image {image_id} has {len(rows)} rows instead of {len(mine)}"
             for value, row in zip(mine, rows, strict=True):
@@ -109,11 +110,22 @@ class Comparison:
             yield carries.text(mine.phrase) == carries.text(phrase)
         mask = msgspec.json.decode(mine.mask) if mine.mask else None
         if mask is None or (carries.polygons if isinstance(mask, list) else carries.runs):
-            yield (mask or None) == row.segmentation
+            yield self._is_same_mask(mask or None, row.segmentation, allowed)
         yield not carries.crowds or mine.is_crowd == row.is_crowd
         yield not carries.scores or mine.score == row.score
         yield not carries.reviews or mine.review is (row.review or Review.ACCEPTED)
         yield not carries.origins or mine.origin is (row.origin or Origin.IMPORTED)
+        yield not carries.spans or _place_in_caption(page, mine) == (row.caption, row.span)
+
+    @staticmethod
+    def _is_same_mask(mine: Any, row: Any, allowed: float) -> bool:
+        """Run lengths are the same or not; corners may have been rounded on their way."""
+        if not (isinstance(mine, list) and isinstance(row, list)):
+            return bool(mine == row)
+        if [len(ring) for ring in mine] != [len(ring) for ring in row]:
+            return False
+        pairs = (pair for rings in zip(mine, row, strict=True) for pair in zip(*rings, strict=True))
+        return all(abs(a - b) <= allowed for a, b in pairs)
 
     def _class_name(self, row: RegionRow, tables: Tables) -> str:
         found = None if row.class_key is None else tables.classes.get(row.class_key)
@@ -121,3 +133,8 @@ class Comparison:
 
     def _name(self, label: LabelClass) -> str:
         return self._carries.text(label.name).strip()
+
+
+def _place_in_caption(page: Page, region: Region) -> tuple[str | None, tuple[int, int] | None]:
+    is_here = any(caption.id == region.caption_id for caption in page.captions)
+    return (str(region.caption_id), region.caption_span) if is_here and region.caption_span else (None, None)

@@ -36,7 +36,7 @@ class JsonRows:
     def __init__(self, path: Path, progress: Callable[[int, int], None] | None = None) -> None:
         self._path = path
         self._progress = progress
-        self._decoder = json.JSONDecoder(object_pairs_hook=_without_duplicates)
+        self._decoder = json.JSONDecoder(object_pairs_hook=without_duplicates)
         self._plain_decoder = json.JSONDecoder()
         self._text = ""
         self._at = 0
@@ -204,7 +204,12 @@ def _words(error: JSONDecodeError) -> str:
     return error.msg[:1].lower() + error.msg[1:]
 
 
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of its pairs.
+
+    Raises:
+        DuplicateKey: a key stands there twice.
+    """
     found = dict(pairs)
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]

@@ -60,7 +60,8 @@ class RegionRow:
     ``row`` counts from 0 within its file.  ``external_id`` is the row's identity as text, unique within what is
     imported and the same at every reading.  ``segmentation`` is checked, as it came, and ``mask`` its JSON text.
     ``phrase`` is None where the row has none, so that the class speaks for it; ``review`` and ``origin`` are None where
-    the format or the row does not say.
+    the format or the row does not say.  ``caption`` is the ``external_id`` of a caption of the same image that was given
+    before, and in which the phrase stands at the characters of ``span``, half-open.
     """
 
     row: int
@@ -75,6 +76,8 @@ class RegionRow:
     phrase: str | None = None
     review: Review | None = None
     origin: Origin | None = None
+    caption: str | None = None
+    span: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What an export is given to write, and what a format can hold of it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -44,6 +44,14 @@ class Contents(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A page as a format will give it back, or None when it cannot hold the image; ``lost`` says what it leaves out."""
+
+    page: Page | None
+    lost: tuple[str, ...] = ()
+
+
 Writer = Callable[[Contents, Path], None]
 """Writes an export to a path at which nothing is yet: a file, or a folder that it makes."""
 
@@ -58,7 +66,9 @@ class Carries:
     which nothing is exported is left out, unless a person has verified it: the format would say that nothing is there.
     With ``all_classes`` the vocabulary is listed, also classes that no region has.
     Corners may differ by ``tolerance_px`` and ``tolerance_share`` of the image's longer side; ``precision`` says so to
-    a person.  ``text`` is what becomes of a phrase, a name or a caption.
+    a person.  ``text`` is what becomes of a phrase, a name or a caption.  With ``spans`` a region tells in which
+    caption its phrase stands, and where.  What these words cannot say is said by ``fit``, which is given a page and the
+    names of the classes.
     """
 
     ids: bool = False
@@ -73,8 +83,10 @@ class Carries:
     origins: bool = False
     sizes: bool = False
     all_classes: bool = False
+    spans: bool = False
     empty_images: bool = False
     tolerance_px: float = 1e-5
     tolerance_share: float = 0.0
     precision: str = ""
     text: Callable[[str], str] = clean
+    fit: Callable[[Page, Mapping[int, str]], Fitted] | None = None

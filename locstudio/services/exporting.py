@@ -14,7 +14,7 @@ from locstudio.domain.text import shown
 from locstudio.interchange.comparing import Comparison
 from locstudio.interchange.formats import Format, format_named
 from locstudio.interchange.report import ExportReport
-from locstudio.interchange.writing import Carries, Page
+from locstudio.interchange.writing import Carries, Fitted, Page
 from locstudio.store.dataset import Dataset, ImageFilter
 
 _PAGE = 500
@@ -146,7 +146,7 @@ class _Contents:
 
     def images(self) -> Iterator[Page]:
         """The images alone."""
-        if self._kind.carries.empty_images:
+        if self._kind.carries.empty_images and self._kind.carries.fit is None:
             for images in self._image_pages():
                 yield from (Page(image, self._file_name(image)) for image in images if image.width)
         else:
@@ -161,14 +161,14 @@ class _Contents:
                 if page.image.id > self._counted_up_to:
                     self._counted_up_to = page.image.id
                     self._count(page, kept)
-                if kept is not None:
-                    yield kept
+                if kept.page is not None:
+                    yield kept.page
 
     def pages_of(self, image_ids: Sequence[int]) -> list[Page]:
         """The pages of these images, for the comparison."""
         self._step(len(image_ids))
         images = self._dataset.images(sorted(set(image_ids)))
-        return [page for page in map(self._kept, self._made(images)) if page is not None]
+        return [kept.page for kept in map(self._kept, self._made(images)) if kept.page is not None]
 
     def _image_pages(self) -> Iterator[list[Image]]:
         after = 0
@@ -183,17 +183,20 @@ class _Contents:
             sound = tuple(caption for caption in captions if caption.text.strip())
             yield Page(image, self._file_name(image), tuple(regions[image.id]), sound)
 
-    def _kept(self, page: Page) -> Page | None:
+    def _kept(self, page: Page) -> Fitted:
         """What of a page goes out."""
         carries = self._kind.carries
         regions = tuple(region for region in page.regions if not self._reason_against(region))
         captions = page.captions if carries.captions else ()
         is_empty = not regions and not captions and not page.image.is_verified
-        if not page.image.width or (is_empty and not carries.empty_images):
-            return None
-        return replace(page, regions=regions, captions=captions)
+        if not page.image.width:
+            return Fitted(None)
+        if is_empty and not carries.empty_images:
+            return Fitted(None, ("images that nobody has verified and that have nothing to write",))
+        kept = replace(page, regions=regions, captions=captions)
+        return carries.fit(kept, self._names) if carries.fit else Fitted(kept)
 
-    def _count(self, page: Page, kept: Page | None) -> None:
+    def _count(self, page: Page, kept: Fitted) -> None:
         report, title, carries = self._report, self._kind.title, self._kind.carries
         if not page.image.width:
             report.left_out["regions of unreadable images"] += len(page.regions)
@@ -201,13 +204,13 @@ class _Contents:
         if not carries.captions:
             report.left_out[f"captions: {title} has none"] += len(page.captions)
         report.left_out.update(filter(None, map(self._reason_against, page.regions)))
-        if kept is None:
-            report.left_out["images that nobody has verified and that have nothing to write"] += 1
+        report.left_out.update(kept.lost)
+        if kept.page is None:
             return
         report.num_images += 1
-        report.num_regions += len(kept.regions)
-        report.num_captions += len(kept.captions)
-        for region in kept.regions:
+        report.num_regions += len(kept.page.regions)
+        report.num_captions += len(kept.page.captions)
+        for region in kept.page.regions:
             report.left_out.update(f"{what}: {title} has none" for what in self._lost_of(region))
         if not self._dataset.image_file(page.image).exists():
             report.missing.append(page.image.path)

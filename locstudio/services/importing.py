@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -114,6 +115,7 @@ class _Import:
         self._tables = Tables()
         self._classes = Classes(dataset)
         self._memory = Memory(dataset, self._report.source)
+        self._caption_ids: dict[tuple[int, str], int] = {}
         self._other_names = ""
         self._stretch = (0, 100)
         self._is_cancelled_at_once = True
@@ -191,21 +193,31 @@ class _Import:
             writing.result()
 
     def _put(self, batch: list[RegionRow | CaptionRow]) -> None:
-        regions: list[Region] = []
         captions: list[Caption] = []
         for row in batch:
-            try:
-                place = self._place_of(row.image_key)
-                if isinstance(row, CaptionRow):
-                    captions.append(_caption_value(row, place, self._report.source))
-                else:
-                    regions.append(self._region_value(row, place))
-            except BadRow as error:
-                table = row.table if isinstance(row, CaptionRow) else "annotations"
-                note = RowNote(table, row.row, row.external_id, Outcome.DROPPED, error.reason, error.detail)
-                self._report.note(note)
+            if isinstance(row, CaptionRow):
+                with self._noted(row):
+                    captions.append(_caption_value(row, self._place_of(row.image_key), self._report.source))
+        changes = self._caption_changes(captions)
+        regions: list[Region] = []
+        for row in batch:
+            if isinstance(row, RegionRow):
+                with self._noted(row):
+                    regions.append(self._region_value(row, self._place_of(row.image_key)))
         self._apply_classes()
-        self._apply([*self._region_changes(regions), *self._caption_changes(captions)])
+        self._apply([*changes, *self._region_changes(regions)])
+        last = self._places.places.get(batch[-1].image_key)  # the next batch may go on with regions of this image
+        self._caption_ids = {key: found for key, found in self._caption_ids.items() if last and key[0] == last.image_id}
+
+    @contextmanager
+    def _noted(self, row: RegionRow | CaptionRow) -> Iterator[None]:
+        """A row that turns out to be of no use here goes to the report."""
+        try:
+            yield
+        except BadRow as error:
+            table = row.table if isinstance(row, CaptionRow) else "annotations"
+            note = RowNote(table, row.row, row.external_id, Outcome.DROPPED, error.reason, error.detail)
+            self._report.note(note)
 
     def _place_of(self, key: Key) -> Place:
         place = self._places.places.get(key)
@@ -219,6 +231,7 @@ class _Import:
         class_id, class_name = self._class_of(row.class_key)
         box, is_clamped = _unit_box(row, place)
         mask = self._mask_of(row, place)
+        caption_id = self._caption_ids.get((place.image_id, row.caption)) if row.caption else None
         if is_clamped:
             reason = "its box was cut at the edge of the image"
             self._report.note(RowNote("annotations", row.row, row.external_id, Outcome.CLAMPED, reason))
@@ -233,6 +246,8 @@ class _Import:
             row.score,
             self._report.source,
             row.external_id,
+            caption_id=caption_id,
+            caption_span=row.span if caption_id else None,
             mask=mask,
             is_crowd=row.is_crowd,
         )
@@ -288,6 +303,8 @@ class _Import:
             phrase=region.phrase,
             class_id=region.class_id,
             score=region.score,
+            caption_id=region.caption_id or old.caption_id,
+            caption_span=region.caption_span or old.caption_span,
             mask=region.mask,
             is_crowd=region.is_crowd,
         )
@@ -314,10 +331,14 @@ class _Import:
         changes: list[Change] = []
         for caption in captions:
             old = known.get((caption.external_id, caption.image_id))
+            if old is not None:
+                self._caption_ids[caption.image_id, caption.external_id] = old.id
             if old is None and self._memory.was_here(f"c{caption.image_id}:{caption.external_id}"):
                 self._report.conflict(Conflict(caption.external_id, 0, "you have deleted this caption"))
             elif old is None:
-                changes.append(CaptionChange(None, replace(caption, id=self._dataset.next_caption_id())))
+                new = replace(caption, id=self._dataset.next_caption_id())
+                self._caption_ids[caption.image_id, caption.external_id] = new.id
+                changes.append(CaptionChange(None, new))
                 self._report.num_captions_added += 1
             elif old.text == caption.text:
                 self._report.num_captions_known += 1
