@@ -1,6 +1,7 @@
 """The formats that annotations come in and go out in, by the names that the command line knows them under."""
 
 import os
+import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,10 +9,24 @@ from pathlib import Path
 
 from locstudio.domain.errors import BadInput
 from locstudio.domain.text import shown
-from locstudio.interchange import coco_writer
+from locstudio.interchange import (
+    coco_writer,
+    cvat_writer,
+    label_studio_writer,
+    labelme_writer,
+    phrases_jsonl_writer,
+    voc_writer,
+    yolo_writer,
+)
 from locstudio.interchange.coco import CocoFile
+from locstudio.interchange.cvat import CvatFile
+from locstudio.interchange.label_studio import LabelStudioFile
+from locstudio.interchange.labelme import LabelmeFile
+from locstudio.interchange.phrases_jsonl import PhrasesFile
 from locstudio.interchange.rows import AnnotationFile
+from locstudio.interchange.voc import VocFile
 from locstudio.interchange.writing import Carries, Writer
+from locstudio.interchange.yolo import YoloFile
 
 _HEAD = 1 << 16
 _MAX_NAMES = 2000
@@ -31,18 +46,21 @@ _ARCHIVES = {
 class Clues:
     """What a path looks like from outside.
 
-    ``start`` is the beginning of the file, or of the first file of the folder that ends in .xml or .json.  ``names``
-    are the first names in the folder, sorted, folders ending in a slash; none for a file.
+    ``start`` is the beginning of the file, or of the first file of the folder that ends in .xml or .json, which is
+    called ``first`` (in small letters, "" if there is none).  ``names`` are the first names in the folder, sorted,
+    folders ending in a slash; none for a file.
     """
 
     path: Path
+    is_folder: bool
     names: tuple[str, ...]
+    first: str
     start: bytes
 
     @property
     def suffix(self) -> str:
         """The file's suffix in small letters; "" for a folder."""
-        return "" if self.names else self.path.suffix.lower()
+        return "" if self.is_folder else self.path.suffix.lower()
 
     def has(self, *names: str) -> bool:
         """Whether the folder has one of these."""
@@ -73,7 +91,71 @@ def _is_coco(clues: Clues) -> bool:
     return clues.suffix == ".json" and clues.start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
 
 
+def _is_voc(clues: Clues) -> bool:
+    is_one = re.search(rb"<annotation[\s>]", clues.start) is not None
+    return is_one if clues.first.endswith(".xml") else clues.has("Annotations/")
+
+
+def _is_yolo(clues: Clues) -> bool:
+    if clues.is_folder:
+        return clues.has("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names", "labels/")
+    return clues.suffix in (".yaml", ".yml", ".names") or _is_label_row(clues)
+
+
+def _is_label_row(clues: Clues) -> bool:
+    row = clues.start.split(b"\n", 1)[0].strip()
+    return clues.suffix == ".txt" and re.fullmatch(rb"\d+(\s+[-+.\deE]+){4,}", row) is not None
+
+
+def _is_labelme(clues: Clues) -> bool:
+    is_object = clues.start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+    return clues.first.endswith(".json") and is_object and b'"shapes"' in clues.start
+
+
+def _is_cvat(clues: Clues) -> bool:
+    return clues.suffix == ".xml" and b"<annotations" in clues.start
+
+
+def _is_label_studio(clues: Clues) -> bool:
+    is_array = clues.start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+    return clues.suffix == ".json" and is_array and b'"data"' in clues.start
+
+
+def _is_phrases(clues: Clues) -> bool:
+    return clues.suffix in (".jsonl", ".ndjson", ".odvg")
+
+
 _ALL = (
+    Format(
+        name="voc",
+        title="Pascal VOC",
+        suffixes=(".xml",),
+        is_folder=True,
+        reader=VocFile,
+        writer=voc_writer.write_voc,
+        carries=voc_writer.CARRIES,
+        looks_like=_is_voc,
+    ),
+    Format(
+        name="yolo",
+        title="YOLO",
+        suffixes=(".txt", ".yaml", ".yml", ".names"),
+        is_folder=True,
+        reader=YoloFile,
+        writer=yolo_writer.write_yolo,
+        carries=yolo_writer.CARRIES,
+        looks_like=_is_yolo,
+    ),
+    Format(
+        name="labelme",
+        title="labelme",
+        suffixes=(".json",),
+        is_folder=True,
+        reader=LabelmeFile,
+        writer=labelme_writer.write_labelme,
+        carries=labelme_writer.CARRIES,
+        looks_like=_is_labelme,
+    ),
     Format(
         name="coco",
         title="COCO",
@@ -83,6 +165,36 @@ _ALL = (
         writer=coco_writer.write_coco,
         carries=coco_writer.CARRIES,
         looks_like=_is_coco,
+    ),
+    Format(
+        name="cvat",
+        title="CVAT",
+        suffixes=(".xml",),
+        is_folder=False,
+        reader=CvatFile,
+        writer=cvat_writer.write_cvat,
+        carries=cvat_writer.CARRIES,
+        looks_like=_is_cvat,
+    ),
+    Format(
+        name="labelstudio",
+        title="Label Studio",
+        suffixes=(".json",),
+        is_folder=False,
+        reader=LabelStudioFile,
+        writer=label_studio_writer.write_label_studio,
+        carries=label_studio_writer.CARRIES,
+        looks_like=_is_label_studio,
+    ),
+    Format(
+        name="phrases",
+        title="Region phrases (ODVG)",
+        suffixes=(".jsonl", ".ndjson", ".odvg"),
+        is_folder=False,
+        reader=PhrasesFile,
+        writer=phrases_jsonl_writer.write_phrases,
+        carries=phrases_jsonl_writer.CARRIES,
+        looks_like=_is_phrases,
     ),
 )
 """In the order in which they are tried: a file may look like several, and the first is meant."""
@@ -121,10 +233,10 @@ def clues_of(path: Path) -> Clues:
         if not path.is_dir():
             start = _start_of(path)
             _refuse_archive(path, start)
-            return Clues(path, (), start)
+            return Clues(path, False, (), path.name.lower(), start)
         names = _names_in(path)
-        first = next((name for name in names if name.lower().endswith((".xml", ".json"))), None)
-        return Clues(path, names or ("",), _start_of(path / first) if first else b"")
+        first = next((name for name in names if name.lower().endswith((".xml", ".json"))), "")
+        return Clues(path, True, names, first.lower(), _start_of(path / first) if first else b"")
     except OSError as error:
         raise BadInput(f"{shown(str(path))} cannot be read: {(error.strerror or 'unknown error').lower()}.") from error
 

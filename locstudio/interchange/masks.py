@@ -32,7 +32,7 @@ def mask_text(segmentation: Any) -> str | None:
     if isinstance(segmentation, list):
         _check_polygons(segmentation)
     else:
-        _runs_of(segmentation)
+        runs_of_mask(segmentation)
     return msgspec.json.encode(segmentation).decode()
 
 
@@ -46,14 +46,14 @@ def box_of_mask(segmentation: Any) -> PixelBox:
         xs = [x for polygon in segmentation for x in polygon[0::2]]
         ys = [y for polygon in segmentation for y in polygon[1::2]]
         return min(xs), min(ys), max(xs), max(ys)
-    return _box_of_runs(_runs_of(segmentation), int(segmentation["size"][0]))
+    return _box_of_runs(runs_of_mask(segmentation), int(segmentation["size"][0]))
 
 
 def area_of_mask(segmentation: Any) -> float:
     """Pixels that a checked segmentation covers; polygons are summed, as COCO does."""
     if isinstance(segmentation, list):
         return sum(_polygon_area(polygon) for polygon in segmentation)
-    return float(sum(_runs_of(segmentation)[1::2]))
+    return float(sum(runs_of_mask(segmentation)[1::2]))
 
 
 def size_of_mask(segmentation: Any) -> tuple[int, int] | None:
@@ -81,7 +81,12 @@ def _check_polygons(polygons: list[Any]) -> None:
             raise BadMask("a polygon has a corner that is no finite number")
 
 
-def _runs_of(segmentation: Any) -> list[int]:
+def runs_of_mask(segmentation: Any) -> list[int]:
+    """Run lengths as a list, be they compressed or not.
+
+    Raises:
+        BadMask: they are none, or do not fill their size.
+    """
     if not isinstance(segmentation, dict):
         raise BadMask("the segmentation is neither polygons nor run lengths")
     size, counts = segmentation.get("size"), segmentation.get("counts")
