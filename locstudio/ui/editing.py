@@ -64,15 +64,18 @@ class Editing(QObject):
             return
         self._do(lambda: self._apply(edit), on_error=partial(self._on_failed, edit))
 
-    def apply_made(self, make: Callable[[], Edit | None], on_refused: Callable[[Exception], None]) -> None:
+    def apply_made(
+        self, make: Callable[[], Edit | None], on_refused: Callable[[Exception], None], *, actor: str = "human"
+    ) -> None:
         """Apply an edit that ``make`` makes on the worker, of what the dataset holds by then; None is nothing to do.
 
-        ``on_refused`` takes what was raised, also by ``make``; such an edit does not wait for the disk.
+        ``on_refused`` takes what was raised, also by ``make``; such an edit does not wait for the disk.  ``actor`` is
+        the name of a job where no person decided anything.
         """
         if self._unsaved:
             on_refused(StorageFailed("Not saved: earlier edits still wait for the disk."))
             return
-        self._do(lambda: self._apply(make()), on_error=on_refused)
+        self._do(lambda: self._apply(make(), actor), on_error=on_refused)
 
     def retry(self) -> None:
         """Try again what could not be saved."""
@@ -90,9 +93,9 @@ class Editing(QObject):
         """How many edits wait for the disk."""
         return len(self._unsaved)
 
-    def undo(self) -> None:
-        """Take the newest edit back and go to its image."""
-        self._do(self._dataset.undo, on_done=lambda done: self._on_turned(done, "Nothing to undo.", "Undone"))
+    def undo(self, past: str = "") -> None:
+        """Take the newest edit back and go to its image; one with the title ``past`` is no step, only on the way."""
+        self._do(lambda: self._undo(past), on_done=lambda done: self._on_turned(done, "Nothing to undo.", "Undone"))
 
     def redo(self) -> None:
         """Do the newest undone edit again and go to its image."""
@@ -117,10 +120,18 @@ class Editing(QObject):
     def _tell_history(self, history: list[HistoryEntry]) -> None:
         self.history_read.emit(history, len(history) < _NUM_HISTORY)
 
-    def _apply(self, edit: Edit | None) -> Edit | None:
+    def _apply(self, edit: Edit | None, actor: str = "human") -> Edit | None:
         if edit is not None:
-            self._dataset.apply(edit)
+            self._dataset.apply(edit, actor=actor)
         return edit
+
+    def _undo(self, past: str) -> Edit | None:
+        """On the worker: what was taken back, in one piece, the step itself last."""
+        edit = self._dataset.undo()
+        if edit is None or not past or edit.title != past:
+            return edit
+        step = self._dataset.undo()
+        return edit if step is None else Edit(step.title, edit.changes + step.changes)
 
     def _do(
         self,

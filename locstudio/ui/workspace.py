@@ -79,8 +79,15 @@ class Workspace(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
         row.addWidget(self.tools)
-        row.addWidget(self.canvas, 1)
+        self._canvas_column = QVBoxLayout()
+        self._canvas_column.setSpacing(0)
+        self._canvas_column.addWidget(self.canvas, 1)
+        row.addLayout(self._canvas_column, 1)
         return middle
+
+    def set_canvas_bar(self, bar: QWidget) -> None:
+        """Put a bar above the canvas."""
+        self._canvas_column.insertWidget(0, bar)
 
     def show_panel(self, panel: Panel) -> None:
         """Bring a panel to the front."""

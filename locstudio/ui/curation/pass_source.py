@@ -1,0 +1,49 @@
+"""What a canvas pass asks of whoever holds the pool."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from locstudio.domain.edits import Edit
+from locstudio.domain.regions import Region, Review
+
+TAKE_IN = "Take in proposals"
+"""The title of the edit that makes raw proposals of an image pending regions; no step of a person's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggested:
+    """What a region may be: a phrase, a class, or both, and how likely, in [0, 1]."""
+
+    text: str
+    class_id: int | None
+    score: float
+
+
+class PassSource(Protocol):
+    """What a pass asks of whoever holds the pool.  All of it is quick, except ``suggestions`` (called on a worker)."""
+
+    def pending_images(self) -> Sequence[int]:
+        """Images in which something waits for review, the most valuable first."""
+
+    def take_in(self, image_id: int) -> Callable[[], Edit | None] | None:
+        """What makes the edit that turns an image's raw proposals into pending regions; None where there are none."""
+
+    def in_order(self, regions: Sequence[Region]) -> Sequence[int]:
+        """Identities of these regions, the most valuable first."""
+
+    def suggestions(self, region: Region) -> Sequence[Suggested]:
+        """What else a region may be, the likeliest first."""
+
+
+def relabelled(region: Region, suggested: Suggested) -> Region:
+    """A region as it is when a suggestion is taken: named so, and accepted."""
+    is_other = suggested.text != region.phrase
+    return replace(
+        region,
+        phrase=suggested.text,
+        class_id=region.class_id if suggested.class_id is None else suggested.class_id,
+        caption_id=None if is_other else region.caption_id,
+        caption_span=None if is_other else region.caption_span,
+        review=Review.ACCEPTED,
+    )
