@@ -14,18 +14,22 @@ from locstudio.interchange import (
     cvat_writer,
     label_studio_writer,
     labelme_writer,
+    parquet_writer,
     phrases_jsonl_writer,
     voc_writer,
+    webdataset_writer,
     yolo_writer,
 )
 from locstudio.interchange.coco import CocoFile
 from locstudio.interchange.cvat import CvatFile
 from locstudio.interchange.label_studio import LabelStudioFile
 from locstudio.interchange.labelme import LabelmeFile
+from locstudio.interchange.parquet import ParquetFolder, check_embeddings
 from locstudio.interchange.phrases_jsonl import PhrasesFile
 from locstudio.interchange.rows import AnnotationFile
 from locstudio.interchange.voc import VocFile
-from locstudio.interchange.writing import Carries, Writer
+from locstudio.interchange.webdataset import WebDatasetFolder, check_members
+from locstudio.interchange.writing import Carries, Check, Writer
 from locstudio.interchange.yolo import YoloFile
 
 _HEAD = 1 << 16
@@ -72,8 +76,8 @@ class Format:
     """One format.  ``title`` is for a person; ``suffixes`` are those of its files, the usual one first.
 
     ``reader`` reads what comes in, and reads an export again before it is done; with ``is_out_only`` it serves that
-    alone.  A format without ``writer`` only comes in.  An ``is_folder`` format goes out as a folder; what comes in may
-    be a file of it.
+    alone.  ``check`` compares what an export holds beside its rows.  A format without ``writer`` only comes in.  An
+    ``is_folder`` format goes out as a folder; what comes in may be a file of it.
     """
 
     name: str
@@ -85,6 +89,7 @@ class Format:
     carries: Carries
     looks_like: Callable[[Clues], bool]
     is_out_only: bool = False
+    check: Check | None = None
 
 
 def _is_coco(clues: Clues) -> bool:
@@ -119,6 +124,10 @@ def _is_cvat(clues: Clues) -> bool:
 def _is_label_studio(clues: Clues) -> bool:
     is_array = clues.start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
     return clues.suffix == ".json" and is_array and b'"data"' in clues.start
+
+
+def _is_nothing(_clues: Clues) -> bool:
+    return False
 
 
 def _is_phrases(clues: Clues) -> bool:
@@ -195,6 +204,30 @@ _ALL = (
         writer=phrases_jsonl_writer.write_phrases,
         carries=phrases_jsonl_writer.CARRIES,
         looks_like=_is_phrases,
+    ),
+    Format(
+        name="parquet",
+        title="Parquet",
+        suffixes=(".parquet",),
+        is_folder=True,
+        reader=ParquetFolder,
+        writer=parquet_writer.write_parquet,
+        carries=parquet_writer.CARRIES,
+        looks_like=_is_nothing,
+        is_out_only=True,
+        check=check_embeddings,
+    ),
+    Format(
+        name="webdataset",
+        title="WebDataset",
+        suffixes=(".tar",),
+        is_folder=True,
+        reader=WebDatasetFolder,
+        writer=webdataset_writer.write_webdataset,
+        carries=webdataset_writer.CARRIES,
+        looks_like=_is_nothing,
+        is_out_only=True,
+        check=check_members,
     ),
 )
 """In the order in which they are tried: a file may look like several, and the first is meant."""

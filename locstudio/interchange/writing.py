@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from locstudio.domain.regions import Caption, Image, LabelClass, Region
 from locstudio.interchange.rows import clean
 
@@ -22,6 +25,24 @@ class Page:
     captions: tuple[Caption, ...] = ()
 
 
+class Embeddings(Protocol):
+    """Embeddings of regions, all of one checkpoint.  Axes: R = regions, K = those that have one, D = ``dim``."""
+
+    @property
+    def checkpoint_id(self) -> str:
+        """The checkpoint that made them."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Values of each."""
+        ...
+
+    def of(self, regions: Sequence[Region]) -> tuple[NDArray[np.bool_], NDArray[np.float16]]:
+        """Which regions have one, (R,), and the vectors of these, each of length one, (K, D)."""
+        ...
+
+
 class Contents(Protocol):
     """What is exported.  Every iterator begins anew at each call, and goes by the images' identities."""
 
@@ -33,6 +54,11 @@ class Contents(Protocol):
     @property
     def image_root(self) -> str:
         """The folder that file names start from, absolute."""
+        ...
+
+    @property
+    def embeddings(self) -> Embeddings | None:
+        """Embeddings of the regions, where there are any."""
         ...
 
     def images(self) -> Iterator[Page]:
@@ -54,6 +80,9 @@ class Fitted:
 
 Writer = Callable[[Contents, Path], None]
 """Writes an export to a path at which nothing is yet: a file, or a folder that it makes."""
+
+Check = Callable[[Contents, Path], str]
+"""Compares what an export holds beside its rows; says what differs first, or ""."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from locstudio.domain.errors import BadInput, StorageFailed
@@ -15,6 +16,7 @@ from locstudio.interchange.comparing import Comparison
 from locstudio.interchange.formats import Format, format_named
 from locstudio.interchange.report import ExportReport
 from locstudio.interchange.writing import Carries, Fitted, Page
+from locstudio.services.region_vectors import RegionVectors
 from locstudio.store.dataset import Dataset, ImageFilter
 
 _PAGE = 500
@@ -42,7 +44,8 @@ def export_annotations(
         progress: called with what is done and what there is, in thousandths.
 
     Raises:
-        BadInput: there is something at ``destination`` already, or the format cannot be written.
+        BadInput: there is something at ``destination`` already, the format cannot be written, or there is nothing that
+            it could hold.
         StorageFailed: the file cannot be written, or does not hold what the dataset holds.
     """
     kind = format_named(format)
@@ -58,8 +61,11 @@ def export_annotations(
             _remove(partial)
             contents = _Contents(dataset, kind, reviews, progress, cancel)
             kind.writer(contents, partial)
+            contents.refuse_nothing()
             comparison = Comparison(contents, kind.carries, contents.pages_of)
             difference = comparison.difference(kind.reader, partial)
+            if kind.check and not difference:
+                difference = kind.check(contents, partial)
             if dataset.revision() != revision:
                 continue
             report = contents.report(destination)
@@ -144,6 +150,21 @@ class _Contents:
         self._report.left_out = +self._report.left_out
         return self._report
 
+    def refuse_nothing(self) -> None:
+        """Say why, when there is no image to write in a format that lists only images with something on them.
+
+        Raises:
+            BadInput: there is none.
+        """
+        if not self._report.num_images and not self._kind.carries.empty_images:
+            reasons = "".join(f"; {count} {what}" for what, count in self._report.left_out.most_common() if count)
+            raise BadInput(f"There is nothing here that a {self._kind.title} export could hold{reasons}.")
+
+    @cached_property
+    def embeddings(self) -> RegionVectors | None:
+        """The embeddings that the project's index has of its regions."""
+        return RegionVectors.open(self._dataset)
+
     def images(self) -> Iterator[Page]:
         """The images alone."""
         if self._kind.carries.empty_images and self._kind.carries.fit is None:
@@ -202,7 +223,7 @@ class _Contents:
             report.left_out["regions of unreadable images"] += len(page.regions)
             return
         if not carries.captions:
-            report.left_out[f"captions: {title} has none"] += len(page.captions)
+            report.left_out[f"captions: {title} does not hold them"] += len(page.captions)
         report.left_out.update(filter(None, map(self._reason_against, page.regions)))
         report.left_out.update(kept.lost)
         if kept.page is None:
@@ -211,7 +232,7 @@ class _Contents:
         report.num_regions += len(kept.page.regions)
         report.num_captions += len(kept.page.captions)
         for region in kept.page.regions:
-            report.left_out.update(f"{what}: {title} has none" for what in self._lost_of(region))
+            report.left_out.update(f"{what}: {title} does not hold them" for what in self._lost_of(region))
         if not self._dataset.image_file(page.image).exists():
             report.missing.append(page.image.path)
 
@@ -223,7 +244,7 @@ class _Contents:
         if region.class_id not in self._names and not carries.classless:
             return f"regions without a class: {title} wants one for each"
         if region.is_crowd and not carries.crowds:
-            return f"crowd regions: {title} has none"
+            return f"crowd regions: {title} does not hold them"
         return ""
 
     def _lost_of(self, region: Region) -> Iterator[str]:

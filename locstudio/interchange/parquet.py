@@ -1,0 +1,120 @@
+"""The Parquet folders that `parquet_writer` makes, read again to be compared.  Nobody imports them."""
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from locstudio.domain.errors import BadInput
+from locstudio.domain.text import shown
+from locstudio.interchange.masks import mask_text
+from locstudio.interchange.parquet_writer import CAPTIONS, CLASSES, IMAGES, REGIONS
+from locstudio.interchange.report import ImportReport
+from locstudio.interchange.rows import (
+    ORIGINS,
+    REVIEWS,
+    CaptionRow,
+    ClassRow,
+    ImageRow,
+    Progress,
+    RegionRow,
+    Tables,
+    pixel_box,
+)
+from locstudio.interchange.writing import Contents
+
+_BATCH = 2_000
+_Row = dict[str, Any]
+
+
+class ParquetFolder:
+    """An export, read from its tables a batch of rows at a time."""
+
+    def __init__(self, path: Path, _report: ImportReport, _progress: Progress | None = None) -> None:
+        self._path = path
+
+    def tables(self) -> Tables:
+        """Images, and the classes of the schema's metadata.
+
+        Raises:
+            BadInput: a table is missing or damaged.
+        """
+        names = msgspec.json.decode(_opened(self._path / IMAGES).schema_arrow.metadata[CLASSES], type=list[str])
+        tables = Tables(classes={name: ClassRow(name, name) for name in names})
+        for number, row in enumerate(_rows_of(self._path / IMAGES)):
+            image = ImageRow(number, row["image_id"], row["file_name"], row["width"], row["height"])
+            tables.images[image.key] = image
+        return tables
+
+    def rows(self) -> Iterator[RegionRow | CaptionRow]:
+        """Captions, then regions.
+
+        Raises:
+            BadInput: a table is missing or damaged.
+        """
+        captions = map(_caption, _rows_of(self._path / CAPTIONS))
+        yield from chain(captions, map(_region, range(1 << 62), _rows_of(self._path / REGIONS)))
+
+
+def check_embeddings(contents: Contents, path: Path) -> str:
+    """Compare every embedding with what the contents have of its region; the first that differs, or ""."""
+    if contents.embeddings is None:
+        return ""
+    batches = _opened(path / REGIONS).iter_batches(_BATCH, columns=["region_id", "embedding"])
+    stored = chain.from_iterable(
+        zip(*(column.to_pylist() for column in batch.columns), strict=True) for batch in batches
+    )
+    for page in contents.pages():
+        has_R, vectors_KD = contents.embeddings.of(page.regions)
+        each = iter(vectors_KD)
+        for region, has in zip(page.regions, has_R.tolist(), strict=True):
+            region_id, vector = next(stored, (0, None))
+            is_same = (vector is not None) == has and (not has or np.array_equal(np.float16(vector), next(each)))
+            if region_id != region.id or not is_same:
+                return f"the embedding of region {region.id}"
+    return ""
+
+
+def _caption(row: _Row) -> CaptionRow:
+    return CaptionRow(0, "captions", str(row["caption_id"]), row["image_id"], row["caption"].strip())
+
+
+def _region(number: int, row: _Row) -> RegionRow:
+    segmentation = msgspec.json.decode(row["mask"]) if row["mask"] else None
+    span = None if row["span_begin"] is None else (row["span_begin"], row["span_end"])
+    return RegionRow(
+        number,
+        str(row["region_id"]),
+        row["image_id"],
+        row["class"],
+        pixel_box(row["x0_px"], row["y0_px"], row["x1_px"], row["y1_px"]),
+        segmentation or None,
+        mask_text(segmentation),
+        row["is_crowd"],
+        row["score"],
+        row["phrase"],
+        REVIEWS.get(row["review"]),
+        ORIGINS.get(row["origin"]),
+        str(row["caption_id"]) if span else None,
+        span,
+    )
+
+
+def _rows_of(path: Path) -> Iterator[_Row]:
+    file = _opened(path)
+    names = [name for name in file.schema_arrow.names if name != "embedding"]
+    for batch in file.iter_batches(_BATCH, columns=names):
+        yield from batch.to_pylist()
+
+
+def _opened(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise BadInput(f"{shown(path.name)} cannot be read: {shown(str(error))}.") from error
