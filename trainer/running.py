@@ -64,6 +64,10 @@ def recipe_of(config: RunConfig) -> "Recipe":
         from trainer.recipes.compare import compare
 
         return compare
+    if config.kind == "vesl":
+        from trainer.recipes.vesl import vesl
+
+        return vesl
     from trainer.recipes.train_cloc import train_cloc
 
     return train_cloc

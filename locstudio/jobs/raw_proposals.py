@@ -73,7 +73,9 @@ class RawCaption(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RawProposals:
-    """Raw proposals, sorted by image and then by falling score.
+    """Raw proposals, those of an image together and by falling score.
+
+    Images are in the order in which the run saw them, so that a row keeps its number when a stopped run goes on.
 
     Attributes:
         manifest: What made them.

@@ -23,7 +23,11 @@ _GPU_FILE = re.compile(r"nvidia(\d+)")
 
 
 def takes_turns(config: RunConfig) -> bool:
-    """True for runs that must not go on together; indexing does not wait, and timing a few steps is over soon."""
+    """True for runs that must not go on together.
+
+    Timing a few steps is over soon.  Indexing and proposing do not wait: a person waits for them herself, they learn
+    nothing and so need little memory, and they go on where they were if they have to end.
+    """
     is_dry_run = config.cloc is not None and config.cloc.is_dry_run
     return config.kind in _KINDS and not is_dry_run
 
