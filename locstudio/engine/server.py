@@ -10,9 +10,11 @@ import numpy as np
 from locstudio.domain.errors import LocStudioError, ProtocolError, UserError
 from locstudio.domain.geometry import UnitBox
 from locstudio.engine.process import LineReader, write_all
+from locstudio.engine.segmenting import prompt_of, reply_of
 from locstudio.engine.session import EngineSession
 from locstudio.jobs.engine_messages import (
     MAX_BOXES,
+    MAX_PROMPTS,
     MAX_TEXTS,
     AnyReply,
     AnyRequest,
@@ -30,6 +32,7 @@ from locstudio.jobs.engine_messages import (
     Quit,
     Ready,
     Refused,
+    Segment,
     SetImage,
     Superseded,
     path_of,
@@ -94,6 +97,8 @@ def _in_turn(reader: LineReader, say: Callable[[AnyReply], None], session: Engin
 def _is_superseded(request: AnyRequest, waiting: deque[AnyRequest]) -> bool:
     if isinstance(request, EncodeBoxes) and request.is_preview:
         return any(isinstance(later, EncodeBoxes) and later.key == request.key for later in waiting)
+    if isinstance(request, Segment) and request.is_preview:
+        return any(isinstance(later, Segment) and later.key == request.key for later in waiting)
     if isinstance(request, SetImage):
         return any(isinstance(later, SetImage) for later in waiting)
     return False
@@ -132,6 +137,12 @@ def _reply(session: EngineSession, request: AnyRequest) -> AnyReply:
         case Propose():
             found, scores = session.propose(request.limit, key=request.key)
             return Proposed(id=request.id, boxes=[box.as_tuple() for box in found], scores=scores.tolist())
+        case Segment():
+            count = len(request.prompts)
+            _require(count <= MAX_PROMPTS, f"at most {MAX_PROMPTS} masks at once, not {count}")
+            sam = path_of(request.sam) if request.sam else None
+            masks = session.segment([prompt_of(asked) for asked in request.prompts], sam=sam, key=request.key)
+            return reply_of(request.id, session.segmenter_name(sam), masks)
         case Quit():
             raise AssertionError("Quit is not answered")
 

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from locstudio.domain.errors import UserError
 from locstudio.domain.geometry import BoxArray, Letterbox, UnitBox
+from locstudio.engine.segmenting import Segmenting
 from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.jobs.token_cache import MAX_BYTES, TokenCache, token_key
 from locstudio.media.decode import read_header
 from locstudio.media.square import load_square
 from locstudio.models.checkpoint import load_checkpoint
 from locstudio.models.cloc import PreparedImage
+from locstudio.models.segmenter import FoundMask, MaskPrompt
 
 MAX_OPEN_IMAGES = 4
 MAX_KNOWN_IMAGES = 1_024
@@ -81,6 +83,7 @@ class EngineSession:
         shape = (self._model.config.tower.num_tokens, self._model.config.token_width)
         folder = cache / "tokens" / self.info.id if cache else None
         self._cache = TokenCache(folder, shape, max_bytes=max_cache_bytes) if folder else None
+        self._segmenting = Segmenting(self._model, cache / "tokens" if cache else None, max_cache_bytes=max_cache_bytes)
         self._known: OrderedDict[str, tuple[Path, str]] = OrderedDict()
         self._open: OrderedDict[str, _Ready] = OrderedDict()
         self._texts: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
@@ -160,6 +163,31 @@ class EngineSession:
         unit_P4 = ready.letterbox.to_unit(_numbers(boxes))
         has_area = (unit_P4[:, 2:] - unit_P4[:, :2] > _SMALLEST_SIDE).all(axis=1)
         return [_as_box(box) for box in unit_P4[has_area]], _numbers(scores)[has_area]
+
+    def segment(
+        self, prompts: Sequence[MaskPrompt], *, sam: Path | None = None, key: str | None = None
+    ) -> list[FoundMask]:
+        """One mask a prompt over the pixels of an open image, by the bundled head or a Segment Anything file.
+
+        Raises:
+            BadInput: the checkpoint of masks cannot be used.
+            UserError: no image is open under this key, or there is no mask model.
+            ImageProblem: its file has gone.
+        """
+        ready = self._ready(key)
+        path, sha256 = self._known[ready.image.key]
+        return self._segmenting.segment(
+            prompts,
+            path=path,
+            frame=ready.letterbox,
+            tokens_NC=lambda: ready.prepared.tokens_NC.to("cpu", torch.float16).numpy(),
+            sha256=sha256,
+            sam=sam,
+        )
+
+    def segmenter_name(self, sam: Path | None = None) -> str:
+        """Who makes masks, in words; errors as ``segment``."""
+        return self._segmenting.segmenter(sam).name
 
     def _ready(self, key: str | None) -> _Ready:
         key = self._current if key is None else key

@@ -15,3 +15,8 @@ def assets_folder() -> Path:
 def bundled_checkpoint() -> Path:
     """The checkpoint that is there without any download."""
     return assets_folder() / "checkpoints" / "cloc-lite"
+
+
+def bundled_masks() -> Path:
+    """The mask head that is there without any download."""
+    return assets_folder() / "checkpoints" / "masks-lite"

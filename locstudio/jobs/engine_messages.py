@@ -19,6 +19,7 @@ from locstudio.domain.errors import ProtocolError
 Corners = tuple[float, float, float, float]
 MAX_BOXES = 4_096
 MAX_TEXTS = 1_024
+MAX_PROMPTS = 256
 
 
 class Request(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True, kw_only=True):
@@ -74,6 +75,26 @@ class Propose(Request, frozen=True, tag="propose"):
 
     key: str
     limit: int
+
+
+class Prompted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What one mask is asked by, in the ``unit`` frame: a box, points (x, y, whether inside the thing), or both."""
+
+    box: Corners | None = None
+    points: list[tuple[float, float, bool]] = []
+
+
+class Segment(Request, frozen=True, tag="segment"):
+    """Mask things in an image; answered by ``Segmented``.
+
+    ``sam`` is a Segment Anything checkpoint file, percent-encoded, or empty for the bundled mask head.  A preview is
+    superseded by any later request for masks of the same image.
+    """
+
+    key: str
+    prompts: list[Prompted]
+    sam: str = ""
+    is_preview: bool = False
 
 
 class Quit(Request, frozen=True, tag="quit"):
@@ -163,6 +184,20 @@ class Proposed(Reply, frozen=True, tag="proposed"):
     scores: list[float]
 
 
+class Segmented(Reply, frozen=True, tag="segmented"):
+    """One mask a prompt, with its tight box and the overlap that the model expects, in [0, 1].
+
+    A mask is run lengths over the upright image, as ``Region.mask`` holds them; where nothing was found it is empty and
+    has no box.  ``name`` says who made them.
+    """
+
+    id: int
+    name: str
+    masks: list[str]
+    boxes: list[Corners | None]
+    scores: list[float]
+
+
 class Superseded(Reply, frozen=True, tag="superseded"):
     """Something newer made this request needless."""
 
@@ -176,8 +211,8 @@ class Refused(Reply, frozen=True, tag="refused"):
     sentence: str
 
 
-AnyRequest = SetImage | EncodeBoxes | EncodeImage | EncodeTexts | GroundText | Propose | Quit
-AnyReply = Loading | Ready | Failed | ImageSet | Embedded | Grounded | Proposed | Superseded | Refused
+AnyRequest = SetImage | EncodeBoxes | EncodeImage | EncodeTexts | GroundText | Propose | Segment | Quit
+AnyReply = Loading | Ready | Failed | ImageSet | Embedded | Grounded | Proposed | Segmented | Superseded | Refused
 
 _encoder = msgspec.json.Encoder()
 _requests: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
@@ -202,6 +237,9 @@ def request_line(request: AnyRequest) -> bytes:
     """
     if isinstance(request, EncodeBoxes):
         _require_finite(corner for box in request.boxes for corner in box)
+    elif isinstance(request, Segment):
+        _require_finite(corner for prompt in request.prompts for corner in prompt.box or ())
+        _require_finite(place for prompt in request.prompts for point in prompt.points for place in point[:2])
     return _line(request)
 
 
@@ -216,6 +254,8 @@ def reply_line(reply: AnyReply) -> bytes:
     elif isinstance(reply, Proposed):
         _require_finite(reply.scores)
         _require_finite(corner for box in reply.boxes for corner in box)
+    elif isinstance(reply, Segmented):
+        _require_finite(reply.scores)
     return _line(reply)
 
 

@@ -25,6 +25,7 @@ from locstudio.ui.gallery.filter_bar import FilterBar
 from locstudio.ui.gallery.gallery_model import GalleryModel
 from locstudio.ui.gallery.gallery_view import GalleryView
 from locstudio.ui.gallery.picture_loader import PictureLoader
+from locstudio.ui.masking import Masking
 from locstudio.ui.opening import Opening, Place
 from locstudio.ui.pictures import Pictures
 from locstudio.ui.project_loading import OpenedProject
@@ -69,6 +70,8 @@ class Desk(QObject):
         self.editing = Editing(dataset, self.edits, self)
         self.following = Following(dataset, engine, self.work, self)
         self.searching = Searching(dataset, engine, opened.files.file_of, self.search, self.opening.crop, self)
+        self.masking = Masking(engine, self.canvas, self)
+        self.masking.said.connect(self.said)
         self._facets = QTimer(self, interval=_FACETS_PAUSE_MS, singleShot=True)
         self._facets.timeout.connect(self.browsing.forget_facets)
         self._known_phrases: frozenset[str] = frozenset()
@@ -238,6 +241,7 @@ class Desk(QObject):
         self.opening.open(image)
         self.editing.set_image(image)
         self.searching.set_image(image)
+        self.masking.set_image(image)
         self._tell_title()
 
     def _tell_title(self) -> None:

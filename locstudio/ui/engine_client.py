@@ -28,10 +28,13 @@ from locstudio.jobs.engine_messages import (
     GroundText,
     ImageSet,
     Loading,
+    Prompted,
     Propose,
     Proposed,
     Ready,
     Refused,
+    Segment,
+    Segmented,
     SetImage,
     Superseded,
     path_text,
@@ -69,6 +72,7 @@ class EngineClient(QObject):
         embedded: number of the request, vectors (count, dim) float32.
         grounded: number of the request, ``UnitBox``, cosine.
         proposed: number of the request, list of ``UnitBox``, objectness (count,) float32.
+        segmented: number of the request, ``Segmented``.
         refused: number of the request, sentence.
 
     Every request ends in exactly one signal, in order, also when the process dies in between; only a preview that
@@ -80,6 +84,7 @@ class EngineClient(QObject):
     embedded = Signal(int, object)
     grounded = Signal(int, object, float)
     proposed = Signal(int, object, object)
+    segmented = Signal(int, object)
     refused = Signal(int, str)
 
     def __init__(
@@ -113,6 +118,7 @@ class EngineClient(QObject):
         self._rest = b""
         self._last_words: deque[str] = deque(maxlen=20)
         self._is_wanted = False
+        self._sam: Path | None = None
         self._process = QProcess(self)
         self._process.readyReadStandardOutput.connect(self._on_output)
         self._process.readyReadStandardError.connect(self._on_log)
@@ -193,6 +199,22 @@ class EngineClient(QObject):
         """Find boxes where objects may be in an open image."""
         return self._ask(Propose(id=next(self._numbers), key=key, limit=limit))
 
+    def segment(self, key: str, prompts: Sequence[Prompted], *, is_preview: bool = False) -> int:
+        """Mask things in an open image, by the Segment Anything checkpoint in use or the bundled head."""
+        sam = path_text(self._sam) if self._sam else ""
+        return self._ask(
+            Segment(id=next(self._numbers), key=key, prompts=list(prompts), sam=sam, is_preview=is_preview)
+        )
+
+    @property
+    def sam(self) -> Path | None:
+        """The Segment Anything checkpoint that makes masks; None for the bundled head."""
+        return self._sam
+
+    def use_sam(self, file: Path | None) -> None:
+        """Make masks by this Segment Anything checkpoint from now on, or by the bundled head."""
+        self._sam = file
+
     def _command_for(self, checkpoint: Path) -> list[str]:
         command = [*self._program, "--checkpoint", str(checkpoint), "--parent-pid", str(os.getpid())]
         return [*command, "--cache", str(self._cache)] if self._cache else command
@@ -257,7 +279,7 @@ class EngineClient(QObject):
             case _:
                 self._deliver(reply)
 
-    def _deliver(self, reply: ImageSet | Embedded | Grounded | Proposed | Superseded) -> None:
+    def _deliver(self, reply: ImageSet | Embedded | Grounded | Proposed | Segmented | Superseded) -> None:
         request = self._pending.get(reply.id)
         if request is None:
             return  # an image that was opened again after a restart
@@ -274,6 +296,8 @@ class EngineClient(QObject):
             case Proposed():
                 boxes, scores = [UnitBox(*corners) for corners in reply.boxes], np.array(reply.scores, np.float32)
                 emit = lambda: self.proposed.emit(reply.id, boxes, scores)  # noqa: E731
+            case Segmented():
+                emit = lambda: self.segmented.emit(reply.id, reply)  # noqa: E731
             case Superseded():
                 emit = lambda: None  # noqa: E731
         self._forget(reply.id)

@@ -34,6 +34,14 @@ def answer(request: m.AnyRequest, opened: set[str]) -> m.AnyReply:
         return m.Grounded(id=request.id, box=(0.1, 0.2, 0.3, 0.4), score=0.5)
     if isinstance(request, m.Propose):
         return m.Proposed(id=request.id, boxes=[(0.0, 0.0, 0.5, 0.5)], scores=[0.75])
+    if isinstance(request, m.Segment):
+        if request.is_preview and len(request.prompts[0].points) == 5:
+            return m.Superseded(id=request.id)
+        boxes = [prompt.box or (0.25, 0.25, 0.75, 0.75) for prompt in request.prompts]
+        masks = ["" if box[0] == 0 else json.dumps([[*box, box[2], box[1]]]) for box in boxes]
+        found = [box if mask else None for box, mask in zip(boxes, masks, strict=True)]
+        name = f"fake {m.path_of(request.sam).name}".strip()
+        return m.Segmented(id=request.id, name=name, masks=masks, boxes=found, scores=[0.5] * len(boxes))
     return m.Embedded.of(request.id, np.ones((1, 4), np.float32))
 
 

@@ -120,10 +120,10 @@ class BoxEditor(QObject):
             row = (self.boxes.rows[self.selected[-1]] + by) % len(self.boxes.regions)
         self.select([self.boxes.regions[row].id])
 
-    def add(self, box: UnitBox, phrase: str = "") -> int:
+    def add(self, box: UnitBox, phrase: str = "", mask: str | None = None) -> int:
         """Ask for a new region, select it and return its identity."""
         assert self.image is not None
-        region = region_edits.new_region(self._allocate_id(), self.image.id, box, phrase, self.next_class_id)
+        region = region_edits.new_region(self._allocate_id(), self.image.id, box, phrase, self.next_class_id, mask)
         self.next_class_id = None
         self.last_phrase, self.last_class_id = phrase, region.class_id
         self._ask(region_edits.add(region))
@@ -135,6 +135,22 @@ class BoxEditor(QObject):
         places = {i: to_unit(box, *self.size) for i, box in boxes.items() if i in self.boxes.rows}
         old = [self.boxes.regions[self.boxes.rows[i]] for i in places]
         self._ask(region_edits.place(old, places, is_resize))
+
+    def set_masks(self, masks: dict[int, str], *, is_by_points: bool = False) -> None:
+        """Ask to give regions masks, by identity."""
+        self.flush()
+        old = [self.boxes.regions[self.boxes.rows[i]] for i in masks if i in self.boxes.rows]
+        self._ask(region_edits.set_masks(old, masks, is_by_points))
+
+    def tighten(self) -> None:
+        """Ask to fit the boxes of the selected regions to their masks."""
+        self.flush()
+        regions = self.selected_regions
+        edit = region_edits.tighten(regions, *self.size)
+        if edit is None and not any(region.mask for region in regions):
+            self.notice.emit(translate("Canvas", "The selection has no mask. Press G to make one."))
+        self._ask(edit)
+        self._say_locked(regions)
 
     def delete(self) -> None:
         """Ask to delete what is selected; locked regions stay and are said to."""

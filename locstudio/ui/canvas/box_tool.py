@@ -29,6 +29,7 @@ class Tool(StrEnum):
     SELECT = "select"
     BOX = "box"
     SEARCH = "search"
+    POINTS = "points"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,7 @@ class BoxTool:
         """The box and the sides that a press here would drag: the search box's, or the only selected region's."""
         if not ground.can_edit:
             return None
-        if ground.query is not None and self.tool is not Tool.BOX:
+        if ground.query is not None and self.tool in (Tool.SELECT, Tool.SEARCH):
             sides = sides_at(at, ground.query, ground.view)
             if sides is not Side.NONE:
                 return QUERY_ID, sides

@@ -14,7 +14,7 @@ from locstudio.ui.canvas.backdrop import Showing, showing_for
 from locstudio.ui.canvas.box_editor import BoxEditor
 from locstudio.ui.canvas.box_tool import QUERY_ID, BoxTool, Ground, Tool
 from locstudio.ui.canvas.chips import one_line
-from locstudio.ui.canvas.drag_geometry import BoxPx, to_unit
+from locstudio.ui.canvas.drag_geometry import BoxPx, grown, moved, to_unit
 from locstudio.ui.canvas.overlay import Marks, Overlay
 from locstudio.ui.canvas.overlay_boxes import BoxArrays
 from locstudio.ui.canvas.picture import Picture
@@ -88,6 +88,16 @@ class BoxView(PictureView):
     def query_box(self) -> UnitBox | None:
         """The search box, if there is one."""
         return to_unit(self.query, *self.image_size) if self.query else None
+
+    def shift_query(self, dx: int, dy: int, is_resize: bool) -> None:
+        """Move the search box by image pixels, or its right and bottom sides."""
+        assert self.query is not None
+        if is_resize:
+            self.query = grown(self.query, dx, dy, *self.image_size)
+        else:
+            x0, y0, x1, y1 = moved(np.array([self.query]), dx, dy, *self.image_size)[0].tolist()
+            self.query = (x0, y0, x1, y1)
+        self.update()
 
     @property
     def selection(self) -> list[int]:
@@ -180,7 +190,8 @@ class BoxView(PictureView):
         self._overlay.paint_selected(painter, places, self.view, width, height)
         query = placed.get(QUERY_ID) or self.query
         if query is not None:
-            has_handles = self.can_edit and self.box_tool.tool is not Tool.BOX and not self.box_tool.is_drawing
+            takes_hold = self.box_tool.tool in (Tool.SELECT, Tool.SEARCH)
+            has_handles = self.can_edit and takes_hold and not self.box_tool.is_drawing
             self._overlay.paint_query(painter, query, self.view, has_handles)
         class_id = self.editor.next_class_id
         self._overlay.paint_draft(painter, self.box_tool.draft, class_id, self.image_size, self.view, width, height)

@@ -3,18 +3,18 @@
 from collections.abc import Callable, Sequence
 from time import monotonic
 
-import numpy as np
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
+from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Image, LabelClass, Review
 from locstudio.ui.canvas.box_editor import NUDGE_IDLE_MS
 from locstudio.ui.canvas.box_tool import QUERY_ID, Chose, Drew, Outcome, Placed, Tool
-from locstudio.ui.canvas.box_view import BoxView
 from locstudio.ui.canvas.commands import ARROWS, COMMANDS, CanvasCommand, KeyMap, digit_of, keys_of
 from locstudio.ui.canvas.cursors import cursor_for
-from locstudio.ui.canvas.drag_geometry import BoxPx, grown, middle_half, moved, to_unit
+from locstudio.ui.canvas.drag_geometry import BoxPx, middle_half, to_unit
+from locstudio.ui.canvas.mask_view import MaskView
 from locstudio.ui.canvas.phrase_editor import PhraseEditor
 from locstudio.ui.canvas.picture_view import KEY_STEP
 from locstudio.ui.canvas.view import Fit
@@ -23,7 +23,7 @@ PEEK_MS = 300  # a key held longer than this was held to peek, not pressed to sw
 LARGE_STEP = 10  # image pixels
 
 
-class CanvasView(BoxView):
+class CanvasView(MaskView):
     """Shows an image with its regions, marks and search box, and turns gestures and keys into wishes.
 
     After every ``edit_requested`` whoever applies the edit, or refuses to, answers with ``set_regions``; until then the
@@ -62,6 +62,7 @@ class CanvasView(BoxView):
         self._query_rest.timeout.connect(self._release_query)
         self._hide_pressed_at: float | None = None
         self._is_repeating = False
+        self.mask_accepted.connect(self._put)
         self.editor.edit_requested.connect(self.edit_requested)
         self.editor.selection_changed.connect(self.selection_changed)
         self.editor.notice.connect(self.notice)
@@ -98,6 +99,7 @@ class CanvasView(BoxView):
     def set_tool(self, tool: Tool) -> None:
         """Take a tool; a half-drawn box is forgotten."""
         self.box_tool.cancel()
+        self.forget_points()
         self._is_repeating = False
         if tool is not self.box_tool.tool:
             self.box_tool.tool = tool
@@ -106,11 +108,16 @@ class CanvasView(BoxView):
 
     def run(self, command: CanvasCommand) -> None:
         """Do what a menu entry, a palette line or a key asks for."""
+        if self.take_mask_command(command):
+            return
         acts: dict[CanvasCommand, Callable[[], object]] = {
             CanvasCommand.DRAW: lambda: self.set_tool(Tool.BOX),
             CanvasCommand.SEARCH: lambda: self.set_tool(Tool.SEARCH),
             CanvasCommand.REPEAT: self._repeat,
             CanvasCommand.SELECT: lambda: self.set_tool(Tool.SELECT),
+            CanvasCommand.POINTS: lambda: self.set_tool(Tool.POINTS),
+            CanvasCommand.MASK: self.ask_masks,
+            CanvasCommand.TIGHTEN: self.editor.tighten,
             CanvasCommand.ESCAPE: self._escape,
             CanvasCommand.EDIT: self._edit_or_put,
             CanvasCommand.DELETE: self.editor.delete,
@@ -168,7 +175,7 @@ class CanvasView(BoxView):
 
     def _edit_or_put(self) -> None:
         """With a drawing tool and no mouse, a box in the middle of what is seen; else the phrase of the selection."""
-        if self.tool is Tool.SELECT or not self.can_edit:
+        if self.tool in (Tool.SELECT, Tool.POINTS) or not self.can_edit:
             self.edit_phrase()
             return
         seen = self.view.visible_px(self.width(), self.height())
@@ -195,7 +202,7 @@ class CanvasView(BoxView):
         """Begin a pan or a gesture of the tool."""
         self.phrase_editor.leave()
         self.mouse = event.position()
-        if self.begin_pan(event) or event.button() is not Qt.MouseButton.LeftButton:
+        if self.begin_pan(event) or self.press_point(event) or event.button() is not Qt.MouseButton.LeftButton:
             return
         if not self.can_edit and self.tool is not Tool.SELECT:
             self.notice.emit(self.tr("Boxes can be drawn as soon as the picture is shown."))
@@ -275,8 +282,11 @@ class CanvasView(BoxView):
             self.editor.select(())
             self._release_query()
             return
+        self._put(unit)
+
+    def _put(self, unit: UnitBox, mask: str | None = None) -> None:
         is_labelled = self._is_repeating or self.editor.next_class_id is not None
-        region_id = self.editor.add(unit, self.editor.last_phrase if self._is_repeating else "")
+        region_id = self.editor.add(unit, self.editor.last_phrase if self._is_repeating else "", mask)
         self.set_tool(Tool.SELECT)
         self.box_released.emit(unit, region_id)
         if not is_labelled:
@@ -386,13 +396,8 @@ class CanvasView(BoxView):
         if self.editor.selected:
             self.editor.nudge(dx * step, dy * step, is_resize)
         elif self.query is not None:
-            if is_resize:
-                self.query = grown(self.query, dx * step, dy * step, *self.image_size)
-            else:
-                x0, y0, x1, y1 = moved(np.array([self.query]), dx * step, dy * step, *self.image_size)[0].tolist()
-                self.query = (x0, y0, x1, y1)
+            self.shift_query(dx * step, dy * step, is_resize)
             self.box_dragging.emit(to_unit(self.query, *self.image_size), QUERY_ID)
             self._query_rest.start()
-            self.update()
         else:
             self.pan_by(-40 * dx, -40 * dy)

@@ -28,6 +28,9 @@ class CanvasCommand(StrEnum):
     SEARCH = "search"
     REPEAT = "repeat"
     SELECT = "select"
+    POINTS = "points"
+    MASK = "mask"
+    TIGHTEN = "tighten"
     ESCAPE = "escape"
     EDIT = "edit"
     DELETE = "delete"
@@ -62,6 +65,9 @@ COMMANDS: dict[CanvasCommand, CommandInfo] = {
     CanvasCommand.SEARCH: CommandInfo(("Q",)),
     CanvasCommand.REPEAT: CommandInfo(("N",)),
     CanvasCommand.SELECT: CommandInfo(("V",)),
+    CanvasCommand.POINTS: CommandInfo(("P",)),
+    CanvasCommand.MASK: CommandInfo(("G",)),
+    CanvasCommand.TIGHTEN: CommandInfo(("Shift+G",)),
     CanvasCommand.ESCAPE: CommandInfo(("Esc",)),
     CanvasCommand.EDIT: CommandInfo(("Ctrl+E", "Return", "Enter")),
     CanvasCommand.DELETE: CommandInfo(("Del", "Backspace")),
@@ -91,6 +97,9 @@ def title(command: CanvasCommand) -> str:
         CanvasCommand.SEARCH: translate("Canvas", "Search box"),
         CanvasCommand.REPEAT: translate("Canvas", "Repeat last tool and label"),
         CanvasCommand.SELECT: translate("Canvas", "Select boxes"),
+        CanvasCommand.POINTS: translate("Canvas", "Mask by points"),
+        CanvasCommand.MASK: translate("Canvas", "Mask from box"),
+        CanvasCommand.TIGHTEN: translate("Canvas", "Fit box to mask"),
         CanvasCommand.ESCAPE: translate("Canvas", "Cancel"),
         CanvasCommand.EDIT: translate("Canvas", "Edit phrase"),
         CanvasCommand.DELETE: translate("Canvas", "Delete"),

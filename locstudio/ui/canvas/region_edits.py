@@ -7,11 +7,13 @@ unlocked; its review may change.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+import msgspec
 from PySide6.QtCore import QCoreApplication
 
-from locstudio.domain.edits import Edit, add_regions, change_regions, delete_regions
+from locstudio.domain.edits import Edit, RegionChange, add_regions, change_regions, delete_regions, touched
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import LabelClass, Origin, Region, Review
+from locstudio.interchange.masks import box_of_mask
 from locstudio.ui.canvas.drag_geometry import moved, to_unit
 from locstudio.ui.canvas.overlay_boxes import boxes_in_px
 
@@ -25,9 +27,16 @@ def counted(one: str, many: str, count: int) -> str:
     return one if count == 1 else many.format(count=count)
 
 
-def new_region(region_id: int, image_id: int, box: UnitBox, phrase: str = "", class_id: int | None = None) -> Region:
+def new_region(
+    region_id: int,
+    image_id: int,
+    box: UnitBox,
+    phrase: str = "",
+    class_id: int | None = None,
+    mask: str | None = None,
+) -> Region:
     """A box that a person has just made; her own hand needs no further review."""
-    return Region(region_id, image_id, box, phrase, class_id, Review.ACCEPTED, Origin.HUMAN)
+    return Region(region_id, image_id, box, phrase, class_id, Review.ACCEPTED, Origin.HUMAN, mask=mask)
 
 
 def add(region: Region) -> Edit:
@@ -42,6 +51,37 @@ def place(old: Sequence[Region], boxes: dict[int, UnitBox], is_resize: bool) -> 
     one = translate("Canvas", "Resize box") if is_resize else translate("Canvas", "Move box")
     many = translate("Canvas", "Resize {count} boxes") if is_resize else translate("Canvas", "Move {count} boxes")
     return _change(pairs, one, many)
+
+
+def set_masks(old: Iterable[Region], masks: dict[int, str], is_by_points: bool = False) -> Edit | None:
+    """Give regions masks, by identity."""
+    pairs = [(region, replace(region, mask=masks[region.id])) for region in old if not region.is_locked]
+    one = translate("Canvas", "Mask from points") if is_by_points else translate("Canvas", "Mask from box")
+    return _change(pairs, one, translate("Canvas", "Masks from {count} boxes"))
+
+
+def tighten(old: Iterable[Region], width: int, height: int) -> Edit | None:
+    """Fit boxes to their masks, which stay as they are; a mask that covers nothing changes nothing."""
+    changes = []
+    for region in old:
+        box = _tight_box(region, width, height)
+        if box is not None and box != region.box:
+            # Another box drops the mask that outlined its content; here the mask is what the box comes from.
+            new = replace(touched(region, replace(region, box=box)), mask=region.mask)
+            changes.append(RegionChange(region, new))
+    if not changes:
+        return None
+    one, many = translate("Canvas", "Fit box to mask"), translate("Canvas", "Fit {count} boxes to their masks")
+    return Edit(counted(one, many, len(changes)), tuple(changes))
+
+
+def _tight_box(region: Region, width: int, height: int) -> UnitBox | None:
+    if region.is_locked or not region.mask:
+        return None
+    try:
+        return UnitBox.from_pixels(*box_of_mask(msgspec.json.decode(region.mask)), width, height)
+    except (ValueError, KeyError, TypeError):  # a damaged one, or nothing of it lies in the picture
+        return None
 
 
 def delete(regions: Iterable[Region]) -> Edit | None:
