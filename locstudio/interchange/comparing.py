@@ -101,8 +101,9 @@ class Comparison:
         carries = self._carries
         width, height = page.image.width, page.image.height
         allowed = carries.tolerance_px + carries.tolerance_share * max(width, height)
-        corners = mine.box.to_pixels(width, height)
-        yield all(abs(a - b) <= allowed for a, b in zip(corners, row.box, strict=True))
+        scale_x, scale_y = (width, height) if tables.images[row.image_key].is_unit else (1, 1)
+        corners = [value * scale for value, scale in zip(row.box, (scale_x, scale_y) * 2, strict=True)]
+        yield all(abs(a - b) <= allowed for a, b in zip(mine.box.to_pixels(width, height), corners, strict=True))
         label = self._labels.get(mine.class_id or 0)
         yield self._class_name(row, tables) == (self._name(label) if label else "")
         if carries.phrases:

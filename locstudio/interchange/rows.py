@@ -32,7 +32,8 @@ class ImageRow:
 
     ``folder`` is where ``file_name`` starts when the format says so, an absolute path; like the name it is a wish, and
     only what lies inside the folder of images that the person has named is ever looked at.  With ``is_stem`` the name
-    lacks its suffix, because the format matches pictures without it.
+    lacks its suffix, because the format matches pictures without it.  With ``is_unit`` its regions stand in shares of
+    the picture's sides instead of pixels.
     """
 
     row: int
@@ -42,6 +43,7 @@ class ImageRow:
     height: int = 0
     folder: str = ""
     is_stem: bool = False
+    is_unit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +57,13 @@ class ClassRow:
 
 @dataclass(frozen=True, slots=True)
 class RegionRow:
-    """A region, its box in pixels of the picture as the file knows it; not yet cut at its edges.
+    """A region, its box in pixels of the picture as the file knows it (see `ImageRow`); not yet cut at its edges.
 
     ``row`` counts from 0 within its file.  ``external_id`` is the row's identity as text, unique within what is
     imported and the same at every reading.  ``segmentation`` is checked, as it came, and ``mask`` its JSON text.
     ``phrase`` is None where the row has none, so that the class speaks for it; ``review`` and ``origin`` are None where
-    the format or the row does not say.  ``caption`` is the ``external_id`` of a caption of the same image that was given
-    before, and in which the phrase stands at the characters of ``span``, half-open.
+    the format or the row does not say.  ``caption`` is the ``external_id`` of a caption of the same image, given
+    before, in which the phrase stands at the characters of ``span``, half-open.
     """
 
     row: int

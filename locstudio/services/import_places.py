@@ -135,7 +135,9 @@ class ImagePlaces:
             self._refuse(row, "its picture cannot be read", image.note)
             return
         said, real = (row.width, row.height), (image.width, image.height)
-        if said in ((0, 0), real):
+        if row.is_unit:
+            self.places[row.key] = Place(image_id, *real, *real)
+        elif said in ((0, 0), real):
             self.places[row.key] = Place(image_id, *real)
         elif self._rescale:
             self.places[row.key] = Place(image_id, *real, real[0] / said[0], real[1] / said[1])
