@@ -4,9 +4,11 @@
 longer what the dataset holds raises ``EditConflict``, so an edit never overwrites what it has not seen.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from locstudio.domain.phrase_rules import PhraseRule
 from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Region
 
 
@@ -60,7 +62,15 @@ class ChoiceChange:
     after: ModelChoice | None
 
 
-Change = RegionChange | ImageChange | ClassChange | CaptionChange | ChoiceChange
+@dataclass(frozen=True, slots=True)
+class RuleChange:
+    """What a phrase is taken for before and after; None where it stands for itself."""
+
+    before: PhraseRule | None
+    after: PhraseRule | None
+
+
+Change = RegionChange | ImageChange | ClassChange | CaptionChange | ChoiceChange | RuleChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +116,36 @@ def touched(old: Region, new: Region) -> Region:
     if opinion_only or new.origin in (Origin.HUMAN, Origin.EDITED):
         return new
     return replace(new, origin=Origin.EDITED)
+
+
+def reworded(caption: Caption, text: str, regions: Iterable[Region], title: str = "Edit caption") -> Edit:
+    """Another text for a caption, as a person's hand leaves it: one that was imported or generated becomes ``EDITED``.
+
+    A region that pointed at words of the caption points at the same words of the new text, at those nearest to their
+    old place where they occur more than once, and at none where they are gone.  The region itself is no other.
+    """
+    if text == caption.text:
+        return Edit(title, ())
+    origin = caption.origin if caption.origin is Origin.HUMAN else Origin.EDITED
+    changes: list[Change] = [CaptionChange(caption, replace(caption, text=text, origin=origin))]
+    for region in regions:
+        if region.caption_id == caption.id and region.caption_span is not None:
+            span = found_again(caption.text, region.caption_span, text)
+            if span != region.caption_span:
+                changes.append(RegionChange(region, replace(region, caption_span=span)))
+    return Edit(title, tuple(changes))
+
+
+def found_again(old_text: str, span: tuple[int, int], text: str) -> tuple[int, int] | None:
+    """Where the words that ``span`` marks in ``old_text`` stand in ``text``: whole, and nearest to their old place."""
+    start, end = span
+    words = old_text[start:end]
+    if not words:
+        return None
+    if text[start:end] == words:
+        return span
+    places = [match.start() for match in re.finditer(rf"(?<!\w){re.escape(words)}(?!\w)", text)]
+    if not places:
+        return None
+    nearest = min(places, key=lambda place: abs(place - start))
+    return nearest, nearest + len(words)

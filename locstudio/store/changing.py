@@ -11,7 +11,15 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Table, bindparam, delete, func, insert, select, update
 
-from locstudio.domain.edits import CaptionChange, Change, ChoiceChange, ClassChange, ImageChange, RegionChange
+from locstudio.domain.edits import (
+    CaptionChange,
+    Change,
+    ChoiceChange,
+    ClassChange,
+    ImageChange,
+    RegionChange,
+    RuleChange,
+)
 from locstudio.domain.errors import EditConflict
 from locstudio.store import schema
 from locstudio.store.filters import region_state_bit
@@ -21,12 +29,14 @@ from locstudio.store.rows import (
     CLASS_COLUMNS,
     IMAGE_COLUMNS,
     REGION_COLUMNS,
+    RULE_COLUMNS,
     Row,
     caption_row,
     class_row,
     image_row,
     names_of,
     region_row,
+    rule_row,
 )
 
 T = TypeVar("T")
@@ -35,7 +45,10 @@ _CHUNK = 900
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How one kind of change meets its table.  ``compares_all``: a change is refused when any column differs."""
+    """How one kind of change meets its table, whose identities are its first column.
+
+    ``compares_all``: a change is refused when any column differs.
+    """
 
     noun: str
     table: Table
@@ -51,6 +64,7 @@ _KINDS: dict[type[Change], _Kind] = {
     ImageChange: _Kind("image", schema.image, IMAGE_COLUMNS, image_row, names_of(IMAGE_COLUMNS), compares_all=False),
     ClassChange: _Kind("class", schema.label_class, CLASS_COLUMNS, class_row, names_of(CLASS_COLUMNS)),
     CaptionChange: _Kind("caption", schema.caption, CAPTION_COLUMNS, caption_row, names_of(CAPTION_COLUMNS)),
+    RuleChange: _Kind("rule for the phrase", schema.phrase_rule, RULE_COLUMNS, rule_row, names_of(RULE_COLUMNS)),
 }
 
 
@@ -92,7 +106,7 @@ def _bundles(changes: Sequence[Change]) -> Iterator[tuple[_Kind, list[_Pair]]]:
     """Runs of one kind in which every identity occurs once."""
     for change_type, run in groupby(changes, key=type):
         kind = _KINDS[change_type]
-        seen: set[int] = set()
+        seen: set[int | str] = set()
         pairs: list[_Pair] = []
         for change in run:
             before = None if change.before is None else kind.row(change.before)
@@ -117,7 +131,7 @@ def _apply_bundle(connection: Connection, kind: _Kind, pairs: list[_Pair]) -> No
         if before is None:
             assert after is not None
             if after[0] in current:
-                raise EditConflict(f"A {kind.noun} with the number {after[0]} is there already.")
+                raise EditConflict(f"The {kind.noun} {after[0]} is there already.")
             new.append(dict(zip(kind.names, after, strict=True)))
             continue
         _compare(kind, current.get(before[0]), before, after)
@@ -125,9 +139,8 @@ def _apply_bundle(connection: Connection, kind: _Kind, pairs: list[_Pair]) -> No
             gone.append({"key": before[0]})
         elif before != after:
             changed.append((before, after))
-    id_column = kind.table.c.id
     if gone:
-        connection.execute(delete(kind.table).where(id_column == bindparam("key")), gone)
+        connection.execute(delete(kind.table).where(kind.columns[0] == bindparam("key")), gone)
     if changed:
         _update(connection, kind, changed)
     if new:
@@ -138,7 +151,7 @@ def _update(connection: Connection, kind: _Kind, pairs: list[tuple[Row, Row]]) -
     # Only columns that change anywhere in the bundle: the others' indexes and triggers are left alone.
     width = range(1, len(kind.columns))
     columns = [c for c in width if any(before[c] != after[c] for before, after in pairs)]
-    statement = update(kind.table).where(kind.table.c.id == bindparam("key"))
+    statement = update(kind.table).where(kind.columns[0] == bindparam("key"))
     if kind.compares_all:
         values: dict[str, Any] = {kind.names[c]: bindparam(f"new_{c}") for c in columns}
         rows = [{"key": after[0], **{f"new_{c}": after[c] for c in columns}} for _, after in pairs]
@@ -160,9 +173,9 @@ def _compare(kind: _Kind, found: Row | None, before: Row, after: Row | None) -> 
         raise EditConflict(f"The {kind.noun} {before[0]} has changed since this edit was begun.")
 
 
-def _rows(connection: Connection, kind: _Kind, keys: Sequence[int]) -> dict[int, Row]:
-    query = select(*kind.columns).where(kind.table.c.id.in_(bindparam("keys", expanding=True)))
-    found: dict[int, Row] = {}
+def _rows(connection: Connection, kind: _Kind, keys: Sequence[int | str]) -> dict[int | str, Row]:
+    query = select(*kind.columns).where(kind.columns[0].in_(bindparam("keys", expanding=True)))
+    found: dict[int | str, Row] = {}
     for chunk in chunks(keys):
         for row in connection.execute(query, {"keys": chunk}):
             found[row[0]] = tuple(row)

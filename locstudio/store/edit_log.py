@@ -6,6 +6,7 @@ undone when another edit came).  Lines ``undo`` and ``redo`` name the ``do`` the
 """
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -22,12 +23,15 @@ from locstudio.domain.edits import (
     ImageChange,
     ModelChoice,
     RegionChange,
+    RuleChange,
 )
 from locstudio.domain.errors import StorageFailed
+from locstudio.domain.phrase_rules import PhraseRule
 from locstudio.domain.regions import Caption, Image, LabelClass, Region
 from locstudio.store.changing import apply_changes
 from locstudio.store.rows import path_of, stored_path
 from locstudio.store.schema import edit as edit_table
+from locstudio.store.schema import edit_region
 from locstudio.store.settings import read_revision
 
 _COMPRESS_FROM = 2048
@@ -71,7 +75,12 @@ class _Choice(msgspec.Struct, tag="choice", array_like=True):
     after: ModelChoice | None
 
 
-_Line = _Region | _Image | _Class | _Caption | _Choice
+class _Rule(msgspec.Struct, tag="rule", array_like=True):
+    before: PhraseRule | None
+    after: PhraseRule | None
+
+
+_Line = _Region | _Image | _Class | _Caption | _Choice | _Rule
 _encoder = msgspec.json.Encoder(enc_hook=lambda value: value.item())  # numbers of NumPy
 _decoder = msgspec.json.Decoder(list[_Line])
 
@@ -107,6 +116,8 @@ def _line_of(change: Change) -> _Line:
             return _Caption(said, says)
         case ChoiceChange(chose, chooses):
             return _Choice(chose, chooses)
+        case RuleChange(stood, stands):
+            return _Rule(stood, stands)
 
 
 def _change_of(line: _Line) -> Change:
@@ -121,6 +132,8 @@ def _change_of(line: _Line) -> Change:
             return CaptionChange(said, says)
         case _Choice(chose, chooses):
             return ChoiceChange(chose, chooses)
+        case _Rule(stood, stands):
+            return RuleChange(stood, stands)
 
 
 def _moved(image: Image, path: str) -> Image:
@@ -130,10 +143,17 @@ def _moved(image: Image, path: str) -> Image:
 _c = edit_table.c
 _discard = update(edit_table).where(_c.state == "undone").values(state="discarded")
 _put = insert(edit_table)
+_put_region = insert(edit_region)
 _mark = update(edit_table).where(_c.id == bindparam("entry")).values(state=bindparam("becomes"))
 _last_done = select(func.max(_c.step)).where(_c.state == "done")
 _next_undone = select(func.min(_c.step)).where(_c.state == "undone")
 _of_step = select(_c.id, _c.title, _c.changes).where(_c.step == bindparam("of"), _c.state == bindparam("state"))
+
+
+def region_ids_of(changes: Iterable[Change]) -> list[int]:
+    """The regions that changes speak of, each once."""
+    values = [change.before or change.after for change in changes if isinstance(change, RegionChange)]
+    return sorted({int(value.id) for value in values if value is not None})
 
 
 def _now() -> str:
@@ -168,13 +188,15 @@ def record_edit(connection: Connection, edit: Edit, actor: str, group: str) -> E
         "actor": actor,
         "edit_group": group,
         "at": _now(),
-        "num_changes": sum(not isinstance(change, ChoiceChange) for change in edit.changes),
+        "num_changes": sum(not isinstance(change, ChoiceChange | RuleChange) for change in edit.changes),
         "changes": encode_changes(edit.changes),
         "step": step or 0,
         "revision": read_revision(connection) + 1,
     }
     entry = connection.execute(_put, values).inserted_primary_key
     assert entry is not None
+    if regions := region_ids_of(edit.changes):
+        connection.execute(_put_region, [{"region_id": key, "edit_id": entry[0]} for key in regions])
     if step is None:
         connection.execute(update(edit_table).where(_c.id == entry[0]).values(step=entry[0]))
     return edit.inverse()

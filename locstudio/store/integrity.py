@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DatabaseError
 
-from locstudio.domain.edits import CaptionChange, Change, ClassChange, RegionChange
+from locstudio.domain.edits import CaptionChange, Change, ClassChange, RegionChange, RuleChange
 from locstudio.domain.errors import StorageFailed
 from locstudio.store import schema
 from locstudio.store.edit_log import decode_changes
@@ -15,10 +15,12 @@ from locstudio.store.rows import (
     CAPTION_COLUMNS,
     CLASS_COLUMNS,
     REGION_COLUMNS,
+    RULE_COLUMNS,
     Row,
     caption_row,
     class_row,
     region_row,
+    rule_row,
 )
 
 _MOST = 20
@@ -64,7 +66,7 @@ def _states(connection: Connection) -> list[str]:
     ]
 
 
-_Kept = dict[int, int]
+_Kept = dict[int | str, int]
 
 
 def replay_problems(connection: Connection) -> list[str]:
@@ -72,6 +74,7 @@ def replay_problems(connection: Connection) -> list[str]:
     regions: _Kept = {}
     captions: _Kept = {}
     classes: _Kept = {}
+    rules: _Kept = {}
     for change in _replayed(connection):
         match change:
             case RegionChange(before, after):
@@ -80,12 +83,15 @@ def replay_problems(connection: Connection) -> list[str]:
                 _keep(captions, said.id if said else None, caption_row(says) if says else None)
             case ClassChange(was, becomes):
                 _keep(classes, was.id if was else None, class_row(becomes) if becomes else None)
+            case RuleChange(stood, stands):
+                _keep(rules, stood.phrase if stood else None, rule_row(stands) if stands else None)
             case _:
                 pass  # images come from a scan; only a few of their fields come from edits
     return [
         *_differences(connection, "box", REGION_COLUMNS, regions),
         *_differences(connection, "caption", CAPTION_COLUMNS, captions),
         *_differences(connection, "class", CLASS_COLUMNS, classes),
+        *_differences(connection, "rule for the phrase", RULE_COLUMNS, rules),
     ]
 
 
@@ -107,7 +113,7 @@ def _replayed(connection: Connection) -> Iterator[Change]:
             yield from changes
 
 
-def _keep(kept: _Kept, old: int | None, row: Row | None) -> None:
+def _keep(kept: _Kept, old: int | str | None, row: Row | None) -> None:
     if row is None:
         if old is not None:
             kept.pop(old, None)

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Column
 
 from locstudio.domain.geometry import UnitBox
+from locstudio.domain.phrase_rules import PhraseRule
 from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Problem, Region, Review
 from locstudio.store.connections import damage_named
-from locstudio.store.schema import caption, image, label_class, region
+from locstudio.store.schema import caption, image, label_class, phrase_rule, region
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
@@ -23,6 +24,7 @@ IMAGE_COLUMNS: tuple[Column[Any], ...] = tuple(c for c in image.c if c.name != "
 REGION_COLUMNS: tuple[Column[Any], ...] = tuple(region.c)
 CLASS_COLUMNS: tuple[Column[Any], ...] = tuple(label_class.c)
 CAPTION_COLUMNS: tuple[Column[Any], ...] = tuple(caption.c)
+RULE_COLUMNS: tuple[Column[Any], ...] = tuple(phrase_rule.c)
 
 _ESCAPE = re.compile("[\x1a\ud800-\udfff]")
 _ESCAPED = re.compile("\x1a([0-9a-f]{2})")
@@ -164,6 +166,17 @@ def caption_of(row: Sequence[Any]) -> Caption:
 def caption_row(value: Caption) -> Row:
     """A caption's row."""
     return value.id, value.image_id, value.text, str(value.origin), value.source, value.external_id
+
+
+def rule_of(row: Sequence[Any]) -> PhraseRule:
+    """A rule from its row."""
+    phrase, becomes, class_id = row
+    return PhraseRule(phrase, becomes, class_id)
+
+
+def rule_row(value: PhraseRule) -> Row:
+    """A rule's row."""
+    return value.phrase, value.becomes, None if value.class_id is None else int(value.class_id)
 
 
 def values_of(make: Callable[[Sequence[Any]], T], rows: Sequence[Sequence[Any]]) -> list[T]:

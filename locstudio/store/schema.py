@@ -26,10 +26,10 @@ from sqlalchemy.types import TypeEngine
 from locstudio.domain.regions import Origin, Problem, Review
 
 APPLICATION_ID = 0x4C6F6353  # "LocS"
-SCHEMA_VERSION = 2
-HEAD_REVISION = "0002"
+SCHEMA_VERSION = 3
+HEAD_REVISION = "0003"
 OLDEST_SNAPSHOT = 1
-"""The oldest schema whose snapshots are read as they are: tables of content have not changed since."""
+"""The oldest schema whose snapshots are read as they are: tables of content were only added since."""
 
 metadata = MetaData(
     naming_convention={
@@ -137,6 +137,16 @@ image_class = Table(
     _one_of("origin", Origin),
     _share("score"),
     Index("ix_image_class_class_id", "class_id", "presence", "image_id"),
+)
+
+phrase_rule = Table(
+    "phrase_rule",
+    metadata,
+    # What a phrase that a run proposes is taken for: another phrase, a class, or both.
+    Column("phrase", Text, primary_key=True),
+    _text("becomes"),
+    _ref("class_id", "label_class", is_optional=True),
+    sqlite_with_rowid=False,
 )
 
 caption = _table(
@@ -285,6 +295,15 @@ edit = _table(
     _one_of("state", ("done", "undone", "discarded", "note")),
     Index("ix_edit_state", "state", "step"),
     Index("ix_edit_revision", "revision", "of_id"),
+)
+
+edit_region = Table(
+    "edit_region",
+    metadata,
+    # Which lines "do" of the log speak of a region, so that its history is found without reading the log.
+    Column("region_id", BigKey, primary_key=True, autoincrement=False),
+    Column("edit_id", BigKey, ForeignKey("edit.id", deferrable=True, initially="DEFERRED"), primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 saved_search = _table(

@@ -24,6 +24,7 @@ TABLES: tuple[Table, ...] = (
     schema.image,
     schema.superclass,
     schema.label_class,
+    schema.phrase_rule,
     schema.image_class,
     schema.caption,
     schema.region,
@@ -32,6 +33,8 @@ TABLES: tuple[Table, ...] = (
 _LEFT_OUT = tuple(table for table in schema.metadata.sorted_tables if table not in (*TABLES, schema.setting))
 # Where images lie and what is derived from regions is no content.
 _NOT_CONTENT = {("image_root", "path"), ("image", "region_states")}
+# Hashed only where they hold something, so that content of an older schema keeps its hash.
+_ADDED_LATER = frozenset({"phrase_rule"})
 _ROWS_A_TIME = 5000
 HASH_SETTING = "content_sha256"
 
@@ -104,6 +107,8 @@ def content_hash(connection: Any) -> str:
     """
     digest = hashlib.sha256()
     for table in TABLES:
+        if table.name in _ADDED_LATER and not _has_rows(connection, table.name):
+            continue
         columns = [column.name for column in table.c if (table.name, column.name) not in _NOT_CONTENT]
         order = ", ".join(column.name for column in table.primary_key)
         digest.update(f"\n{table.name}: {', '.join(columns)}\n".encode())
@@ -111,6 +116,11 @@ def content_hash(connection: Any) -> str:
         while rows := cursor.fetchmany(_ROWS_A_TIME):
             digest.update(msgspec.msgpack.encode(rows))
     return digest.hexdigest()
+
+
+def _has_rows(connection: Any, name: str) -> bool:
+    is_there = connection.execute("SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?", (name,))
+    return bool(is_there.fetchone() and connection.execute(f"SELECT 1 FROM main.{name} LIMIT 1").fetchone())
 
 
 def snapshot_hash(path: Path) -> str:

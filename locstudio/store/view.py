@@ -7,27 +7,32 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, bindparam, func, select
+from sqlalchemy import Connection, Engine, bindparam, func, inspect, select
 
+from locstudio.domain.phrase_rules import PhraseRule
 from locstudio.domain.regions import Caption, Image, LabelClass, Region
 from locstudio.store import schema
 from locstudio.store.changing import chunks
+from locstudio.store.columns import ImageSizes, RegionColumns, image_sizes, region_columns
 from locstudio.store.connections import damage_named, failures_named
 from locstudio.store.edit_log import HistoryEntry, count_corrections_since, read_history
 from locstudio.store.filters import Facets, ImageFilter
 from locstudio.store.image_lists import count_of, facets_of, ids_of, page_of
 from locstudio.store.ingesting import RunEvent
 from locstudio.store.records import CheckpointRow, RunRow, SavedSearch
+from locstudio.store.region_history import RegionEdit, edits_of_region
 from locstudio.store.rows import (
     CAPTION_COLUMNS,
     CLASS_COLUMNS,
     IMAGE_COLUMNS,
     REGION_COLUMNS,
+    RULE_COLUMNS,
     ImageRoot,
     caption_of,
     class_of,
     image_of,
     region_of,
+    rule_of,
     stored_path,
     values_of,
 )
@@ -51,11 +56,18 @@ _classes = select(*CLASS_COLUMNS).order_by(schema.label_class.c.id)
 _captions_of = (
     select(*CAPTION_COLUMNS).where(schema.caption.c.image_id == bindparam("of")).order_by(schema.caption.c.id)
 )
+_captions = select(*CAPTION_COLUMNS).where(schema.caption.c.id.in_(bindparam("keys", expanding=True)))
 _caption_page = (
     select(*CAPTION_COLUMNS)
     .where(schema.caption.c.id > bindparam("after"))
     .order_by(schema.caption.c.id)
     .limit(bindparam("num"))
+)
+_rules = select(*RULE_COLUMNS).order_by(schema.phrase_rule.c.phrase)
+_regions_with_phrases = (
+    select(*REGION_COLUMNS)
+    .where(schema.region.c.phrase.in_(bindparam("keys", expanding=True)), schema.region.c.phrase != "")
+    .order_by(schema.region.c.id)
 )
 _num_phrases = func.count().label("num")
 _phrases = (
@@ -197,6 +209,28 @@ class DatasetView:
         """The next regions of the whole dataset after ``after_id``, by identity."""
         return values_of(region_of, self._rows(_region_page, after=int(after_id), num=limit))
 
+    def region_columns(self) -> RegionColumns:
+        """Every region, by columns."""
+        with self._read() as connection:
+            return region_columns(connection)
+
+    def image_sizes(self) -> ImageSizes:
+        """Every image with its size, by columns."""
+        with self._read() as connection:
+            return image_sizes(connection)
+
+    def regions_with_phrases(self, phrases: Sequence[str]) -> list[Region]:
+        """Regions whose phrase is one of these, to the letter."""
+        found: list[Region] = []
+        for chunk in chunks(list(dict.fromkeys(phrases))):
+            found += values_of(region_of, self._rows(_regions_with_phrases, keys=chunk))
+        return found
+
+    def edits_of_region(self, region_id: int) -> list[RegionEdit]:
+        """Every edit of a region, oldest first, undone ones included."""
+        with self._read() as connection:
+            return edits_of_region(connection, int(region_id))
+
     def count_regions(self) -> int:
         """How many regions there are."""
         return int(self._rows(select(func.count()).select_from(schema.region))[0][0])
@@ -204,6 +238,18 @@ class DatasetView:
     def classes(self) -> list[LabelClass]:
         """The vocabulary, retired classes included, oldest first."""
         return values_of(class_of, self._rows(_classes))
+
+    def phrase_rules(self) -> dict[str, PhraseRule]:
+        """What phrases are taken for, by phrase; a snapshot of an older schema has none."""
+        with self._read() as connection:
+            if not inspect(connection).has_table(schema.phrase_rule.name):
+                return {}
+            rows = connection.execute(_rules).all()
+        return {rule.phrase: rule for rule in values_of(rule_of, rows)}
+
+    def captions(self, caption_ids: Sequence[int]) -> list[Caption]:
+        """Captions in the order of their identities as given; unknown ones are left out."""
+        return self._in_order(_captions, caption_of, caption_ids)
 
     def captions_of(self, image_id: int) -> list[Caption]:
         """The captions of an image, oldest first."""

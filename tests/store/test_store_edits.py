@@ -14,12 +14,14 @@ from locstudio.domain.edits import (
     Edit,
     ImageChange,
     RegionChange,
+    RuleChange,
     add_regions,
     change_regions,
     delete_regions,
 )
 from locstudio.domain.errors import EditConflict, StorageFailed
 from locstudio.domain.geometry import UnitBox
+from locstudio.domain.phrase_rules import PhraseRule
 from locstudio.domain.regions import Caption, LabelClass, Origin, Region, Review
 from locstudio.store.dataset import Dataset, ImageFilter
 
@@ -34,6 +36,7 @@ def everything(dataset: Dataset) -> tuple[object, ...]:
         dataset.region_page(0, 10_000),
         dataset.captions_page(0, 10_000),
         dataset.classes(),
+        dataset.phrase_rules(),
         dataset.images(list(range(1, 11))),
         dataset.facets(),
         sorted(dataset.phrases()),
@@ -56,9 +59,10 @@ def random_edit(data: st.DataObject, dataset: Dataset) -> Edit:
     """One to five changes of any kind, each made against what the one before it leaves."""
     regions = {region.id: region for region in dataset.region_page(0, 10_000)}
     captions = {caption.id: caption for caption in dataset.captions_page(0, 10_000)}
+    rules: dict[str, PhraseRule | None] = dict(dataset.phrase_rules())
     changes = []
     for _ in range(data.draw(st.integers(1, 5))):
-        kind = data.draw(st.sampled_from(["add", "change", "delete", "class", "caption", "image"]))
+        kind = data.draw(st.sampled_from(["add", "change", "delete", "class", "caption", "image", "rule"]))
         if kind == "add" or (kind in ("change", "delete") and not regions):
             region = Region(
                 dataset.next_region_id(),
@@ -87,6 +91,12 @@ def random_edit(data: st.DataObject, dataset: Dataset) -> Edit:
             caption = Caption(dataset.next_caption_id(), data.draw(st.integers(1, 10)), data.draw(texts))
             captions[caption.id] = caption
             changes.append(CaptionChange(None, caption))
+        elif kind == "rule":
+            phrase = data.draw(texts.filter(bool))
+            rule = data.draw(st.none() | st.builds(PhraseRule, st.just(phrase), texts))
+            if rule != rules.get(phrase):
+                changes.append(RuleChange(rules.get(phrase), rule))
+                rules[phrase] = rule
         else:
             image = dataset.images([data.draw(st.integers(1, 10))])[0]
             if not any(isinstance(c, ImageChange) and c.after.id == image.id for c in changes):

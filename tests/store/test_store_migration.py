@@ -56,10 +56,13 @@ def test_row_23_that_an_older_dataset_is_backed_up_and_brought_up_with_every_row
         dataset.ingest_events("run", [(0, "note", None, "{}")])
     after = counts_and_content(project.dataset_path)
     for name in before.keys() - {"setting", "sqlite_sequence"}:
-        # New columns come last; undo and redo have each added a line to the log.
-        kept = [row[: len(old)] for row, old in zip(after[name], before[name], strict=False)]
-        assert kept == before[name], name
-        assert len(after[name]) == len(before[name]) + (2 if name == "edit" else 0), name
+        # New columns come last; undo and redo have each added a line to the log, and a run has said something.
+        width = len(before[name][0]) if before[name] else 0
+        if name == "change_choice":
+            width -= 1  # the time, which redo has renewed
+        kept = [row[:width] for row in after[name]]
+        assert all(row[:width] in kept for row in before[name]), name
+        assert len(after[name]) == len(before[name]) + {"edit": 2, "run_event": 1}.get(name, 0), name
     (backup,) = [backup for backup in backups_of(project) if backup.reason == "migration"]
     assert counts_and_content(backup.path) == before
     with Dataset.open(project):
