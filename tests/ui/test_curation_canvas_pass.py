@@ -13,8 +13,9 @@ from locstudio.domain.regions import Origin, Region, Review
 from locstudio.ui.canvas.box_tool import Tool
 from locstudio.ui.canvas.view import Fit
 from locstudio.ui.curation.canvas_pass import CanvasPass
-from locstudio.ui.curation.pass_bar import PassBar, SuggestionChips
-from locstudio.ui.curation.pass_source import TAKE_IN, Suggested, relabelled
+from locstudio.ui.curation.pass_bar import PassBar
+from locstudio.ui.curation.pass_source import TAKE_IN, Suggested, taken
+from locstudio.ui.curation.suggestion_chips import SuggestionChips
 
 RAW = UnitBox(0.42, 0.42, 0.47, 0.48)  # small enough to be shown from near
 
@@ -126,7 +127,7 @@ def test_that_backspace_goes_back_also_into_the_image_before_and_deletes_nothing
 
 def test_that_a_digit_takes_the_suggestion_and_accepts_in_one_step(started, desk, qtbot):
     qtbot.waitUntil(lambda: len(started.chips.texts) == 3)
-    assert started.chips.texts[2] == "3   a <b>cow</b>   0.10"
+    assert started.chips.texts[2] == "3  a <b>cow</b>  0.10"
     region_id = started.current.id
     corrected = []
     started.corrected.connect(lambda old, new: corrected.append((old.phrase, new.phrase)))
@@ -144,7 +145,7 @@ def test_that_a_digit_takes_the_suggestion_and_accepts_in_one_step(started, desk
 def test_that_a_chip_can_be_clicked(started, desk, qtbot):
     qtbot.waitUntil(lambda: len(started.chips.texts) == 3)
     region_id = started.current.id
-    qtbot.mouseClick(started.chips._buttons[0], Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(started.chips, Qt.MouseButton.LeftButton, pos=started.chips.row_rect(0).center())
     wait_for(started, desk, qtbot, image=0, phrase="a red car")
     assert desk.opened.dataset.regions([region_id])[0].phrase == "a horse"
     assert desk.canvas.hasFocus()
@@ -278,8 +279,8 @@ def test_that_nothing_to_review_is_said(desk, qtbot):
 
 def test_that_a_suggestion_of_a_class_alone_keeps_the_class_where_it_names_none():
     region = Region(3, 1, RAW, "a dog", 2, caption_id=5, caption_span=(0, 5))
-    assert relabelled(region, Suggested("a dog", 4, 0.5)) == replace(region, class_id=4, review=Review.ACCEPTED)
-    other = relabelled(region, Suggested("a cat", None, 0.5))
+    assert taken(region, Suggested("a dog", 4, 0.5)) == replace(region, class_id=4, review=Review.ACCEPTED)
+    other = taken(region, Suggested("a cat", None, 0.5))
     assert (other.class_id, other.caption_id, other.caption_span) == (2, None, None)
 
 

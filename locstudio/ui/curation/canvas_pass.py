@@ -22,7 +22,7 @@ from locstudio.ui.curation.commands import NUM_SUGGESTIONS
 from locstudio.ui.curation.pass_bar import PassBar
 from locstudio.ui.curation.pass_keys import PassCommand, pass_command
 from locstudio.ui.curation.pass_look import PassLook
-from locstudio.ui.curation.pass_source import TAKE_IN, PassSource, Suggested, relabelled
+from locstudio.ui.curation.pass_source import TAKE_IN, PassSource, Suggested, taken
 from locstudio.ui.editing import Editing
 from locstudio.ui.opening import Opening
 
@@ -200,7 +200,7 @@ class CanvasPass(QObject):
             return
         self._canvas.editor.flush()
         region = self.current or region
-        new = relabelled(region, self._suggested[number])
+        new = taken(region, self._suggested[number])
         if new != region:
             self._change(region, new, f"Relabel box: {self._suggested[number].text}")
         self._advance()

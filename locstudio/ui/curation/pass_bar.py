@@ -1,8 +1,6 @@
 """The slim bar above the canvas while a pass is on: where it is, which key does what, and the way out."""
 
-from collections.abc import Sequence
-
-from PySide6.QtCore import QPoint, QRect, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from locstudio.ui.flow_layout import FlowLayout
@@ -15,7 +13,6 @@ _KEYS = (
     ("Space", "skip"),
     ("Backspace", "back"),
     ("1–5", "suggestion"),
-    ("Ctrl+E", "phrase"),
 )
 
 
@@ -94,73 +91,3 @@ class PassBar(QFrame):
     def show_detail(self, words: str) -> None:
         """Say what the region is said to be."""
         self._detail.setText(shown(words))
-
-
-class SuggestionChips(QFrame):
-    """What else a region may be, by digit, beside its box.  Takes no focus: the keys are the canvas's.
-
-    Signals:
-        chosen: number of the suggestion, from 0.
-    """
-
-    chosen = Signal(int)
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setProperty("role", "card")
-        self.setAccessibleName("Suggestions")
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(4, 4, 4, 4)
-        self._column.setSpacing(1)
-        self._buttons: list[QPushButton] = []
-        self._box = QRect()
-        self.hide()
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """What the chips say."""
-        return tuple(button.text() for button in self._buttons)
-
-    def set_suggestions(self, suggestions: Sequence[tuple[str, float]]) -> None:
-        """Show these, at most nine, each with its score; none hides the chips."""
-        for button in self._buttons:
-            self._column.removeWidget(button)
-            button.hide()
-            button.deleteLater()
-        self._buttons = []
-        for number, (text, score) in enumerate(suggestions[:9]):
-            button = QPushButton(self)
-            button.setProperty("role", "link")
-            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-            words = self.fontMetrics().elidedText(shown(text, 60), Qt.TextElideMode.ElideRight, 180)
-            button.setText(f"{number + 1}   {words}   {score:.2f}".replace("&", "&&"))
-            button.setAccessibleName(f"Suggestion {number + 1}: {shown(text)}")
-            button.clicked.connect(lambda _=False, at=number: self.chosen.emit(at))
-            self._column.addWidget(button)
-            self._buttons.append(button)
-        self.setVisible(bool(self._buttons))
-        if self._buttons:
-            self.adjustSize()
-            self.place_beside(self._box)
-
-    def place_beside(self, box: QRect) -> None:
-        """Stand at the right of a box of the parent, else at its left, else below, always inside the parent."""
-        self._box = box
-        parent = self.parentWidget()
-        if parent is None or not self._buttons:
-            return
-        room, width, height = parent.rect(), self.width(), self.height()
-        right, left = box.left() + box.width() + 8, box.left() - 8 - width
-        if right + width <= room.width():
-            x, y = right, box.top()
-        elif left >= 0:
-            x, y = left, box.top()
-        elif box.top() + box.height() + 8 + height <= room.height():
-            x, y = box.left(), box.top() + box.height() + 8
-        else:  # the box fills the picture: in its corner
-            x, y = box.left() + box.width() - width - 12, box.top() + 30
-        x = min(max(x, 4), max(room.width() - width - 4, 4))
-        y = min(max(y, 4), max(room.height() - height - 4, 4))
-        if self.pos() != QPoint(x, y):
-            self.move(x, y)

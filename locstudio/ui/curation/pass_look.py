@@ -4,11 +4,11 @@ from PySide6.QtCore import QEvent, QObject, QTimer
 
 from locstudio.ui.canvas.canvas_view import CanvasView
 from locstudio.ui.canvas.view import Fit
-from locstudio.ui.curation.pass_bar import SuggestionChips
+from locstudio.ui.curation.suggestion_chips import SuggestionChips
 
 SMALL = 64  # screen pixels: a box whose longer side is shorter is shown from near
-_NEAR = 0.34  # of the canvas that the box then takes
-_MAX_FACTOR = 12.0
+_NEAR = 0.25  # of the canvas that the box then takes
+_MAX_FACTOR = 5.0  # so that what is around it still says what it is
 _MARGIN = 16
 
 

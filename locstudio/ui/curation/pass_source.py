@@ -6,6 +6,7 @@ from typing import Protocol
 
 from locstudio.domain.edits import Edit
 from locstudio.domain.regions import Region, Review
+from locstudio.services.curation.deciding import relabelled
 
 TAKE_IN = "Take in proposals"
 """The title of the edit that makes raw proposals of an image pending regions; no step of a person's."""
@@ -36,14 +37,6 @@ class PassSource(Protocol):
         """What else a region may be, the likeliest first."""
 
 
-def relabelled(region: Region, suggested: Suggested) -> Region:
+def taken(region: Region, suggested: Suggested) -> Region:
     """A region as it is when a suggestion is taken: named so, and accepted."""
-    is_other = suggested.text != region.phrase
-    return replace(
-        region,
-        phrase=suggested.text,
-        class_id=region.class_id if suggested.class_id is None else suggested.class_id,
-        caption_id=None if is_other else region.caption_id,
-        caption_span=None if is_other else region.caption_span,
-        review=Review.ACCEPTED,
-    )
+    return replace(relabelled(region, suggested.text, suggested.class_id), review=Review.ACCEPTED)
