@@ -11,8 +11,8 @@ from defusedxml.ElementTree import iterparse
 from locstudio.domain.errors import BadInput
 from locstudio.domain.text import shown
 
-_CHUNK = 1 << 20
-_MAX_SILENCE = 8 << 20
+_CHUNK = 1 << 16
+_MAX_SILENCE = 4 << 20
 """Bytes without an element.  More is no annotation, and costs the parser time that grows with its square."""
 _MAX_DEPTH = 16
 _MAX_PARTS = 10_000
@@ -78,7 +78,7 @@ class CvatElements:
 
 
 class _Pieces:
-    """A file as the parser reads it: in large pieces, because it looks at an unfinished element anew with every one."""
+    """A file as the parser reads it, which looks at an unfinished element anew with every piece."""
 
     def __init__(self, file: BinaryIO, name: str, size: int, progress: Callable[[int, int], None] | None) -> None:
         self._file = file

@@ -164,7 +164,7 @@ class _Reading:
             raise BadRow("it is no JSON object", type(region).__name__)
         category = _category_of(region)
         phrase = _phrase_of(region)
-        if not phrase and category is None:
+        if category is None and not (phrase and phrase.strip()):
             raise BadRow("it has neither a phrase nor a category")
         corners = _corners_of(box)
         segmentation = region.get("segmentation")
@@ -193,8 +193,8 @@ def _in_order(rows: list[_Row]) -> list[_Row]:
     """Captions first, and rows with numbers for ids as these go, so that an export comes back in its order."""
 
     def place(row: _Row) -> tuple[bool, int]:
-        is_number = row.external_id.isascii() and row.external_id.isdecimal() and len(row.external_id) < 20
-        return isinstance(row, RegionRow), int(row.external_id) if is_number else 0
+        number = re.match("[0-9]{1,19}(?=#|$)", row.external_id)
+        return isinstance(row, RegionRow), int(number[0]) if number else 0
 
     return sorted(rows, key=place)
 
