@@ -18,10 +18,13 @@ from locstudio.services.demo import open_demo
 from locstudio.ui import theme
 from locstudio.ui.application import make_application
 from locstudio.ui.background import DatasetWorker
+from locstudio.ui.curation.curation import NOTICE as CURATION_NOTICE
+from locstudio.ui.curation.curation import Curation
 from locstudio.ui.desk import Desk
+from locstudio.ui.desk_actions import desk_actions
 from locstudio.ui.engine_client import EngineClient, EngineState
 from locstudio.ui.index_keeping import IndexKeeping
-from locstudio.ui.joining import join_retraining, show_desk
+from locstudio.ui.joining import join_curation, join_retraining, show_desk
 from locstudio.ui.main_window import MainWindow
 from locstudio.ui.preferences import Preferences
 from locstudio.ui.process_end import deliver, on_signals, wants_to_lose
@@ -29,13 +32,10 @@ from locstudio.ui.project_loading import OpenedProject, SearchState, call_owner,
 from locstudio.ui.tour import Tour, on_qt_message
 from locstudio.ui.training.retraining import NOTICE, Retraining
 from locstudio.ui.transfers import Transfers, show_report
-from locstudio.ui.workspace import Panel
 
 _log = logging.getLogger(__name__)
-_TILE_STEP = 20
 _TOUR_SIZE = (1440, 900)
 _ASK_PROJECT, _ASK_IMAGES = "Open a project", "Open a folder of images"
-_PANELS = {"show_search": Panel.SEARCH, "show_regions": Panel.REGIONS, "show_history": Panel.HISTORY}
 
 
 class Studio(QObject):
@@ -72,6 +72,7 @@ class Studio(QObject):
         self._index: IndexKeeping | None = None
         self._transfers: Transfers | None = None
         self.retraining: Retraining | None = None
+        self.curation: Curation | None = None
         self._wanted = Path()
         self._scanned.connect(lambda n: self.window.status.set_work(f"Looking at images: {n:,}", can_cancel=False))
         self._connect_window()
@@ -115,35 +116,17 @@ class Studio(QObject):
             "show_changes": lambda: self._with_retraining(lambda retraining: retraining.show_changes()),
             "show_training": lambda: self._with_retraining(lambda retraining: retraining.show()),
             "show_collection": self.window.show_collection,
+            "show_curation": lambda: self._with_curation(lambda curation: curation.show()),
+            "propose": lambda: self._with_curation(lambda curation: curation.ask()),
         }
-        on_desk: dict[str, Callable[[Desk], object]] = {
-            "undo": lambda desk: desk.undo(),
-            "redo": lambda desk: desk.redo(),
-            "next": lambda desk: desk.browsing.step(1),
-            "previous": lambda desk: desk.browsing.step(-1),
-            "next_unreviewed": lambda desk: desk.browsing.step_unreviewed(1),
-            "previous_unreviewed": lambda desk: desk.browsing.step_unreviewed(-1),
-            "verify": lambda desk: desk.verify_and_next(),
-            "more": lambda desk: desk.more(),
-            "ground": lambda desk: desk.searching.ground(),
-            "clear_search": self._clear_search,
-            "larger_tiles": lambda desk: desk.gallery.set_side(desk.gallery.side + _TILE_STEP),
-            "smaller_tiles": lambda desk: desk.gallery.set_side(desk.gallery.side - _TILE_STEP),
-        }
-        for name, panel in _PANELS.items():
-            on_desk[name] = partial(self._show_panel, panel)
         for name, act in on_window.items():
             self.window.actions_by_name[name].triggered.connect(partial(_call, act))
-        for name, wish in on_desk.items():
+        for name, wish in desk_actions(self.window).items():
             self.window.actions_by_name[name].triggered.connect(partial(self._with_desk, wish))
 
     def _with_desk(self, wish: Callable[[Desk], object], _is_checked: bool = False) -> None:
         if self.desk is not None:
             wish(self.desk)
-
-    def _show_panel(self, panel: Panel, desk: Desk) -> None:
-        self.window.show_collection()
-        desk.workspace.show_panel(panel)
 
     def _with_transfers(self, wish: Callable[[Transfers], object]) -> None:
         if self._transfers is not None:
@@ -157,16 +140,14 @@ class Studio(QObject):
         if self.retraining is not None:
             wish(self.retraining)
 
+    def _with_curation(self, wish: Callable[[Curation], object]) -> None:
+        if self.curation is not None:
+            wish(self.curation)
+
     @property
     def search_state(self) -> SearchState | None:
         """The index of the open project, once it has been looked for."""
         return self._index.state if self._index is not None else None
-
-    def _clear_search(self, desk: Desk) -> None:
-        self.window.top.set_words("")
-        desk.canvas.set_query_box(None)
-        desk.canvas.set_marks([])
-        desk.searching.clear()
 
     # opening and closing ----------------------------------------------------------------------------------------
 
@@ -197,6 +178,7 @@ class Studio(QObject):
         desk.following.progressed.connect(index.show_following)
         self._transfers = Transfers(opened.dataset, desk.work, self.window, desk)
         self.retraining = join_retraining(self.window, desk, index)
+        self.curation = join_curation(self.window, desk)
         show_desk(self.window, desk)
         desk.title_changed.connect(self._on_title_changed)
         desk.search.phrase_chosen.connect(self.search_for)
@@ -223,6 +205,7 @@ class Studio(QObject):
             )
         index.read()
         self.retraining.read()
+        self.curation.read()
 
     def search_for(self, text: str) -> None:
         """Search for words as if they had been typed."""
@@ -260,6 +243,9 @@ class Studio(QObject):
         retraining, self.retraining = self.retraining, None
         if retraining is not None:
             retraining.close()
+        curation, self.curation = self.curation, None
+        if curation is not None:
+            curation.close()
         desk.close()
         if index is not None:
             index.close()
@@ -309,10 +295,14 @@ class Studio(QObject):
             self._with_desk(lambda desk: desk.editing.retry())
         elif name == NOTICE:
             self._with_retraining(lambda retraining: retraining.show_news())
+        elif name == CURATION_NOTICE:
+            self._with_curation(lambda curation: curation.show())
 
     def _on_cancel_wanted(self) -> None:
         if self._transfers is not None and self._transfers.is_running:
             self._transfers.cancel()
+        elif self.curation is not None and self.curation.is_proposing:
+            self.curation.stop()
         else:
             self._with_index(lambda index: index.stop())
 

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
 
 from locstudio.ui.canvas.commands import COMMANDS, CanvasCommand, title
+from locstudio.ui.curation.commands import KEYS, NUM_SUGGESTIONS, TITLES, CurationCommand
 from locstudio.ui.icons import drawn
 
 ELLIPSIS = "…"
@@ -57,10 +58,14 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "clear_search", "Search", "Clear the search", "Forget the query and its hits", ("Ctrl+Shift+F",), "close"
     ),
     ActionSpec("index", "Search", "Index the collection", "Embed all regions, so that search finds them", (), "layers"),
+    ActionSpec(
+        "propose", "Curation", "Propose regions…", "Let a model find what captions speak of", ("Ctrl+P",), "propose"
+    ),
     ActionSpec("retrain", "Training", "Retrain…", "Train a new model on what has been reviewed", ("Ctrl+R",), "train"),
     ActionSpec("show_changes", "Training", "What changed", "Show what the newest training has changed"),
     ActionSpec("show_collection", "View", "Collection", "Show images and regions", ("Ctrl+1",), "image"),
     ActionSpec("show_training", "View", "Training", "Show runs, curves and models", ("Ctrl+2",), "curves"),
+    ActionSpec("show_curation", "View", "Curation", "Review what models proposed", ("Ctrl+3",), "check"),
     ActionSpec("show_search", "View", "Search panel", "Show the search panel", ("Alt+1",)),
     ActionSpec("show_regions", "View", "Regions panel", "Show the regions of this image", ("Alt+2",)),
     ActionSpec("show_history", "View", "History panel", "Show what was done", ("Alt+3",), "history"),
@@ -127,6 +132,15 @@ def canvas_action(command: CanvasCommand, run: Callable[[CanvasCommand], None], 
     return action
 
 
+def curation_action(command: CurationCommand, run: Callable[[CurationCommand], None], parent: QObject) -> QAction:
+    """A menu entry for what the crop gallery can do.  Its keys are shown, but handled by the gallery."""
+    keys = KEYS.get(command, ())
+    action = QAction(f"{TITLES[command]}\t{native(keys[0])}" if keys else f"{TITLES[command]}{ELLIPSIS}", parent)
+    action.setIconText(TITLES[command])
+    action.triggered.connect(lambda: run(command))
+    return action
+
+
 def key_table() -> list[tuple[str, list[tuple[str, str]]]]:
     """Every key with what it does, by group: what the key sheet shows."""
     groups: dict[str, list[tuple[str, str]]] = {}
@@ -143,6 +157,13 @@ def key_table() -> list[tuple[str, list[tuple[str, str]]]]:
         ("Wheel", "Zoom at the cursor"),
         ("Space or middle button", "Drag the picture"),
     ]
+    groups.setdefault("Curation", []).extend(
+        [
+            *((_keys(keys), TITLES[command]) for command, keys in KEYS.items()),
+            (f"1 – {NUM_SUGGESTIONS}", "Take a suggestion"),
+            ("Shift or Ctrl with arrows", "Select several; Ctrl+A all"),
+        ]
+    )
     groups["What changed"] = [
         ("K  or  ←", "Keep what the old model says"),
         ("N  or  →", "Take what the new model says"),

@@ -5,6 +5,8 @@ from PySide6.QtWidgets import QWidget
 from locstudio.services.checkpoints import active_folder
 from locstudio.ui.canvas.box_tool import Tool
 from locstudio.ui.canvas.commands import CanvasCommand, title
+from locstudio.ui.curation.curation import NOTICE as CURATION_NOTICE
+from locstudio.ui.curation.curation import Curation
 from locstudio.ui.desk import Desk
 from locstudio.ui.engine_client import EngineState
 from locstudio.ui.index_keeping import IndexKeeping
@@ -12,7 +14,12 @@ from locstudio.ui.main_window import MainWindow
 from locstudio.ui.opening import Place
 from locstudio.ui.training.retraining import NOTICE, Retraining
 
-_TOOL_WORDS = {Tool.SELECT: CanvasCommand.SELECT, Tool.BOX: CanvasCommand.DRAW, Tool.SEARCH: CanvasCommand.SEARCH}
+_TOOL_WORDS = {
+    Tool.SELECT: CanvasCommand.SELECT,
+    Tool.BOX: CanvasCommand.DRAW,
+    Tool.SEARCH: CanvasCommand.SEARCH,
+    Tool.POINTS: CanvasCommand.POINTS,
+}
 
 
 def show_desk(window: MainWindow, desk: Desk) -> None:
@@ -63,3 +70,27 @@ def join_retraining(window: MainWindow, desk: Desk, index: IndexKeeping) -> Retr
     )
     retraining.model_changed.connect(change_model)
     return retraining
+
+
+def join_curation(window: MainWindow, desk: Desk) -> Curation:
+    """Curation for the open project, told and heard by the window and the collection."""
+
+    def show_place(place: Place) -> None:
+        window.show_collection()
+        desk.show_place(place)
+
+    def show_curation(page: QWidget) -> None:
+        window.notice.withdraw(CURATION_NOTICE)
+        window.show_curation(page)
+
+    curation = Curation(desk, window, window.actions_by_name["propose"], desk)
+    curation.page_wanted.connect(show_curation)
+    curation.place_wanted.connect(show_place)
+    curation.collection_wanted.connect(window.show_collection)
+    curation.progressed.connect(window.status.show_share)
+    curation.said.connect(window.status.say)
+    curation.noticed.connect(
+        lambda sentence, button, is_problem: window.notice.say(CURATION_NOTICE, sentence, button, is_problem=is_problem)
+    )
+    window.curation_wanted.connect(curation.run)
+    return curation

@@ -7,9 +7,10 @@ from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QDragEnterEvent, Q
 from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar, QStackedWidget, QVBoxLayout, QWidget
 
 from locstudio.domain.text import shown
-from locstudio.ui.actions import Actions, canvas_action
+from locstudio.ui.actions import Actions, canvas_action, curation_action
 from locstudio.ui.canvas.canvas_view import CanvasView
 from locstudio.ui.canvas.commands import CanvasCommand
+from locstudio.ui.curation.commands import MENU
 from locstudio.ui.icons import drawn
 from locstudio.ui.key_sheet import KeySheet
 from locstudio.ui.notice_bar import NoticeBar
@@ -49,6 +50,8 @@ _NEEDS_PROJECT = (
     "show_changes",
     "show_collection",
     "show_training",
+    "show_curation",
+    "propose",
 )
 _ONLY_COLLECTION = (
     "next",
@@ -91,12 +94,14 @@ class MainWindow(QMainWindow):
         theme_chosen: "dark", "light" or "system".
         recent_chosen: the path of a project from the list of recent ones.
         dropped: paths that were dropped on the window.
+        curation_wanted: a ``CurationCommand`` from the menu, while the curation page is shown.
         closing: the ``QCloseEvent``: whoever hears it puts everything in order before it returns, or refuses.
     """
 
     theme_chosen = Signal(str)
     recent_chosen = Signal(str)
     dropped = Signal(list)
+    curation_wanted = Signal(object)
     closing = Signal(object)
 
     def __init__(self) -> None:
@@ -104,7 +109,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.actions_by_name = Actions(self)
         self.workspace: Workspace | None = None
-        self._training: QWidget | None = None
+        self._pages: dict[Page, QWidget] = {}
         self._recent_menu = QMenu("Recent projects", self)
         self._theme_menu = QMenu("Theme", self)
         menus = self._make_menus()
@@ -148,8 +153,8 @@ class MainWindow(QMainWindow):
     @property
     def page(self) -> Page:
         """The page that is shown, once a project is open."""
-        is_training = self._training is not None and self._stack.currentWidget() is self._training
-        return Page.TRAINING if is_training else Page.COLLECTION
+        shown_page = self._stack.currentWidget()
+        return next((page for page, widget in self._pages.items() if widget is shown_page), Page.COLLECTION)
 
     def show_collection(self) -> None:
         """Show images and regions, as they were left."""
@@ -158,34 +163,45 @@ class MainWindow(QMainWindow):
             self._on_page_shown()
             self.workspace.canvas.setFocus()
 
-    def show_training(self, page: QWidget) -> None:
+    def show_training(self, widget: QWidget) -> None:
         """Show the training page of the open project; it stays until the project is closed."""
+        self._show_page(Page.TRAINING, widget)
+
+    def show_curation(self, widget: QWidget) -> None:
+        """Show the curation page of the open project; it stays until the project is closed."""
+        self._show_page(Page.CURATION, widget)
+
+    def _show_page(self, page: Page, widget: QWidget) -> None:
         if self.workspace is None:
             return
-        if self._training is None:
-            self._training = page
-            self._stack.addWidget(page)
-        self._stack.setCurrentWidget(page)
+        if page not in self._pages:
+            self._pages[page] = widget
+            self._stack.addWidget(widget)
+        self._stack.setCurrentWidget(widget)
         self._on_page_shown()
-        page.setFocus()
+        widget.setFocus()
 
     def _on_page_shown(self) -> None:
         is_collection = self.page is Page.COLLECTION
         self.actions_by_name.set_enabled(is_collection, *_ONLY_COLLECTION)
         self._set_canvas_menus(is_collection)
+        is_curation = self.page is Page.CURATION
+        self._set_curation_menu(is_curation)
+        self.actions_by_name.set_enabled(not is_curation, "look_again")  # F5 tidies the crop gallery there
         self.top.set_page(self.page)
         self.status.show_canvas_facts(is_collection)
 
     def show_welcome(self) -> None:
         """Show the first page; what was there of a project is taken out and destroyed."""
-        for part in (self.workspace, self._training):
+        for part in (self.workspace, *self._pages.values()):
             if part is not None:
                 self._stack.removeWidget(part)
                 part.deleteLater()
-        self.workspace = self._training = None
+        self.workspace, self._pages = None, {}
         self._stack.setCurrentWidget(self.welcome)
         self.actions_by_name.set_enabled(False, *_NEEDS_PROJECT)
         self._set_canvas_menus(False)
+        self._set_curation_menu(False)
         self.top.set_words("")
         self.top.set_active(False)
         self.welcome.focus_first()
@@ -239,10 +255,10 @@ class MainWindow(QMainWindow):
         self._add_canvas(edit, _BOX_COMMANDS)
         self._menu(bar, "Go", "next", "previous", "", "next_unreviewed", "previous_unreviewed", "", "verify")
         self._menu(bar, "Search", "search", "more", "ground", "clear_search", "", "index")
+        self._add_curation(self._menu(bar, "Curation", "propose", "show_curation", ""))
         self._menu(bar, "Training", "retrain", "", "show_training", "show_changes")
-        view = self._menu(
-            bar, "View", "show_collection", "show_training", "", "show_search", "show_regions", "show_history", ""
-        )
+        view = self._menu(bar, "View", "show_collection", "show_training", "show_curation", "")
+        self._add(view, "show_search", "show_regions", "show_history", "")
         self._add_canvas(view, (*_TOOL_COMMANDS, None, *_VIEW_COMMANDS))
         view.addSeparator()
         self._add(view, "larger_tiles", "smaller_tiles", "", "full_screen")
@@ -272,6 +288,16 @@ class MainWindow(QMainWindow):
             menu.addAction(action)
             self._canvas_actions.append(action)
 
+    def _add_curation(self, menu: QMenu) -> None:
+        self._curation_actions: list[QAction] = []
+        for command in MENU:
+            if command is None:
+                menu.addSeparator()
+                continue
+            action = curation_action(command, self.curation_wanted.emit, self)
+            menu.addAction(action)
+            self._curation_actions.append(action)
+
     def _make_theme_menu(self) -> None:
         group = QActionGroup(self)
         for choice, text in (("dark", "Dark"), ("light", "Light"), ("system", "As the desktop")):
@@ -284,6 +310,10 @@ class MainWindow(QMainWindow):
 
     def _set_canvas_menus(self, is_enabled: bool) -> None:
         for action in self._canvas_actions:
+            action.setEnabled(is_enabled)
+
+    def _set_curation_menu(self, is_enabled: bool) -> None:
+        for action in self._curation_actions:
             action.setEnabled(is_enabled)
 
     def _run_on_canvas(self, command: CanvasCommand) -> None:

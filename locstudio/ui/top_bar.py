@@ -30,6 +30,7 @@ class Page(Enum):
 
     COLLECTION = "collection"
     TRAINING = "training"
+    CURATION = "curation"
 
 
 class TopBar(QWidget):
@@ -85,13 +86,14 @@ class TopBar(QWidget):
         row.setSpacing(2)
         group = QButtonGroup(self._switch)
         self._pages: dict[Page, QToolButton] = {}
-        for page, text, keys in ((Page.COLLECTION, "Collection", "Ctrl+1"), (Page.TRAINING, "Training", "Ctrl+2")):
+        for number, page in enumerate(Page, 1):
+            text = page.value.capitalize()
             button = QToolButton(self._switch)
             button.setText(text)
             button.setCheckable(True)
             button.setProperty("role", "segment")
             button.setAccessibleName(f"Page: {text}")
-            button.setToolTip(f"{text} ({keys})")
+            button.setToolTip(f"{text} (Ctrl+{number})")
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.clicked.connect(lambda _=False, chosen=page: self.page_wanted.emit(chosen))
             group.addButton(button)
@@ -178,7 +180,7 @@ class _SearchField(QLineEdit):
         self.setPlaceholderText("Search regions by words: a red car -truck")
         self.setAccessibleName("Search regions by words")
         self.setClearButtonEnabled(True)
-        self.setMinimumWidth(240)
+        self.setMinimumWidth(150)
         self.setMaximumWidth(860)
         self.setMinimumHeight(28)
         self.phrases = QStringListModel(self)

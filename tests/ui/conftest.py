@@ -16,7 +16,8 @@ from locstudio.domain.regions import Origin, Region, Review
 from locstudio.index.region_index import RegionIndex
 from locstudio.index.vocabulary import Vocabulary
 from locstudio.jobs.checkpoint_folder import checkpoint_info, seal_checkpoint
-from locstudio.jobs.configs import ClocTraining, RunConfig
+from locstudio.jobs.configs import ClocTraining, RunConfig, Vesl
+from locstudio.jobs.raw_proposals import Manifest, RawCaption, RawProposals, quantised, write_raw_proposals
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.services.collection import new_project
 from locstudio.store.dataset import Dataset
@@ -174,3 +175,67 @@ class RecordedRun:
 def recorded() -> RecordedRun:
     """The recorded run."""
     return RecordedRun()
+
+
+class ProposedRun:
+    """Raw proposals of a VESL run, put into a project as if it had been run there: four boxes an image.
+
+    The first two of each image show cats, the third a "dog" that is a cat, the fourth, weak one lies on the first.
+    """
+
+    boxes = ((0.02, 0.05, 0.3, 0.45), (0.35, 0.05, 0.6, 0.45), (0.65, 0.05, 0.95, 0.28), (0.03, 0.06, 0.31, 0.46))
+    phrases = ("a white cat", "a grey dog")
+    phrase_rows = (0, 0, 1, 0)
+    scores = (0.9, 0.6, 0.4, 0.25)
+    vectors = ((1, 0, 0, 0), (0.9, 0.1, 0, 0), (0.95, 0.05, 0, 0), (1, 0, 0, 0))
+
+    def put(self, project: Project, image_ids: list[int], checkpoint_id: str) -> RunFolder:
+        """The run in the project's folder of runs; the second phrase of each image comes from a caption of its own."""
+        num = len(image_ids)
+        captions = tuple(
+            RawCaption(id=0, image_id=image_id, text="I see a white cat and a grey dog.", origin=Origin.MODEL)
+            for image_id in image_ids
+        )
+        vectors = np.array(self.vectors, np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        proposals = RawProposals(
+            manifest=Manifest(
+                checkpoint_id=checkpoint_id,
+                detector="a detector",
+                captioner="a captioner",
+                dim=4,
+                num_rows=4 * num,
+                num_images=num,
+            ),
+            phrases=self.phrases,
+            captions=captions,
+            image_ids=np.repeat(np.array(image_ids, np.int64), 4),
+            boxes_q=quantised(np.tile(np.array(self.boxes), (num, 1))),
+            phrase_rows=np.tile(np.array(self.phrase_rows, np.int32), num),
+            scores=np.tile(np.array(self.scores, np.float16), num),
+            objectness=np.tile(np.array(self.scores, np.float16), num),
+            caption_rows=np.repeat(np.arange(num, dtype=np.int32), 4),
+            spans=np.tile(np.array([(6, 17), (6, 17), (22, 32), (6, 17)], np.uint16), (num, 1)),
+            vectors=np.tile(vectors, (num, 1)).astype(np.float16),
+            seen_image_ids=np.array(image_ids, np.int64),
+        )
+        folder = RunFolder.create(project.runs, RunConfig(kind="vesl", checkpoint="/c", title="VESL", vesl=Vesl()))
+        write_raw_proposals(folder.results, proposals)
+        return folder
+
+
+@pytest.fixture
+def proposed(sample) -> RunFolder:
+    """A VESL run in the sample project, that nobody has reviewed yet."""
+    with Dataset.open(sample.project) as dataset:
+        image_ids = dataset.image_ids().tolist()
+    return ProposedRun().put(sample.project, image_ids, checkpoint_info(sample.checkpoint).id)
+
+
+@pytest.fixture
+def curation(studio, proposed, desk, qtbot):
+    """The desk of the curation page, shown, with the proposals read."""
+    studio.window.actions_by_name["show_curation"].trigger()
+    shown = studio.curation.desk
+    qtbot.waitUntil(lambda: shown.curating.pool is not None, timeout=10_000)
+    return shown

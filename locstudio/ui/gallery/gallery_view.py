@@ -47,6 +47,13 @@ class GalleryView(UniformGrid):
         index = self.currentIndex()
         return self._model.image_id(index.row()) if index.isValid() else None
 
+    def selected_ids(self) -> tuple[int, ...]:
+        """The images that are selected, in the order of the tiles."""
+        selection = self.selectionModel().selection()
+        ranges = (selection.at(number) for number in range(selection.size()))
+        rows = sorted({row for part in ranges for row in range(part.top(), part.bottom() + 1)})
+        return tuple(self._model.image_id(row) for row in rows)
+
     def show_image(self, image_id: int) -> bool:
         """Make an image current without announcing it; False when the filter hides it."""
         row = self._model.row_of(image_id)

@@ -1,0 +1,300 @@
+"""The flow of the curation page: the pool, what is seen of it, and decisions on their way to the dataset and back.
+
+A decision is shown at once and the next item is current before the edit is on disk; if the dataset refuses it, the
+tile is as it was.  Undo, from wherever it comes, is followed like any other edit.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from locstudio.domain.edits import Edit
+from locstudio.domain.errors import UserError
+from locstudio.domain.regions import LabelClass, Review
+from locstudio.services.curation import deciding
+from locstudio.services.curation.pool import Pool, pool_after, read_pool, row_of_key
+from locstudio.services.curation.view import Wish, rows_of
+from locstudio.store.dataset import Dataset
+from locstudio.store.project import Project
+from locstudio.ui.background import DatasetWorker, LatestOnly
+from locstudio.ui.curation.counting import counts_of, phrases_of, scores_of, thresholds_of, why_empty
+from locstudio.ui.curation.crop_model import Rows
+from locstudio.ui.curation.curation_page import CurationPage
+from locstudio.ui.editing import Editing
+
+MANY_ROWS = 300_000
+"""Up to here a view is worked out on the window's thread: that takes less than one of its frames and a half."""
+
+_COUNT_PAUSE_MS = 120
+_READ_ONLY = "This project is open read-only: look, sort and filter, but decisions are refused."
+_READING = "Reading what is to be reviewed…"
+
+Act = Callable[[Dataset, Pool, Rows], Edit]
+
+
+@dataclass(slots=True, eq=False)
+class _Decision:
+    """One decision that is not on disk yet: what it is about, and the edit, once the worker has made it.
+
+    ``on_done`` is called when it is on disk.
+    """
+
+    positions: Rows
+    on_done: Callable[[], None] | None = None
+    edit: Edit | None = None
+
+
+class _NothingToDo(UserError):
+    """The dataset holds already what was wished."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    pool: Pool
+    classes: list[LabelClass]
+
+
+class Curating(QObject):
+    """Reads the pool, shows it, and decides.
+
+    Signals:
+        pool_changed: the ``Pool``, whenever it is another.
+        relabelled: a row of the pool, and the ``Pool`` before it was relabelled; it is on disk.
+        said: a sentence for the status line.
+    """
+
+    pool_changed = Signal(object)
+    relabelled = Signal(int, object)
+    said = Signal(str)
+
+    def __init__(
+        self, project: Project, dataset: Dataset, editing: Editing, page: CurationPage, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._project = project
+        self._dataset = dataset
+        self._editing = editing
+        self._page = page
+        self._reads = DatasetWorker(self)
+        self._views = LatestOnly(self, follow=True)
+        self._views.arrived.connect(lambda view: self._put(*view))
+        self._views.failed.connect(lambda error: self.said.emit(str(error)))
+        self._in_flight: deque[_Decision] = deque()
+        self._classes: list[LabelClass] = []
+        self._num_edits = 0
+        self.pool: Pool | None = None
+        self.wish = Wish()
+        self.measures = None
+        self._counting = QTimer(self, interval=_COUNT_PAUSE_MS, singleShot=True)
+        self._counting.timeout.connect(self._count)
+        self._connect()
+        page.filters.set_wish(self.wish)
+        page.grid.set_empty_text(_READING)
+
+    def _connect(self) -> None:
+        page = self._page
+        page.thresholds.min_score_changed.connect(lambda score: self.set_wish(replace(self.wish, min_score=score)))
+        page.thresholds.max_overlap_changed.connect(lambda iou: self.set_wish(replace(self.wish, max_overlap=iou)))
+        page.thresholds.phrases_changed.connect(lambda phrases: self.set_wish(replace(self.wish, phrases=phrases)))
+        page.filters.wish_changed.connect(self._on_filtered)
+        page.grid.decided.connect(self.decide)
+        page.relabelled.connect(lambda phrase, class_id: self.relabel(self._page.grid.chosen(), phrase, class_id))
+        page.model.images_wanted.connect(self._read_images)
+        self._editing.applied.connect(self._on_applied)
+
+    # the pool ---------------------------------------------------------------------------------------------------
+
+    def read(self) -> None:
+        """Read everything that can be decided, anew."""
+        num_edits = self._num_edits
+        self._reads.ask(self._read, on_result=lambda read: self._on_read(read, num_edits), on_error=self._on_unreadable)
+
+    def _read(self) -> _Read:
+        return _Read(read_pool(self._project, self._dataset), self._dataset.classes())
+
+    def _on_read(self, read: _Read, num_edits: int) -> None:
+        if self._in_flight or num_edits != self._num_edits:
+            self.read()  # something was decided meanwhile; what was read knows nothing of it
+            return
+        is_first = self.pool is None
+        self.pool, self._classes = read.pool, read.classes
+        self._page.model.set_classes(read.classes)
+        self._page.editor.set_classes(read.classes)
+        if is_first and read.pool.supplies:
+            manifest = read.pool.supplies[-1].proposals.manifest
+            self.wish = replace(self.wish, min_score=manifest.default_score, max_overlap=manifest.default_overlap)
+            self._page.thresholds.set_thresholds(self.wish.min_score, self.wish.max_overlap)
+        for problem in read.pool.problems:
+            self.said.emit(problem)
+        self.show_view()
+        self._count()
+        self.pool_changed.emit(read.pool)
+
+    def _on_unreadable(self, error: Exception) -> None:
+        self._page.grid.set_empty_text(str(error))
+        self.said.emit(str(error))
+
+    def _read_images(self, image_ids: list[int]) -> None:
+        self._reads.ask(self._dataset.images, image_ids, on_result=self._page.model.put_images)
+
+    # the view ---------------------------------------------------------------------------------------------------
+
+    def set_wish(self, wish: Wish) -> None:
+        """Show what meets this."""
+        if wish != self.wish:
+            self.wish = wish
+            self.show_view()
+
+    def _on_filtered(self, wish: Wish) -> None:
+        own = {name: getattr(self.wish, name) for name in ("min_score", "max_overlap", "phrases", "image_ids", "runs")}
+        self.set_wish(replace(wish, **own))
+
+    def show_view(self) -> None:
+        """Make the view anew: what was decided leaves it, as far as the filter says so."""
+        pool, wish, measures = self.pool, self.wish, self.measures
+        if pool is None:
+            return
+        if len(pool) <= MANY_ROWS:
+            self._put(pool, wish, rows_of(pool, wish, measures))
+        else:
+            self._views.submit(lambda: (pool, wish, rows_of(pool, wish, measures)))
+
+    def _put(self, pool: Pool, wish: Wish, rows: Rows) -> None:
+        if self.pool is None:
+            return
+        grid, model = self._page.grid, self._page.model
+        before = grid.current
+        model.set_rows(self.pool, rows)
+        row = row_of_key(self.pool, before.item.key) if before is not None else None
+        place = model.place_of(row) if row is not None else -1
+        grid.go_to(place if place >= 0 else max(0, model.next_open(-1)), is_remembered=False)
+        if not len(rows):
+            grid.set_empty_text(why_empty(pool, wish))
+        self._say_thresholds()
+        self._say_shown()
+        self._counting.start()
+
+    def _say_thresholds(self) -> None:
+        if self.pool is not None:
+            found = thresholds_of(self.pool, self.wish)
+            self._page.thresholds.set_counts(found.num_above, found.num_proposals, found.num_doubles)
+
+    def _say_shown(self) -> None:
+        model = self._page.model
+        num_all = int(np.count_nonzero(self.pool.is_there)) if self.pool is not None else 0
+        self._page.filters.set_num_shown(len(model.rows), num_all, model.num_done())
+
+    def _count(self) -> None:
+        pool, wish = self.pool, self.wish
+        if pool is None:
+            return
+        self._page.filters.set_counts(counts_of(pool, wish), self._classes)
+        self._page.thresholds.set_scores(scores_of(pool))
+        rows = rows_of(pool, replace(wish, phrases=frozenset())) if wish.phrases else self._page.model.rows
+        self._page.thresholds.phrases.set_phrases(phrases_of(pool, rows))
+
+    # decisions --------------------------------------------------------------------------------------------------
+
+    def decide(self, positions: Rows, review: Review) -> None:
+        """Say this of rows of the pool, show it at once, and go on."""
+        acts: dict[Review, Act] = {
+            Review.ACCEPTED: deciding.accept,
+            Review.REJECTED: deciding.reject,
+            Review.PENDING: deciding.to_pending,
+        }
+        self._do(positions, review, acts[review])
+
+    def relabel(self, positions: Rows, phrase: str | None, class_id: int | None) -> None:
+        """Give rows another phrase or class; so they are accepted."""
+        act = partial(deciding.relabel, phrase=phrase, class_id=class_id)
+        pool = self.pool
+        on_done = partial(self.relabelled.emit, int(positions[0]), pool) if len(positions) == 1 else None
+        self._do(positions, Review.ACCEPTED, act, on_done)
+
+    def apply(self, positions: Rows, act: Act) -> None:
+        """Do something else with rows, in one step: what a sheet has made."""
+        self._do(positions, None, act)
+
+    def _do(self, positions: Rows, review: Review | None, act: Act, on_done: Callable[[], None] | None = None) -> None:
+        pool = self.pool
+        if pool is None or not len(positions):
+            return
+        if self._dataset.is_read_only:
+            self.said.emit(_READ_ONLY)
+            return
+        decision = _Decision(positions, on_done)
+        self._in_flight.append(decision)
+        if review is not None:
+            self._page.model.mark(positions, review)
+            self._page.grid.advance()
+            self._say_shown()
+
+        def make() -> Edit:
+            edit = act(self._dataset, pool, positions)
+            if not edit.changes:
+                raise _NothingToDo("That is so already.")
+            decision.edit = edit
+            return edit
+
+        self._editing.apply_made(make, partial(self._on_refused, decision))
+
+    def _on_refused(self, decision: _Decision, error: Exception) -> None:
+        self._in_flight.remove(decision)
+        self._unmark(decision)
+        self._say_shown()
+        if not isinstance(error, _NothingToDo):
+            self.said.emit(str(error))
+
+    def _on_applied(self, edit: Edit) -> None:
+        self._num_edits += 1
+        before = self.pool
+        if before is None:
+            return
+        self.pool = pool_after(before, edit)
+        own = next((decision for decision in self._in_flight if decision.edit is edit), None)
+        self._page.model.set_pool(self.pool)
+        if own is not None:
+            self._in_flight.remove(own)
+            self._unmark(own)
+        elif self._page.isVisible():
+            self._follow(before, self.pool)
+        self._say_thresholds()
+        self._say_shown()
+        self._counting.start()
+        self.pool_changed.emit(self.pool)
+        if own is not None and own.on_done is not None:
+            own.on_done()
+
+    def _unmark(self, decision: _Decision) -> None:
+        others = [other.positions for other in self._in_flight]
+        still = np.concatenate(others) if others else np.empty(0, np.int64)
+        self._page.model.unmark(np.setdiff1d(decision.positions, still))
+
+    def _follow(self, before: Pool, after: Pool) -> None:
+        """Go to what was changed from elsewhere, as by undo; make the view anew where it is not in it."""
+        num = len(before)
+        is_other = before.is_there != after.is_there[:num]
+        for name in ("reviews", "phrase_rows", "class_ids"):
+            is_other |= getattr(before, name) != getattr(after, name)[:num]
+        changed = np.flatnonzero(is_other)
+        if not len(changed):
+            return
+        model = self._page.model
+        places = [place for place in map(model.place_of, changed[:1_000].tolist()) if place >= 0]
+        if not places:
+            self.show_view()
+            places = [place for place in map(model.place_of, changed[:1_000].tolist()) if place >= 0]
+        if places:
+            self._page.grid.go_to(min(places))
+
+    # ------------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Wait for what is being read; nothing arrives any more."""
+        self._counting.stop()
+        self._views.close()
+        self._reads.close()

@@ -1,0 +1,71 @@
+"""The curation page with what stands behind it, built together when the page is first wanted, and closed together."""
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QWidget
+
+from locstudio.ui.curation.commands import CurationCommand
+from locstudio.ui.curation.curating import Curating
+from locstudio.ui.curation.curation_page import CurationPage
+from locstudio.ui.desk import Desk
+from locstudio.ui.gallery.picture_loader import PictureLoader
+from locstudio.ui.opening import Place
+
+_CROP_BYTES = 128 * 2**20
+_LARGE_BYTES = 64 * 2**20
+
+
+class CurationDesk(QObject):
+    """Widgets and flows of the curation page.
+
+    Signals:
+        collection_wanted: the collection is to come to the front.
+        place_wanted: a ``Place`` to be shown in the collection.
+        said: a sentence for the status line.
+    """
+
+    collection_wanted = Signal()
+    place_wanted = Signal(object)
+    said = Signal(str)
+
+    def __init__(self, collection: Desk, propose: QAction, window: QWidget, parent: QObject | None = None) -> None:
+        """``window`` is what sheets belong to."""
+        super().__init__(parent)
+        self._collection = collection
+        self._window = window
+        pictures, opened = collection.pictures, collection.opened
+        self.crops = PictureLoader(pictures.crop, max_bytes=_CROP_BYTES, parent=self)
+        self.large = PictureLoader(pictures.large_crop, max_bytes=_LARGE_BYTES, num_threads=1, parent=self)
+        self.page = CurationPage(propose, self.crops, self.large)
+        self.curating = Curating(opened.project, opened.dataset, collection.editing, self.page, self)
+        self.curating.said.connect(self.said)
+        self.page.command_wanted.connect(self._on_command)
+        collection.phrases_read.connect(self.page.editor.set_phrases)
+        self.curating.read()
+
+    def wake(self) -> None:
+        """The page is seen again."""
+        self.page.grid.setFocus()
+
+    def refresh(self) -> None:
+        """A run has ended, or files came in: read everything anew."""
+        self.curating.read()
+
+    def close(self) -> None:
+        """Wait for what is being read."""
+        self.curating.close()
+        self.crops.close()
+        self.large.close()
+
+    def _on_command(self, command: CurationCommand) -> None:
+        if command is CurationCommand.TIDY:
+            self.curating.show_view()
+        elif command is CurationCommand.OPEN:
+            self._open_image()
+
+    def _open_image(self) -> None:
+        crop = self.page.grid.current
+        if crop is not None:
+            item = crop.item
+            text = f"{crop.words} {item.score:.2f}" if item.score is not None else crop.words
+            self.place_wanted.emit(Place(item.image_id, item.box, text, item.region_id))
