@@ -39,6 +39,14 @@ def _box(text: str) -> tuple[float, float, float, float]:
     return x0, y0, x1, y1
 
 
+def _point(text: str) -> tuple[float, float]:
+    try:
+        x, y = (float(place) for place in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"a point is x,y with two numbers, not {text!r}") from error
+    return x, y
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"a whole number above 0, not {text!r}")
@@ -74,6 +82,7 @@ def _parser() -> _Parser:
     _add_project_commands(command)
     _add_search_commands(command)
     _add_run_commands(command)
+    _add_curation_commands(command)
     _add_checkpoint_commands(command)
     sub = command("open", "window", "open the window on a project or a folder of images", project=False, json=False)
     sub.add_argument("path", type=Path, nargs="?", help="a project, or a folder of images")
@@ -153,7 +162,8 @@ def _add_run_commands(command) -> None:  # type: ignore[no-untyped-def]
     sub.add_argument("--estimate", action="store_true", help="only time a few steps and say what it would take")
     device(sub)
     sub = command("evaluate", "runs", "measure a checkpoint on the project's own ground truth")
-    sub.add_argument("--task", choices=["regions", "retrieval", "grounding", "images", "all"], required=True)
+    tasks = ["regions", "retrieval", "grounding", "images", "proposals", "all"]
+    sub.add_argument("--task", choices=tasks, required=True)
     sub.add_argument("--split", default="", help="only images of this split (default: all with ground truth)")
     device(sub)
     sub = command("runs", "runs", "list the project's runs, or say all about one")
@@ -163,6 +173,57 @@ def _add_run_commands(command) -> None:  # type: ignore[no-untyped-def]
     sub.add_argument("run", help="a run's id, or a part of it that no other has")
     sub.add_argument("--after", choices=["step", "epoch"], default="step", help="when it stops (default: step)")
     sub.add_argument("--now", action="store_true", help="end it also if it does not answer")
+
+
+def _add_curation_commands(command) -> None:  # type: ignore[no-untyped-def]
+    _add_proposing_commands(command)
+    _add_segment_command(command)
+
+
+def _add_proposing_commands(command) -> None:  # type: ignore[no-untyped-def]
+    sub = command("propose", "proposing", "propose regions: captions to phrases, phrases to boxes (VESL)")
+    sub.add_argument("--images", nargs="+", metavar="NAME", help="only these: path in its folder, or id (default: all)")
+    sub.add_argument(
+        "--captioner",
+        choices=["own", "classes", "coca", "blip", "florence-2"],
+        default="own",
+        help="who describes images without a caption: nobody (own), our plain captioner, or a model of yours",
+    )
+    sub.add_argument("--captioner-model", default="", metavar="MODEL", help="folder or hub tag of its weights")
+    sub.add_argument("--detector", choices=["own", "owlv2", "grounding-dino"], default="own")
+    sub.add_argument("--detector-model", default="", metavar="MODEL", help="folder or hub tag of its weights")
+    sub.add_argument("--phrases", default="", metavar="A,B", help="look for these instead of the captions' phrases")
+    sub.add_argument("--class-names", action="store_true", help="look for the names of the classes too")
+    sub.add_argument("--boxes", type=_positive, metavar="N", help="raw proposals an image, at most")
+    sub.add_argument("--take-in", action="store_true", help="make pending regions of the surer ones, in one undo step")
+    sub.add_argument("--min-score", type=float, metavar="S", help="of those that are taken in (default: the run's own)")
+    sub.add_argument("--overlap", type=float, metavar="O", help="at most, of those that are taken in")
+    sub.add_argument("--title", default="", help="what the run is called in lists")
+    sub.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped or interrupted")
+    sub.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    sub.add_argument("--checkpoint", type=Path, metavar="DIR", help="another checkpoint than the project's")
+    sub = command("captions", "proposing", "list the captions, or take in those beside and inside the images")
+    sub.add_argument("--image", metavar="NAME", help="only of this image")
+    sub.add_argument(
+        "--from",
+        dest="source",
+        choices=["sidecar", "metadata", "all"],
+        help="take in: text and JSON files beside the images, or EXIF, IPTC and XMP inside of them",
+    )
+
+
+def _add_segment_command(command) -> None:  # type: ignore[no-untyped-def]
+    sub = command("segment", "segmenting", "mask what a box or points mean, or every region that has no mask yet")
+    where = sub.add_mutually_exclusive_group(required=True)
+    where.add_argument("--image", help="an image of the project: path in its folder, or id")
+    where.add_argument("--all", action="store_true", help="give every region without a mask one, in one undo step")
+    sub.add_argument("--box", type=_box, action="append", metavar="x0,y0,x1,y1", help="only print the mask of this box")
+    sub.add_argument("--point", type=_point, action="append", metavar="x,y", help="only print the mask at this point")
+    sub.add_argument("--not-point", type=_point, action="append", metavar="x,y", help="a point outside the thing")
+    sub.add_argument("--review", choices=["accepted", "pending"], help="only regions of this review")
+    sub.add_argument(
+        "--sam", type=Path, metavar="FILE", help="a Segment Anything checkpoint instead of the bundled head"
+    )
 
 
 def _add_checkpoint_commands(command) -> None:  # type: ignore[no-untyped-def]

@@ -83,8 +83,8 @@ class _Reading:
 
     def __init__(self, dataset: Dataset, task: Task) -> None:
         self._dataset = dataset
-        self._names_boxes = task in ("regions", "all")
-        self._asks_phrases = task in ("retrieval", "grounding", "all")
+        self._names_boxes = task in ("regions", "proposals", "all")
+        self._asks_phrases = task in ("retrieval", "grounding", "proposals", "all")
         self._asks_captions = task in ("images", "all")
         self._names = names_in_use(dataset)
         class_ids: dict[str, int] = {}

@@ -1,6 +1,6 @@
 """Ranks and the metrics made of them, as functions of arrays.
 
-Axes: N = regions, C = classes, Q = queries, I = items that are searched, P = pairs, D = embedding width.
+Axes: N = regions, C = classes, Q = queries, I = items that are searched, P = pairs or detections, D = embedding width.
 
 Ties count against the model: a wrong answer with the same score stands before the right one.  A metric over nothing
 is left out, since no number would be true.
@@ -16,6 +16,8 @@ Ints = NDArray[np.int64]
 
 RECALL_RANKS = (1, 5, 10)
 GROUNDING_IOU = 0.5
+PROPOSAL_LIMITS = (24, 100)
+AVERAGED_IOUS = tuple(0.5 + 0.05 * step for step in range(10))
 CHUNK = 1024
 MAX_SCORES = 1 << 24
 
@@ -98,3 +100,44 @@ def grounding_metrics(iou_Q: Floats) -> dict[str, float]:
     if iou_Q.size == 0:
         return {}
     return {"mean_iou": float(iou_Q.mean()), "hit50": float((iou_Q >= GROUNDING_IOU).mean())}
+
+
+def proposal_metrics(rank_N: Ints, iou_N: Floats) -> dict[str, float]:
+    """Proposals of any class: ``recall_24`` and ``recall_100``, the share of true boxes that one of so many overlaps
+    by a half; ``ar100``, the share that one of 100 overlaps by 0.5, 0.55 .. 0.95, averaged over these.
+
+    Source: COCO's average recall (Hosang et al., arXiv:1502.05082), over all boxes and not class by class.
+    """
+    if rank_N.size == 0:
+        return {}
+    recall = {f"recall_{limit}": float((rank_N < limit).mean()) for limit in PROPOSAL_LIMITS}
+    # A millionth less, since overlaps are float32.
+    averaged = float(np.mean([(iou_N >= least - 1e-6).mean() for least in AVERAGED_IOUS]))
+    return recall | {f"ar{max(PROPOSAL_LIMITS)}": averaged}
+
+
+def matches(overlap_PN: Floats, min_iou: float = GROUNDING_IOU) -> NDArray[np.bool_]:
+    """Which detections of one class in one image are right, the surest first.
+
+    Each takes the free true box that it overlaps most, if by at least ``min_iou``; a box is taken once, so that a
+    second detection of the same thing is wrong.
+    """
+    is_right_P, is_free_N = np.zeros(len(overlap_PN), np.bool_), np.ones(overlap_PN.shape[1], np.bool_)
+    for row, overlap_N in enumerate(overlap_PN):
+        open_N = np.where(is_free_N, overlap_N, -1.0)
+        if open_N.size and open_N.max() >= min_iou:
+            is_right_P[row], is_free_N[open_N.argmax()] = True, False
+    return is_right_P
+
+
+def average_precision(is_right_P: NDArray[np.bool_], num_true: int) -> float:
+    """Area under precision over recall of detections, the surest first; precision is made to fall, at all points.
+
+    Source: PASCAL VOC 2010 and later (all points, not eleven).
+    """
+    if not num_true or not len(is_right_P):
+        return 0.0
+    num_right_P = np.cumsum(is_right_P)
+    precision_P = num_right_P / np.arange(1, len(is_right_P) + 1)
+    falling_P = np.maximum.accumulate(precision_P[::-1])[::-1]
+    return float(falling_P[is_right_P].sum() / num_true)

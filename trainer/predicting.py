@@ -12,19 +12,23 @@ from torch import Tensor
 
 from locstudio.domain.geometry import Letterbox, suppress_overlaps
 from locstudio.jobs.predictions import Predictions, Summary
-from locstudio.models.cloc import GROUNDING_CANDIDATES, Cloc, PreparedImage
+from locstudio.models.cloc import Cloc
+from locstudio.models.detector import Detected as Told
+from locstudio.models.detector import detect
 from trainer.encoding import Encoded, TokenSource, embed_texts
 from trainer.ground_truth import EvaluationImage, GroundTruth
 from trainer.images import Unreadable
 from trainer.loop import Hook, StepMetrics, run_loop
-from trainer.metrics import Floats
+from trainer.metrics import PROPOSAL_LIMITS, Floats
 from trainer.prediction_tables import Detected, Found, ImageAnswers, Texts, put_together
 
+NUM_PROPOSALS = max(PROPOSAL_LIMITS)
 NUM_DETECTIONS = 20
 DETECTION_FLOOR = 0.2
 """Weaker detections are not kept.  Those between this and what a worklist calls sure excuse the other checkpoint's."""
 DETECTION_IOU = 0.5
 _SMALLEST_SIDE = 1 / 512
+NOTHING = Detected(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,11 +55,12 @@ def predict(
     """Everything the model says to the questions of a ground truth, with its metrics; None if it was stopped.
 
     Images that cannot be read take no part.  ``held_out`` are the images that the model has not learnt from.  Hooks
-    are told the number of images done.  Proposals are named only where everything is measured.
+    are told the number of images done.
     """
+    names = [name for _, name in truth.classes] if truth.has("regions") or truth.has("proposals") else []
     questions = Questions(
-        embed_texts(model, [name for _, name in truth.classes] if truth.has("regions") else [], alive),
-        embed_texts(model, truth.phrases, alive),
+        embed_texts(model, names, alive),
+        embed_texts(model, () if truth.task == "proposals" else truth.phrases, alive),
         embed_texts(model, truth.captions, alive),
     )
     seen: list[ImageAnswers] = []
@@ -100,40 +105,38 @@ def answer(
     if truth.has("images"):
         image_D = _numpy(model.embed_image(prepared))
     asked = np.unique(image.phrase_rows[image.phrase_rows >= 0]) if truth.has("grounding") else np.zeros(0, np.int64)
-    names_proposals = truth.task == "all" and len(questions.class_CD) > 0
-    proposed = model.propose(prepared, GROUNDING_CANDIDATES) if len(asked) or names_proposals else None
     found = Found(asked, np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
     if len(asked):
-        square_Q4, cosine_Q = model.ground(prepared, questions.phrase_TD[torch.from_numpy(asked)], proposed)
+        square_Q4, cosine_Q = model.ground(prepared, questions.phrase_TD[torch.from_numpy(asked)])
         found = Found(asked, letterbox.to_unit(_numpy(square_Q4)), _numpy(cosine_Q))
-    detected = Detected(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
-    if names_proposals and proposed is not None:
-        detected = detect(model, prepared, letterbox, questions.class_CD, proposed)
-    return ImageAnswers(image, region_RD, image_D, found, detected)
+    proposed = np.zeros((0, 4), np.float32)
+    if truth.task == "proposals":
+        proposed = letterbox.to_unit(_numpy(model.propose(prepared, NUM_PROPOSALS)[0]).reshape(-1, 4))
+    detected = NOTHING
+    if truth.task in ("proposals", "all") and len(questions.class_CD):
+        told = detect(model, prepared, questions.class_CD, num_boxes=NUM_PROPOSALS)
+        is_all = truth.task == "all"
+        floor, limit = (DETECTION_FLOOR, NUM_DETECTIONS) if is_all else (0.0, NUM_PROPOSALS)
+        detected = sure_ones(told, letterbox, floor=floor, limit=limit)
+    return ImageAnswers(image, region_RD, image_D, found, detected, proposed)
 
 
-@torch.inference_mode()
-def detect(
-    model: Cloc, prepared: PreparedImage, letterbox: Letterbox, class_CD: Tensor, proposed: tuple[Tensor, Tensor]
-) -> Detected:
-    """At most ``NUM_DETECTIONS`` things of an image, the surest first; of one class none overlaps another by half.
-
-    ``proposed`` are the model's proposals: boxes (P, 4) in the ``square`` frame, and objectness.  The score
-    is the class's share of the softmax over all classes, times objectness.
+def sure_ones(told: Told, letterbox: Letterbox, *, floor: float, limit: int) -> Detected:
+    """At most ``limit`` things of an image, the surest first, none below ``floor``; of one class none overlaps another
+    by half, and none lies in the padding.
     """
-    square_P4, objectness_P = proposed
-    boxes_P4 = letterbox.to_unit(_numpy(square_P4).reshape(-1, 4))
-    inside = np.flatnonzero(((boxes_P4[:, 2:] - boxes_P4[:, :2]) > _SMALLEST_SIDE).all(axis=1))
-    region_PD = model.embed_boxes(prepared, square_P4[torch.from_numpy(inside)])
-    share_P, class_P = (model.logit_scale.exp() * region_PD @ class_CD.T).softmax(dim=1).max(dim=1)
-    scores, class_rows = _numpy(share_P) * _numpy(objectness_P)[inside], class_P.cpu().numpy()
-    boxes = boxes_P4[inside]
+    boxes, class_rows, scores_P = (
+        letterbox.to_unit(_numpy(told.boxes_P4)),
+        told.phrase_P.cpu().numpy(),
+        _numpy(told.score_P),
+    )
+    is_seen = ((boxes[:, 2:] - boxes[:, :2]) > _SMALLEST_SIDE).all(axis=1) & (scores_P >= floor)
     kept: list[int] = []
-    for row in np.unique(class_rows[scores >= DETECTION_FLOOR]):
-        own = np.flatnonzero((class_rows == row) & (scores >= DETECTION_FLOOR))
-        kept += own[suppress_overlaps(boxes[own], scores[own], DETECTION_IOU, NUM_DETECTIONS)].tolist()
-    best = np.array(sorted(kept, key=lambda place: -scores[place])[:NUM_DETECTIONS], np.int64)
-    return Detected(boxes[best], class_rows[best].astype(np.int64), scores[best])
+    for row in np.unique(class_rows[is_seen]):
+        own = np.flatnonzero((class_rows == row) & is_seen)
+        kept += own[suppress_overlaps(boxes[own], scores_P[own], DETECTION_IOU, limit)].tolist()
+    best = np.array(sorted(kept, key=lambda place: -scores_P[place])[:limit], np.int64)
+    return Detected(boxes[best], class_rows[best].astype(np.int64), scores_P[best])
 
 
 def _numpy(values: Tensor) -> Floats:

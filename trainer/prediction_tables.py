@@ -17,6 +17,7 @@ from locstudio.jobs.predictions import (
     GroundingPredictions,
     ImageTextPredictions,
     Predictions,
+    ProposalPredictions,
     RegionPredictions,
     RetrievalPredictions,
     Summary,
@@ -24,12 +25,17 @@ from locstudio.jobs.predictions import (
 from trainer.ground_truth import EvaluationImage, GroundTruth
 from trainer.metrics import (
     CHUNK,
+    GROUNDING_IOU,
+    PROPOSAL_LIMITS,
     Floats,
     Ints,
+    average_precision,
     best_ranks,
     grounding_metrics,
+    matches,
     naming_metrics,
     naming_ranks,
+    proposal_metrics,
     recall_metrics,
 )
 
@@ -56,13 +62,17 @@ class Detected:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageAnswers:
-    """All that a model said of one image; ``region_RD`` and ``image_D`` are embeddings."""
+    """All that a model said of one image; ``region_RD`` and ``image_D`` are embeddings.
+
+    ``proposed`` are boxes in the ``unit`` frame where things may be, the likeliest first.
+    """
 
     asked: EvaluationImage
     region_RD: Floats
     image_D: Floats
     found: Found
     detected: Detected
+    proposed: BoxArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +106,8 @@ def put_together(
         phrases=truth.phrases,
         regions=_regions(seen, is_held_out, texts.class_CD) if truth.has("regions") else None,
         grounding=_grounding(seen, is_held_out) if truth.has("grounding") else None,
-        detections=_detections(seen, is_held_out) if truth.task == "all" and truth.classes else None,
+        proposals=_proposals(seen, is_held_out) if truth.task == "proposals" else None,
+        detections=_detections(seen, is_held_out) if truth.task in ("proposals", "all") and truth.classes else None,
         retrieval=_retrieval(seen, is_held_out, texts.phrase_TD, alive) if asks_phrases else None,
         images=_image_texts(seen, is_held_out, texts.caption_TD, alive) if asks_captions else None,
         held_out_retrieval=_retrieval(unlearnt, of_unlearnt, texts.phrase_TD, alive) if asks_phrases else None,
@@ -125,11 +136,38 @@ def metrics_of(predictions: Predictions, *, is_held_out_only: bool = False) -> d
         found["retrieval"] = {"n_retrieval": len(retrieval.ranks_r2t), **recall}
     if (grounding := predictions.grounding) is not None and len(at := rows(grounding.is_held_out)):
         found["grounding"] = {"n_grounding": len(at), **grounding_metrics(grounding.ious[at])}
+    if (proposals := predictions.proposals) is not None and len(at := rows(proposals.is_held_out)):
+        found["proposals"] = {
+            "n_proposals": len(at),
+            **proposal_metrics(proposals.ranks[at], proposals.ious[at]),
+            **_precision(predictions, at),
+        }
     images = predictions.held_out_images if is_held_out_only else predictions.images
     if images is not None:
         recall = recall_metrics("i2t", images.ranks_i2t) | recall_metrics("t2i", images.ranks_t2i)
         found["images"] = {"n_images": len(images.ranks_i2t), **recall}
     return {name: value for metrics in found.values() for name, value in metrics.items()}
+
+
+def _precision(predictions: Predictions, at: Ints) -> dict[str, float]:
+    """``ap50`` of the detections in the images of these true boxes: average precision, averaged over the classes that
+    occur; nothing where no box has a class.
+    """
+    true, found = predictions.proposals, predictions.detections
+    if true is None or found is None:
+        return {}
+    at = at[true.has_class[at]]
+    precisions = []
+    for class_row in np.unique(true.true_rows[at]):
+        own_N = at[true.true_rows[at] == class_row]
+        own_P = np.flatnonzero((found.class_rows == class_row) & np.isin(found.image_ids, true.image_ids[at]))
+        own_P = own_P[np.argsort(-found.scores[own_P], kind="stable")]
+        is_right_P = np.zeros(len(own_P), np.bool_)
+        for image_id in np.unique(true.image_ids[own_N]):
+            in_N, in_P = own_N[true.image_ids[own_N] == image_id], np.flatnonzero(found.image_ids[own_P] == image_id)
+            is_right_P[in_P] = matches(iou_matrix(found.boxes[own_P[in_P]], true.boxes[in_N]))
+        precisions.append(average_precision(is_right_P, len(own_N)))
+    return {"ap50": float(np.mean(precisions))} if precisions else {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,6 +254,32 @@ def _grounding(seen: Sequence[ImageAnswers], is_held_out: Sequence[bool]) -> Gro
         scores=np.concatenate([a.found.scores for a in seen]),
         is_held_out=np.repeat(np.array(is_held_out, np.bool_), counts),
     )
+
+
+def _proposals(seen: Sequence[ImageAnswers], is_held_out: Sequence[bool]) -> ProposalPredictions | None:
+    counts = [len(answers.asked.region_ids) for answers in seen]
+    if not sum(counts):
+        return None
+    overlaps = [iou_matrix(answers.asked.boxes, answers.proposed) for answers in seen]
+    class_rows = _joined(a.asked.class_rows for a in seen)
+    return ProposalPredictions(
+        region_ids=_joined(a.asked.region_ids for a in seen),
+        image_ids=np.repeat(_image_ids(seen), counts),
+        boxes=_boxes(a.asked.boxes for a in seen),
+        true_rows=np.maximum(class_rows, 0),
+        has_class=class_rows >= 0,
+        ranks=_joined(_first_covering(overlap_RP) for overlap_RP in overlaps),
+        ious=np.concatenate([overlap_RP.max(axis=1, initial=0.0) for overlap_RP in overlaps]),
+        is_held_out=np.repeat(np.array(is_held_out, np.bool_), counts),
+    )
+
+
+def _first_covering(overlap_RP: Floats) -> Ints:
+    """How many proposals stand before the first that overlaps a region by a half."""
+    covers_RP = overlap_RP >= GROUNDING_IOU
+    none = np.full((len(covers_RP), 1), True)
+    first_R = np.concatenate([covers_RP, none], axis=1).argmax(axis=1)
+    return np.where(covers_RP.any(axis=1), first_R, max(PROPOSAL_LIMITS)).astype(np.int64)
 
 
 def _nearest(answers: ImageAnswers) -> tuple[Ints, Floats]:

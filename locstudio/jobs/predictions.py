@@ -4,7 +4,7 @@
       summary.json        which checkpoint, on what, with which metrics
       classes.json        [[class id, name], ...]: the columns of ``scores_NC`` and the rows that classes are named by
       phrases.json        [phrase, ...]: the rows that phrases are named by
-      regions.npz  grounding.npz  detections.npz  retrieval.npz  images.npz     one per task that was measured
+      regions.npz  grounding.npz  detections.npz  retrieval.npz  images.npz  proposals.npz  one per task that was measured
       held_out_retrieval.npz  held_out_images.npz     the same among what was held out alone
 
 A folder is complete when it has its final name.  Scores are cosines unless it says otherwise; a rank is the number of
@@ -98,8 +98,26 @@ class GroundingPredictions:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ProposalPredictions:
+    """Which true boxes the proposals cover, whatever they are.
+
+    ``ranks`` is how many proposals stand before the first that overlaps the box by a half (so many as there could be,
+    where none does), ``ious`` the best overlap of all.  ``true_rows`` is 0 where ``has_class`` is False.
+    """
+
+    region_ids: Annotated[Ints, Column("N", np.int64)]
+    image_ids: Annotated[Ints, Column("N", np.int64)]
+    boxes: Annotated[BoxArray, Column("N4", np.float32)]
+    true_rows: Annotated[Ints, Column("N", np.int64)]
+    has_class: Annotated[Bools, Column("N", np.bool_)]
+    ranks: Annotated[Ints, Column("N", np.int64)]
+    ious: Annotated[Floats, Column("N", np.float32)]
+    is_held_out: Annotated[Bools, Column("N", np.bool_)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """Proposals named by class; ``scores`` are the share of the class's softmax times objectness, in [0, 1]."""
+    """Proposals named by class; ``scores`` say how likely each shows its class, in [0, 1]."""
 
     image_ids: Annotated[Ints, Column("P", np.int64)]
     boxes: Annotated[BoxArray, Column("P4", np.float32)]
@@ -144,6 +162,7 @@ class Predictions:
     phrases: tuple[str, ...] = ()
     regions: RegionPredictions | None = None
     grounding: GroundingPredictions | None = None
+    proposals: ProposalPredictions | None = None
     detections: Detections | None = None
     retrieval: RetrievalPredictions | None = None
     images: ImageTextPredictions | None = None
@@ -154,6 +173,7 @@ class Predictions:
 _TABLES: dict[str, type] = {
     "regions": RegionPredictions,
     "grounding": GroundingPredictions,
+    "proposals": ProposalPredictions,
     "detections": Detections,
     "retrieval": RetrievalPredictions,
     "images": ImageTextPredictions,

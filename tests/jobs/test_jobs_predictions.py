@@ -17,6 +17,7 @@ from locstudio.jobs.predictions import (
     ImageTextPredictions,
     PredictionFolder,
     Predictions,
+    ProposalPredictions,
     RegionPredictions,
     RetrievalPredictions,
     Summary,
@@ -51,6 +52,9 @@ def predictions():
         grounding=GroundingPredictions(
             ints(1, 2), ints(9, 9), ints(0, 2), boxes(2), boxes(2), floats(1, 1), floats(0.3, 0.2), yes
         ),
+        proposals=ProposalPredictions(
+            ints(1, 2), ints(9, 9), boxes(2), ints(1, 0), np.array([True, False]), ints(0, 100), floats(0.8, 0.4), yes
+        ),
         detections=Detections(ints(9, 9), boxes(2), ints(0, 1), floats(0.5, 0.4), yes),
         retrieval=RetrievalPredictions(ints(1, 2), ints(9, 9), ints(0, 2), ints(0, 4), yes, ints(0, 0, 1)),
         images=ImageTextPredictions(ints(9, 10), ints(0, 1), yes, ints(4), ints(9), ints(0)),
@@ -71,7 +75,7 @@ def test_that_what_was_written_is_read_again(folder, predictions):
         predictions.classes,
         predictions.phrases,
     )
-    for name in ("regions", "grounding", "detections", "retrieval", "images"):
+    for name in ("regions", "grounding", "proposals", "detections", "retrieval", "images"):
         table = getattr(predictions, name)
         for column in fields(table):
             np.testing.assert_array_equal(getattr(getattr(found, name), column.name), getattr(table, column.name))

@@ -67,6 +67,7 @@ def test_that_regions_are_named_as_asking_the_model_one_by_one_says(paint, tiny_
         ("retrieval", {"r2t_r1", "r2t_r5", "r2t_r10", "t2r_r1", "t2r_r5", "t2r_r10"}),
         ("grounding", {"mean_iou", "hit50"}),
         ("images", {"i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10"}),
+        ("proposals", {"recall_24", "recall_100", "ar100", "ap50"}),
     ],
 )
 def test_that_each_task_gives_its_own_numbers(paint, tiny_checkpoint, task, names):
@@ -104,6 +105,37 @@ def test_that_the_numbers_are_those_of_the_regions_that_are_kept(paint, tiny_che
     assert found.retrieval.region_ids.tolist() == regions.region_ids.tolist()
     assert (found.detections.scores >= DETECTION_FLOOR).all()
     assert np.bincount(found.detections.image_ids).max(initial=0) <= NUM_DETECTIONS
+
+
+def test_that_proposals_are_measured_against_each_true_box(paint, tiny_checkpoint):
+    painted = paint(4)
+    folder, _ = evaluate(painted, tiny_checkpoint, "proposals")
+    found, metrics = PredictionFolder(folder.results / "predictions").read(), metrics_of(folder)
+    table = found.proposals
+    assert sorted(table.region_ids.tolist()) == sorted(region.id for region in painted.regions)
+    model = load_checkpoint(tiny_checkpoint)
+    image = painted.dataset.image(painted.regions[0].image_id)
+    square, letterbox = load_square(painted.dataset.image_file(image), model.input_px)
+    with torch.inference_mode():
+        prepared = model.prepare(model.encode_image(model.preprocess(square)[None])[0].half())
+        boxes = letterbox.to_unit(model.propose(prepared, 100)[0].numpy())
+    row = table.region_ids.tolist().index(painted.regions[0].id)
+    overlaps = iou_pairs(boxes, np.repeat(table.boxes[row : row + 1], len(boxes), axis=0))
+    assert table.ious[row] == pytest.approx(overlaps.max(), abs=1e-6)
+    assert table.ranks[row] == (np.flatnonzero(overlaps >= 0.5)[0] if overlaps.max() >= 0.5 else 100)
+    assert metrics["recall_100"] == pytest.approx((table.ranks < 100).mean())
+    assert found.regions is None
+    assert len(found.detections.scores) > 0
+
+
+def test_that_a_region_with_a_phrase_alone_is_a_thing_to_be_proposed(paint, tiny_checkpoint):
+    painted = paint(2)
+    regions = [replace(region, class_id=None) for region in painted.regions]
+    painted.dataset.apply(change_regions(zip(painted.regions, regions, strict=True), "Without classes"))
+    folder, status = evaluate(painted, tiny_checkpoint, "proposals")
+    assert status == 0
+    assert not PredictionFolder(folder.results / "predictions").read().proposals.has_class.any()
+    assert set(metrics_of(folder)) == {"task", "split", "n", "recall_24", "recall_100", "ar100"}
 
 
 def test_that_of_a_thing_that_is_missing_there_is_no_number(paint, tiny_checkpoint):

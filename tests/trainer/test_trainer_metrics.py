@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from trainer.metrics import best_ranks, grounding_metrics, naming_metrics, naming_ranks, recall_metrics
+from trainer.metrics import (
+    average_precision,
+    best_ranks,
+    grounding_metrics,
+    matches,
+    naming_metrics,
+    naming_ranks,
+    proposal_metrics,
+    recall_metrics,
+)
 
 
 def ints(*values):
@@ -111,3 +120,30 @@ def test_that_nothing_to_measure_gives_no_number():
     assert best_ranks(np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32), np.zeros((0, 2), np.int64)).size == 0
     assert recall_metrics("r2t", nothing) == {}
     assert grounding_metrics(np.zeros(0, np.float32)) == {}
+
+
+def test_the_recall_of_proposals_by_hand():
+    # The first box is covered by the third proposal, the second by the thirtieth, the third by none of 100.
+    metrics = proposal_metrics(ints(2, 29, 100), np.array([0.75, 0.5, 0.4], np.float32))
+    assert metrics["recall_24"] == pytest.approx(1 / 3)
+    assert metrics["recall_100"] == pytest.approx(2 / 3)
+    # An overlap of 0.75 reaches six of 0.5, 0.55 .. 0.95; one of 0.5 reaches one; one of 0.4 none.
+    assert metrics["ar100"] == pytest.approx((6 + 1 + 0) / 30)
+    assert proposal_metrics(ints(), np.zeros(0, np.float32)) == {}
+
+
+def test_that_a_thing_is_found_once():
+    # Both detections lie on the first box, the second of them on the other one too, though less.
+    overlaps = np.array([[0.9, 0.0], [0.8, 0.6], [0.7, 0.0]], np.float32)
+    assert matches(overlaps).tolist() == [True, True, False]
+    assert matches(overlaps, 0.65).tolist() == [True, False, False]
+    assert matches(np.zeros((2, 0), np.float32)).tolist() == [False, False]
+
+
+def test_the_average_precision_by_hand():
+    # Right, wrong, right of three true boxes: precision 1 at the first third, 2/3 at the second, the last is not found.
+    assert average_precision(np.array([True, False, True]), 3) == pytest.approx((1 + 2 / 3) / 3)
+    # Wrong, right, right: precision rises to 2/3 and counts as much before.
+    assert average_precision(np.array([False, True, True]), 2) == pytest.approx(2 / 3)
+    assert average_precision(np.array([True]), 1) == 1.0
+    assert average_precision(np.zeros(0, np.bool_), 2) == 0.0

@@ -2,7 +2,8 @@
 
 Tasks: ``regions``: name a true box by the class names, without a template; ``retrieval``: regions and phrases find each
 other; ``grounding``: a phrase finds its box; ``images``: images and captions find each other; ``all``: all four, and
-proposals are named by class besides.
+sure detections are kept besides.  ``proposals`` alone: how many of the true boxes are proposed, whatever they are, and
+how well what is detected by the class names agrees with them.
 """
 
 from collections.abc import Callable, Sequence
