@@ -101,7 +101,9 @@ class MaskHead(nn.Module):
             LayerNorm2d(FINE_WIDTHS[1]), nn.Conv2d(FINE_WIDTHS[1], dim, 3, stride=2, padding=1)
         )
         self.size = nn.Linear(2, dim)
-        self.look = nn.Sequential(nn.GELU(), nn.Conv2d(dim, dim, 3, padding=1), LayerNorm2d(dim))
+        self.look = nn.Sequential(
+            nn.GELU(), nn.Conv2d(dim, dim, 5, padding=2, groups=dim), nn.Conv2d(dim, dim, 1), LayerNorm2d(dim)
+        )
         self.prompt_encoder = PromptEncoder(
             embed_dim=dim,
             image_embedding_size=(GRID, GRID),
@@ -115,13 +117,13 @@ class MaskHead(nn.Module):
             iou_head_depth=3,
             iou_head_hidden_dim=dim,
         )
-        self.enter_fine = nn.Sequential(LayerNorm2d(FINE_WIDTHS[0]), nn.Conv2d(FINE_WIDTHS[0], 24, 1))
+        self.enter_fine = nn.Sequential(LayerNorm2d(FINE_WIDTHS[0]), nn.Conv2d(FINE_WIDTHS[0], 12, 1))
         self.refine = nn.Sequential(
-            nn.Conv2d(24 + 3 + 1, 32, 3, padding=1),
+            nn.Conv2d(12 + 3 + 1, 16, 3, padding=1),
             nn.GELU(),
-            nn.Conv2d(32, 32, 3, padding=2, dilation=2),
+            nn.Conv2d(16, 16, 3, padding=2, dilation=2),
             nn.GELU(),
-            nn.Conv2d(32, 1, 3, padding=1),
+            nn.Conv2d(16, 1, 3, padding=1),
         )
         last = self.refine[-1]
         assert isinstance(last, nn.Conv2d)

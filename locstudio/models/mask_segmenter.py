@@ -151,7 +151,7 @@ class HeadSegmenter:
         self.name, self.tokens_id = config.name, tokens_id
         self.input_px = config.tower.input_px
         self.tokens_shape = (config.tower.num_tokens, config.token_width)
-        self._model = model
+        self.model = model
         self._device = model.reduce.weight.device
         self._towers = (towers or build_towers(config.tower)).to(self._device)
 
@@ -160,7 +160,7 @@ class HeadSegmenter:
         """Tokens (N, C) of an RGB square of ``input_px``."""
         pixels = self._towers.preprocess(square_HW3)[None]
         tokens: NDArray[np.float16] = (
-            self._model.reduce(self._towers.image_tokens(pixels))[0].to("cpu", torch.float16).numpy()
+            self.model.reduce(self._towers.image_tokens(pixels))[0].to("cpu", torch.float16).numpy()
         )
         return tokens
 
@@ -225,7 +225,7 @@ class HeadSegmenter:
         return torch.cat([centre - sides[:, None] / 2, centre + sides[:, None] / 2], dim=1)
 
     def _asked(self, prepared: MaskableImage, windows_B4: Tensor, asked: Prompts) -> list[FoundMask]:
-        logits_BSS, _, expected_B = self._model.head(sample_windows(prepared.maps, windows_B4), asked)
+        logits_BSS, _, expected_B = self.model.head(sample_windows(prepared.maps, windows_B4), asked)
         width, height = prepared.frame.width, prepared.frame.height
         return [
             FoundMask(spread(logits_SS.cpu(), _in_px(window, prepared.frame), width, height).numpy(), expected)
