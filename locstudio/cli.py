@@ -18,8 +18,8 @@ exit status: 0 done; 2 wrong usage; 3 project locked; 4 bad input; 5 disk or per
 7 no display; 70 our bug; 130 interrupted"""
 
 
-IMPORT_FORMATS = ("coco",)
-EXPORT_FORMATS = ("coco",)
+IMPORT_FORMATS = ("coco", "voc", "yolo", "labelme", "cvat", "labelstudio", "phrases")
+EXPORT_FORMATS = (*IMPORT_FORMATS, "parquet", "webdataset")
 """As in ``locstudio.interchange.formats``, which would take time to load here."""
 
 

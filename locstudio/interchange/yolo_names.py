@@ -104,7 +104,7 @@ def _yaml_of(path: Path) -> Any:
     except yaml.constructor.ConstructorError as error:
         raise BadInput(f"{name} asks for more than plain values ({error.problem}), which is never read.") from error
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise BadInput(f"{name} is no valid YAML: {shown(reason)}.") from error
     except RecursionError as error:
         raise BadInput(f"{name} is nested too deeply.") from error

@@ -73,7 +73,8 @@ class ImagePlaces:
             self._refuse(row, "its file_name leads out of the image folder", row.file_name)
             return None
         if found is None and path is not None:
-            found = next((name for end in _endings(path) if (name := self._file(end, row.is_stem))), None)
+            whole = f"{os.path.basename(row.folder)}/{path}" if row.folder else path
+            found = next((name for end in _endings(whole) if (name := self._file(end, row.is_stem))), None)
         if found is not None:
             return self._in_folder(row, found)
         known = self._known(row, path or "")
