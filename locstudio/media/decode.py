@@ -121,7 +121,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, ImageFile.ImageFile]]:
 def _header_of(image: ImageFile.ImageFile) -> ImageHeader:
     notes = []
     try:
-        orientation = int(_exif_of(image).get(_ORIENTATION_TAG, 1))
+        orientation = int(exif_of(image).get(_ORIENTATION_TAG, 1))
     except DECODER_ERRORS:
         orientation = 0
     if not 1 <= orientation <= 8 or not _has_whole_exif(image):
@@ -136,7 +136,8 @@ def _header_of(image: ImageFile.ImageFile) -> ImageHeader:
     return ImageHeader(width, height, image.format or "", orientation, num_frames, " ".join(notes))
 
 
-def _exif_of(image: ImageFile.ImageFile) -> PillowImage.Exif:
+def exif_of(image: ImageFile.ImageFile) -> PillowImage.Exif:
+    """The EXIF data of an open picture, without decoding it; of hostile data any of ``DECODER_ERRORS`` may come."""
     if not isinstance(image, PngImageFile):
         return image.getexif()
     # WORKAROUND: the PNG plugin's own getexif() decodes the whole picture to look for EXIF data behind it.

@@ -264,7 +264,7 @@ def _name_of(dataset: DatasetView, checkpoint: Path | None) -> str:
 
 
 def _takes_turns(run: RunSummary) -> bool:
-    return run.state in _LIVE and run.has_process and run.kind != "embed" and not is_dry_run(run.folder)
+    return run.state in _LIVE and run.has_process and run.kind not in ("embed", "vesl") and not is_dry_run(run.folder)
 
 
 def _seconds_per_step(run: RunSummary, training: ClocTraining) -> float | None:
