@@ -189,8 +189,14 @@ class ProposedRun:
     scores = (0.9, 0.6, 0.4, 0.25)
     vectors = ((1, 0, 0, 0), (0.9, 0.1, 0, 0), (0.95, 0.05, 0, 0), (1, 0, 0, 0))
 
-    def put(self, project: Project, image_ids: list[int], checkpoint_id: str) -> RunFolder:
-        """The run in the project's folder of runs; the second phrase of each image comes from a caption of its own."""
+    def put(self, runs: Path, image_ids: list[int], checkpoint_id: str) -> RunFolder:
+        """The run in this folder of runs."""
+        folder = RunFolder.create(runs, RunConfig(kind="vesl", checkpoint="/c", title="VESL", vesl=Vesl()))
+        self.write(folder, image_ids, checkpoint_id)
+        return folder
+
+    def write(self, folder: RunFolder, image_ids: list[int], checkpoint_id: str) -> None:
+        """The proposals into a run; the phrases of each image come from a caption that the run has made."""
         num = len(image_ids)
         captions = tuple(
             RawCaption(id=0, image_id=image_id, text="I see a white cat and a grey dog.", origin=Origin.MODEL)
@@ -219,17 +225,23 @@ class ProposedRun:
             vectors=np.tile(vectors, (num, 1)).astype(np.float16),
             seen_image_ids=np.array(image_ids, np.int64),
         )
-        folder = RunFolder.create(project.runs, RunConfig(kind="vesl", checkpoint="/c", title="VESL", vesl=Vesl()))
         write_raw_proposals(folder.results, proposals)
-        return folder
 
 
 @pytest.fixture
 def proposed(sample) -> RunFolder:
     """A VESL run in the sample project, that nobody has reviewed yet."""
-    with Dataset.open(sample.project) as dataset:
-        image_ids = dataset.image_ids().tolist()
-    return ProposedRun().put(sample.project, image_ids, checkpoint_info(sample.checkpoint).id)
+    return ProposedRun().put(sample.project.runs, *_seen(sample))
+
+
+@pytest.fixture
+def proposed_for(sample):
+    """Writes the proposals of a run."""
+    return lambda folder: ProposedRun().write(folder, *_seen(sample))
+
+
+def _seen(sample: Sample) -> tuple[list[int], str]:
+    return list(range(1, NUM_IMAGES + 1)), checkpoint_info(sample.checkpoint).id
 
 
 @pytest.fixture
