@@ -6,12 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from locstudio.domain.regions import Image
 from locstudio.index.region_index import RegionIndex
 from locstudio.index.vocabulary import Vocabulary
 from locstudio.jobs.checkpoint_folder import checkpoint_info, seal_checkpoint
-from locstudio.jobs.configs import ClocTraining, Comparison, Embedding, RunConfig
+from locstudio.jobs.configs import ClocTraining, Comparison, Embedding, RunConfig, Vesl
 from locstudio.jobs.messages import Evaluated, Finished, Saved
 from locstudio.jobs.predictions import Gate, GateCheck, write_gate
+from locstudio.jobs.raw_proposals import Manifest, RawProposals, quantised, write_raw_proposals
 from locstudio.jobs.run_folder import EventLog, RunFolder
 from locstudio.services.adoption import best_checkpoint
 from locstudio.services.promotion import active_id
@@ -75,6 +77,46 @@ def compare_run(project, dataset, trained, *, passed=True, old_id=None, sentence
     write_gate(folder.results, Gate(passed=passed, old_id=old_id or active_id(dataset), new_id=new_id, checks=(check,)))
     finish(folder)
     return folder
+
+
+def vesl_run(
+    project, rows, *, run_id="20260801T000000Z-vesl-aaaaaa", captions=(), checkpoint_id="c", seen=(), title=""
+):
+    """A finished VESL run.  Rows: (image id, box, phrase, score[, caption row, span[, vector]]), by image."""
+    folder = RunFolder.create(project.runs, RunConfig(kind="vesl", checkpoint="x", title=title, vesl=Vesl()))
+    folder.path.rename(project.runs / run_id)
+    folder = RunFolder(project.runs / run_id)
+    whole = [(*row, *((-1, (0, 0), (1.0, 0.0, 0.0))[len(row) - 4 :])) for row in rows]
+    phrases = list(dict.fromkeys(row[2] for row in whole))
+    image_ids = np.array([row[0] for row in whole], np.int64)
+    seen_ids = np.unique(np.concatenate([image_ids, np.array(seen, np.int64)]))
+    manifest = Manifest(
+        checkpoint_id=checkpoint_id, detector="ours", dim=3, num_rows=len(whole), num_images=len(seen_ids)
+    )
+    scores = np.array([row[3] for row in whole], np.float16)
+    proposals = RawProposals(
+        manifest=manifest,
+        phrases=tuple(phrases),
+        captions=tuple(captions),
+        image_ids=image_ids,
+        boxes_q=quantised(np.array([row[1] for row in whole], np.float64).reshape(-1, 4)),
+        phrase_rows=np.array([phrases.index(row[2]) for row in whole], np.int32),
+        scores=scores,
+        objectness=scores,
+        caption_rows=np.array([row[4] for row in whole], np.int32),
+        spans=np.array([row[5] for row in whole], np.uint16).reshape(-1, 2),
+        vectors=np.array([row[6] for row in whole], np.float16).reshape(-1, 3),
+        seen_image_ids=seen_ids,
+    )
+    write_raw_proposals(folder.results, proposals)
+    finish(folder)
+    return folder
+
+
+def add_pictures(dataset, num=4):
+    """Images 1 to ``num``, without files."""
+    root = dataset.add_root(dataset.path.parent / "images")
+    dataset.add_images([Image(0, root.id, f"{number}.jpg", 640, 480) for number in range(num)])
 
 
 def finish(folder):

@@ -1,0 +1,111 @@
+"""Decisions of a person about rows of the pool, as edits made of what the dataset holds by then.
+
+A raw proposal becomes a region by the very edit that decides it, and is raw again when the edit is undone.  Accepted
+and rejected regions of a model stay a model's; a box or name that a person has changed makes it ``EDITED``.  An edit
+without changes means that there was nothing to do.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locstudio.domain.edits import Edit
+from locstudio.domain.geometry import UnitBox
+from locstudio.domain.regions import Region, Review
+from locstudio.services.curation.drafting import Draft, drafts, edit_of
+from locstudio.services.curation.table import Pool
+from locstudio.store.dataset import Dataset
+
+Chosen = Iterable[int] | NDArray[np.int64]
+
+
+def accept(dataset: Dataset, pool: Pool, rows: Chosen) -> Edit:
+    """Say that rows are right."""
+    return _reviewed(dataset, pool, rows, Review.ACCEPTED, "Accept")
+
+
+def reject(dataset: Dataset, pool: Pool, rows: Chosen) -> Edit:
+    """Say that rows are wrong; they stay, so that the same is not proposed again."""
+    return _reviewed(dataset, pool, rows, Review.REJECTED, "Reject")
+
+
+def to_pending(dataset: Dataset, pool: Pool, rows: Chosen) -> Edit:
+    """Take back what was said of regions; raw proposals stay raw."""
+    held = [draft for draft in drafts(dataset, pool, rows) if draft.held is not None]
+    pairs = [(draft, replace(draft.region, review=Review.PENDING)) for draft in held]
+    return edit_of(_titled("Take back", _num_changed(pairs)), pairs)
+
+
+def take_in(dataset: Dataset, pool: Pool, rows: Chosen) -> Edit:
+    """Make pending regions of raw proposals, for work on the canvas or for export."""
+    new = [(draft, draft.region) for draft in drafts(dataset, pool, rows) if draft.held is None]
+    return edit_of(_titled("Take in", len(new)), new)
+
+
+def relabel(
+    dataset: Dataset,
+    pool: Pool,
+    rows: Chosen,
+    phrase: str | None = None,
+    class_id: int | None = None,
+    *,
+    review: Review | None = Review.ACCEPTED,
+    title: str = "",
+) -> Edit:
+    """Give rows another phrase or class, and accept them so.
+
+    Locked regions keep their words.
+
+    Args:
+        dataset: Where they are, or shall be.
+        pool: What ``rows`` are rows of.
+        rows: What to relabel.
+        phrase: The new phrase; None leaves what is there.
+        class_id: The new class, 0 for none; None leaves what is there.
+        review: What is said of them by that; None leaves what was said.
+        title: Of the undo step.
+    """
+    pairs = [
+        (draft, _reviewed_as(relabelled(draft.region, phrase, class_id), review))
+        for draft in drafts(dataset, pool, rows)
+        if not draft.region.is_locked
+    ]
+    return edit_of(title or _titled("Relabel", _num_changed(pairs)), pairs)
+
+
+def move_boxes(
+    dataset: Dataset, pool: Pool, boxes: Mapping[int, UnitBox], *, review: Review | None = Review.ACCEPTED
+) -> Edit:
+    """Give rows other boxes, by row, and accept them so.  Locked regions keep their place."""
+    pairs = [
+        (draft, _reviewed_as(replace(draft.region, box=boxes[draft.row]), review))
+        for draft in drafts(dataset, pool, boxes)
+        if not draft.region.is_locked
+    ]
+    return edit_of(_titled("Move", _num_changed(pairs)), pairs)
+
+
+def relabelled(region: Region, phrase: str | None, class_id: int | None) -> Region:
+    """A region with another phrase or class; a phrase that its caption does not say points to no place in it."""
+    if phrase is not None and phrase != region.phrase:
+        region = replace(region, phrase=phrase, caption_id=None, caption_span=None)
+    return region if class_id is None else replace(region, class_id=class_id or None)
+
+
+def _reviewed_as(region: Region, review: Review | None) -> Region:
+    return region if review is None or region.review is review else replace(region, review=review)
+
+
+def _reviewed(dataset: Dataset, pool: Pool, rows: Chosen, review: Review, verb: str) -> Edit:
+    pairs = [(draft, _reviewed_as(draft.region, review)) for draft in drafts(dataset, pool, rows)]
+    return edit_of(_titled(verb, _num_changed(pairs)), pairs)
+
+
+def _num_changed(pairs: Iterable[tuple[Draft, Region]]) -> int:
+    return sum(region != draft.held for draft, region in pairs)
+
+
+def _titled(verb: str, count: int) -> str:
+    return f"{verb} box" if count == 1 else f"{verb} {count} boxes"
