@@ -26,6 +26,7 @@ from locstudio.ui.engine_client import EngineClient, EngineState
 from locstudio.ui.index_keeping import IndexKeeping
 from locstudio.ui.joining import join_curation, join_retraining, show_desk
 from locstudio.ui.main_window import MainWindow
+from locstudio.ui.mask_choice import MaskChoice
 from locstudio.ui.preferences import Preferences
 from locstudio.ui.process_end import deliver, on_signals, wants_to_lose
 from locstudio.ui.project_loading import OpenedProject, SearchState, call_owner, open_project
@@ -73,6 +74,7 @@ class Studio(QObject):
         self._transfers: Transfers | None = None
         self.retraining: Retraining | None = None
         self.curation: Curation | None = None
+        self._masks = MaskChoice(self.window, self.preferences, self._save_preferences)
         self._wanted = Path()
         self._scanned.connect(lambda n: self.window.status.set_work(f"Looking at images: {n:,}", can_cancel=False))
         self._connect_window()
@@ -109,8 +111,8 @@ class Studio(QObject):
             "add_folder": lambda: self._with_transfers(lambda transfers: transfers.ask_folder()),
             "look_again": lambda: self._with_transfers(lambda transfers: transfers.look_again()),
             "relink": lambda: self._with_transfers(lambda transfers: transfers.ask_relink()),
-            "import_coco": lambda: self._with_transfers(lambda transfers: transfers.ask_import()),
-            "export_coco": lambda: self._with_transfers(lambda transfers: transfers.ask_export()),
+            "import_annotations": lambda: self._with_transfers(lambda transfers: transfers.ask_import()),
+            "export_annotations": lambda: self._with_transfers(lambda transfers: transfers.ask_export()),
             "index": lambda: self._with_index(lambda index: index.start()),
             "retrain": lambda: self._with_retraining(lambda retraining: retraining.ask()),
             "show_changes": lambda: self._with_retraining(lambda retraining: retraining.show_changes()),
@@ -121,7 +123,7 @@ class Studio(QObject):
         }
         for name, act in on_window.items():
             self.window.actions_by_name[name].triggered.connect(partial(_call, act))
-        for name, wish in desk_actions(self.window).items():
+        for name, wish in (desk_actions(self.window) | self._masks.actions()).items():
             self.window.actions_by_name[name].triggered.connect(partial(self._with_desk, wish))
 
     def _with_desk(self, wish: Callable[[Desk], object], _is_checked: bool = False) -> None:
@@ -169,6 +171,7 @@ class Studio(QObject):
         engine = self._make_engine(checkpoint, opened.project.cache)
         desk = self.desk = Desk(opened, engine, self)
         engine.setParent(desk)
+        self._masks.apply(desk)
         engine.state_changed.connect(self._on_engine_state)
         index = self._index = IndexKeeping(opened, desk.work, self.window.notice, self.window.status, desk)
         index.service_changed.connect(desk.searching.set_service)
@@ -317,12 +320,12 @@ class Studio(QObject):
 
     def _on_dropped(self, paths: list[str]) -> None:
         path = Path(paths[0])
-        if path.is_dir():
+        if self._transfers is not None:
+            self._transfers.take_dropped(path, self.open_path)
+        elif path.is_dir():
             self.open_path(path)
-        elif path.suffix.lower() == ".json" and self._transfers is not None:
-            self._transfers.import_file(path, path.parent)
         else:
-            self.window.status.say("Drop a project, a folder of images, or (into a project) a COCO file.")
+            self.window.status.say("Drop a project or a folder of images; into a project, also annotations.")
 
     # dialogs ----------------------------------------------------------------------------------------------------
 

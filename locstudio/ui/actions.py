@@ -39,8 +39,12 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "look_again", "Project", "Look at image files again", "Find what is missing, replaced or moved", ("F5",)
     ),
     ActionSpec("relink", "Project", "Relink image folder…", "Say where a folder of images is now"),
-    ActionSpec("import_coco", "Project", "Import COCO…", "Take regions and captions from a COCO file", (), "import"),
-    ActionSpec("export_coco", "Project", "Export COCO…", "Write regions and captions to a COCO file", (), "export"),
+    ActionSpec(
+        "import_annotations", "Project", "Import annotations…", "Take regions in from COCO, VOC, YOLO …", (), "import"
+    ),
+    ActionSpec(
+        "export_annotations", "Project", "Export annotations…", "Write regions as COCO, VOC, YOLO …", (), "export"
+    ),
     ActionSpec("checkpoint", "Project", "Save", "Everything is saved already; says so", ("Ctrl+S",)),
     ActionSpec("close_project", "Project", "Close project", "Go back to the welcome page", ("Ctrl+W",)),
     ActionSpec("quit", "Project", "Quit", "Close LocStudio; nothing is lost", ("Ctrl+Q",)),
@@ -63,6 +67,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ),
     ActionSpec("retrain", "Training", "Retrain…", "Train a new model on what has been reviewed", ("Ctrl+R",), "train"),
     ActionSpec("show_changes", "Training", "What changed", "Show what the newest training has changed"),
+    ActionSpec("choose_sam", "Training", "Choose SAM checkpoint…", "Make masks by a Segment Anything file of yours"),
+    ActionSpec("bundled_masks", "Training", "Use the bundled mask head", "Make masks without a checkpoint of yours"),
     ActionSpec("show_collection", "View", "Collection", "Show images and regions", ("Ctrl+1",), "image"),
     ActionSpec("show_training", "View", "Training", "Show runs, curves and models", ("Ctrl+2",), "curves"),
     ActionSpec("show_curation", "View", "Curation", "Review what models proposed", ("Ctrl+3",), "check"),

@@ -25,8 +25,8 @@ _NEEDS_PROJECT = (
     "add_folder",
     "look_again",
     "relink",
-    "import_coco",
-    "export_coco",
+    "import_annotations",
+    "export_annotations",
     "checkpoint",
     "close_project",
     "undo",
@@ -52,6 +52,8 @@ _NEEDS_PROJECT = (
     "show_training",
     "show_curation",
     "propose",
+    "choose_sam",
+    "bundled_masks",
 )
 _ONLY_COLLECTION = (
     "next",
@@ -249,14 +251,14 @@ class MainWindow(QMainWindow):
         project = self._menu(bar, "Project", "open_project", "open_folder", "open_demo")
         project.addMenu(self._recent_menu)
         project.addSeparator()
-        self._add(project, "add_folder", "look_again", "relink", "", "import_coco", "export_coco", "")
+        self._add(project, "add_folder", "look_again", "relink", "", "import_annotations", "export_annotations", "")
         self._add(project, "checkpoint", "close_project", "", "quit")
         edit = self._menu(bar, "Edit", "undo", "redo", "")
         self._add_canvas(edit, _BOX_COMMANDS)
         self._menu(bar, "Go", "next", "previous", "", "next_unreviewed", "previous_unreviewed", "", "verify")
         self._menu(bar, "Search", "search", "more", "ground", "clear_search", "", "index")
         self._add_curation(self._menu(bar, "Curation", "propose", "show_curation", ""))
-        self._menu(bar, "Training", "retrain", "", "show_training", "show_changes")
+        self._menu(bar, "Training", "retrain", "", "show_training", "show_changes", "", "choose_sam", "bundled_masks")
         view = self._menu(bar, "View", "show_collection", "show_training", "show_curation", "")
         self._add(view, "show_search", "show_regions", "show_history", "")
         self._add_canvas(view, (*_TOOL_COMMANDS, None, *_VIEW_COMMANDS))

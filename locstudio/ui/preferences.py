@@ -14,13 +14,17 @@ _log = logging.getLogger(__name__)
 
 
 class Preferences(msgspec.Struct, kw_only=True):
-    """``theme`` is "dark", "light" or "system"; ``geometry`` is Qt's own, base64; ``recent`` is newest first."""
+    """``theme`` is "dark", "light" or "system"; ``geometry`` is Qt's own, base64; ``recent`` is newest first.
+
+    ``sam`` is the file of the Segment Anything checkpoint that makes masks; empty for the bundled head.
+    """
 
     theme: str = "dark"
     recent: list[str] = []
     geometry: str = ""
     panes: list[int] = []
     tile_side: int = 0
+    sam: str = ""
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Preferences":
