@@ -33,7 +33,7 @@ class CurationCommand(StrEnum):
 
 
 KEYS: dict[CurationCommand, tuple[str, ...]] = {
-    CurationCommand.ACCEPT: ("Return", "Enter", "C"),
+    CurationCommand.ACCEPT: ("Return", "C", "Enter"),
     CurationCommand.REJECT: ("X",),
     CurationCommand.SKIP: ("Space",),
     CurationCommand.BACK: ("Backspace",),

@@ -194,6 +194,7 @@ class Curating(QObject):
             return
         self._page.filters.set_counts(counts_of(pool, wish), self._classes)
         self._page.thresholds.set_scores(scores_of(pool))
+        self._page.editor.set_phrases(phrases_of(pool, pool.rows))
         rows = rows_of(pool, replace(wish, phrases=frozenset())) if wish.phrases else self._page.model.rows
         self._page.thresholds.phrases.set_phrases(phrases_of(pool, rows))
 

@@ -40,7 +40,6 @@ class CurationDesk(QObject):
         self.curating = Curating(opened.project, opened.dataset, collection.editing, self.page, self)
         self.curating.said.connect(self.said)
         self.page.command_wanted.connect(self._on_command)
-        collection.phrases_read.connect(self.page.editor.set_phrases)
         self.curating.read()
 
     def wake(self) -> None:

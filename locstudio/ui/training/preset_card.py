@@ -25,6 +25,7 @@ class PresetCard(QFrame):
         head.addWidget(label(detail, "muted", self))
         column.addLayout(head)
         column.addWidget(sentence)
+        column.addStretch()
 
     def _on_toggled(self, is_on: bool) -> None:
         self.setProperty("chosen", is_on)
