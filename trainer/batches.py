@@ -77,12 +77,14 @@ def assemble(
     boxes_BM4 = torch.tensor([0.0, 0.0, 1.0, 1.0]).repeat(len(draws), num_regions, 1)
     valid_BM = torch.zeros(len(draws), num_regions, dtype=torch.bool)
     phrase_BM = torch.zeros(len(draws), num_regions, dtype=torch.int64)
+    weight_BM = torch.ones(len(draws), num_regions)
     row_of: dict[str, int] = {}
     for at, draw in enumerate(draws):
         image = images[draw.position]
         for place, (region, by_name) in enumerate(zip(draw.regions.tolist(), draw.by_name.tolist(), strict=True)):
             boxes_BM4[at, place] = torch.from_numpy(image.boxes_R4[region])
             valid_BM[at, place] = True
+            weight_BM[at, place] = image.weights[region] if image.weights else 1.0
             phrase_BM[at, place] = row_of.setdefault(image.words_for(region, by_name=by_name), len(row_of))
     return ClocBatch(
         boxes_BM4=boxes_BM4,
@@ -96,6 +98,7 @@ def assemble(
         kept_words=tuple(tuple(words[int(share * len(words))] for share in draw.words_K) for draw in draws)
         if words
         else (),
+        weight_BM=weight_BM,
     )
 
 

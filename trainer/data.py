@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locstudio.domain.geometry import BoxArray, Letterbox
-from locstudio.domain.regions import HELD_OUT_SPLITS, Image, Problem, Region, Review
+from locstudio.domain.regions import HELD_OUT_SPLITS, Image, Origin, Problem, Region, Review
 from locstudio.store.dataset import Dataset, ImageFilter
 
 KEPT_SIDES = (0.08, 0.8)
@@ -33,6 +33,7 @@ class TrainingImage:
     """One image to learn from.  Boxes are in the ``square`` frame; ``boxes_R4`` has one row per phrase.
 
     ``names`` are the names of the regions' classes, empty where there is none or it is the phrase already.
+    ``weights`` say how much each described region counts; without them all count alike.
     ``objects_O4`` are all boxes of things, with or without words, for the proposal head.
     """
 
@@ -43,6 +44,7 @@ class TrainingImage:
     captions: tuple[str, ...]
     objects_O4: BoxArray
     names: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
 
     def words_for(self, region: int, *, by_name: bool) -> str:
         """A text that describes the region: its phrase, or the name of its class where it has both and so is asked."""
@@ -81,12 +83,17 @@ def names_in_use(dataset: Dataset) -> dict[int, str]:
 
 
 def read_training_images(
-    dataset: Dataset, *, include_pending: bool = False, held_out: Collection[int] = ()
+    dataset: Dataset,
+    *,
+    include_pending: bool = False,
+    held_out: Collection[int] = (),
+    machine_weight: float = 1.0,
 ) -> list[TrainingImage]:
     """Every sound image that has a phrase or a caption, in the order of ids, without the held-out splits and images.
 
     A region without a phrase is described by the name of its class.  ``include_pending`` lets a model's proposals in
-    that nobody has looked at.
+    that nobody has looked at.  ``machine_weight`` is how much a region counts that a model has proposed and no person
+    has changed, be it accepted.
     """
     class_names = names_in_use(dataset)
     left_out = frozenset(held_out)
@@ -94,7 +101,9 @@ def read_training_images(
     for work in images_with_regions(dataset):
         if work.image.problem is not Problem.NONE or work.image.split in HELD_OUT_SPLITS or work.image.id in left_out:
             continue
-        described = _training_image(dataset, work, class_names, include_pending=include_pending)
+        described = _training_image(
+            dataset, work, class_names, include_pending=include_pending, machine_weight=machine_weight
+        )
         if described.phrases or described.captions:
             found.append(described)
     return found
@@ -166,7 +175,12 @@ def _boxes_anywhere(random: np.random.Generator, count: int) -> BoxArray:
 
 
 def _training_image(
-    dataset: Dataset, work: ImageRegions, class_names: dict[int, str], *, include_pending: bool
+    dataset: Dataset,
+    work: ImageRegions,
+    class_names: dict[int, str],
+    *,
+    include_pending: bool,
+    machine_weight: float,
 ) -> TrainingImage:
     image = work.image
     usable = [
@@ -183,6 +197,7 @@ def _training_image(
         captions=tuple(caption.text for caption in dataset.captions_of(image.id) if caption.text.strip()),
         objects_O4=square_boxes(usable, image),
         names=tuple(_further_name(region, class_names) for region in described),
+        weights=tuple(machine_weight if region.origin is Origin.MODEL else 1.0 for region in described),
     )
 
 

@@ -109,6 +109,7 @@ def parts_of(batch: ClocBatch, size: int) -> list[ClocBatch]:
                 crop_states_BMC=None if batch.crop_states_BMC is None else batch.crop_states_BMC[rows],
                 kept_boxes_BK4=None if batch.kept_boxes_BK4 is None else batch.kept_boxes_BK4[rows],
                 kept_words=batch.kept_words[rows],
+                weight_BM=None if batch.weight_BM is None else batch.weight_BM[rows],
             )
         )
     return parts

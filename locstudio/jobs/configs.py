@@ -54,6 +54,8 @@ class ClocTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         text_contrast_weight: Push phrases from those most like them; 0 for not at all.
         keep_weight: Hold the model to what its parent says of other boxes and words; 0 for not at all.
         altered_weight: Rivals that differ from a phrase in one attribute ("a blue car"); 0 for none.
+        machine_weight: How much a region counts that a model proposed and no person changed, be it accepted, against
+            one that a person drew, corrected or brought along.
     """
 
     preset: Preset = "quick"
@@ -82,6 +84,7 @@ class ClocTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     text_contrast_weight: float = 0.0
     altered_weight: float = 0.0
     keep_weight: float = 0.0
+    machine_weight: float = 0.5
 
 
 class Embedding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

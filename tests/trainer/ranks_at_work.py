@@ -36,6 +36,8 @@ SCENARIOS = {
     "hard texts": (ClocStepConfig(text_contrast_weight=0.5, altered_weight=0.5), 2),
     "held to its parent": (ClocStepConfig(keep_weight=0.5), 0),
 }
+WEIGHTED = "some regions count less"
+WEIGHTS_BM = torch.tensor([[1.0, 0.5], [1.0, 1.0], [0.5, 1.0], [1.0, 1.0], [1.0, 0.25]])
 
 
 def make_model(checkpoint: Path):
@@ -90,6 +92,7 @@ def part_of(batch: ClocBatch, rows: list[int]) -> ClocBatch:
         tokens_BND=batch.tokens_BND[rows],
         kept_boxes_BK4=batch.kept_boxes_BK4[rows],
         kept_words=tuple(batch.kept_words[row] for row in rows),
+        weight_BM=None if batch.weight_BM is None else batch.weight_BM[rows],
     )
 
 
@@ -117,7 +120,7 @@ def take_gradients(ranks: Ranks, checkpoint: Path) -> dict[str, object]:
     batch = whole_batch(model)
     found = {}
 
-    def take(name, step, rows, micro_batch=0):
+    def take(name, step, rows, micro_batch=0, batch=batch):
         model.zero_grad(set_to_none=True)
         own = part_of(batch, rows)
         terms = shared_gradient(ranks, lambda gather: gradient_of(step, own, micro_batch, gather), learning)
@@ -127,6 +130,7 @@ def take_gradients(ranks: Ranks, checkpoint: Path) -> dict[str, object]:
     for name, (config, micro_batch) in SCENARIOS.items():
         take(name, make_step(model, config), share, micro_batch)
     plain = ClocStepConfig()
+    take(WEIGHTED, ClocStep(model, plain), share, 2, replace(batch, weight_BM=WEIGHTS_BM))
     take("one rank has no region", ClocStep(model, plain), [[0, 2, 4], [1, 3]][ranks.rank])
     take("one rank has no caption", ClocStep(model, plain), [[0, 2, 3, 4], [1]][ranks.rank])
     for name, num_good in (("too little memory at first", 0), ("too little memory in the second pass", 2)):

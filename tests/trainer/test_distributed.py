@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from trainer.recipes.cloc import ClocStep, ClocStepConfig
 from trainer.recipes.cloc_ranks import shared_gradient
 
 sys.path.insert(0, str(Path(__file__).parent))
-from ranks_at_work import SCENARIOS, gradients_of, make_model, make_step, part_of, whole_batch
+from ranks_at_work import SCENARIOS, WEIGHTED, WEIGHTS_BM, gradients_of, make_model, make_step, part_of, whole_batch
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 OTHERS = ("one rank has no region", "one rank has no caption", "by torch")
@@ -55,16 +56,16 @@ def found(tiny_checkpoint, tmp_path_factory):
     return [torch.load(folder / f"rank_{rank}.pt", weights_only=False) for rank in range(2)]
 
 
-def one_process(model, config: ClocStepConfig):
+def one_process(model, config: ClocStepConfig, weight_BM=None):
     model.zero_grad(set_to_none=True)
-    terms = gradient_of(make_step(model, config), whole_batch(model))
+    terms = gradient_of(make_step(model, config), replace(whole_batch(model), weight_BM=weight_BM))
     return {name: float(term) for name, term in terms.items()}, gradients_of(model)
 
 
-@pytest.mark.parametrize("name", [*SCENARIOS, *OTHERS, *TROUBLED])
+@pytest.mark.parametrize("name", [*SCENARIOS, WEIGHTED, *OTHERS, *TROUBLED])
 def test_that_two_processes_take_the_gradient_of_one_on_the_whole_batch(found, tiny_checkpoint, name):
     config = SCENARIOS[name][0] if name in SCENARIOS else ClocStepConfig()
-    terms, expected = one_process(make_model(tiny_checkpoint), config)
+    terms, expected = one_process(make_model(tiny_checkpoint), config, WEIGHTS_BM if name == WEIGHTED else None)
     joint = torch.cat([value.flatten().double() for value in expected.values()])
     assert terms["region_text"] > 0.1
     for rank in range(2):

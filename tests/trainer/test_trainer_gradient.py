@@ -48,9 +48,12 @@ def make_batch(model: Cloc) -> ClocBatch:
     )
 
 
-def gradient(model: Cloc, micro_batch: int) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+def gradient(
+    model: Cloc, micro_batch: int, weight_BM: torch.Tensor | None = None
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     model.zero_grad(set_to_none=True)
-    terms = gradient_of(ClocStep(model, ClocStepConfig()), make_batch(model), micro_batch)
+    batch = replace(make_batch(model), weight_BM=weight_BM)
+    terms = gradient_of(ClocStep(model, ClocStepConfig()), batch, micro_batch)
     return terms, {name: value.grad for name, value in model.named_parameters() if value.grad is not None}
 
 
@@ -65,6 +68,30 @@ def test_that_the_gradient_in_parts_is_that_of_the_whole_batch(model, micro_batc
     assert {name.split(".")[0] for name in reached} >= {"prompter", "text_project", "grounding", "logit_scale"}
     for name in whole:
         torch.testing.assert_close(parts[name], whole[name], rtol=1e-3, atol=1e-6, msg=name)
+
+
+WEIGHTS_BM = torch.tensor([[1.0, 0.5], [1.0, 1.0], [0.5, 1.0], [1.0, 1.0], [1.0, 1.0]])
+
+
+@pytest.mark.parametrize("micro_batch", [1, 2, 4])
+def test_that_regions_that_count_less_do_so_in_parts_as_in_the_whole(model, micro_batch):
+    whole_terms, whole = gradient(model, 0, WEIGHTS_BM)
+    terms, parts = gradient(model, micro_batch, WEIGHTS_BM)
+    assert {name: float(term) for name, term in terms.items()} == pytest.approx(
+        {name: float(term) for name, term in whole_terms.items()}, rel=1e-5
+    )
+    for name in whole:
+        torch.testing.assert_close(parts[name], whole[name], rtol=1e-3, atol=1e-6, msg=name)
+    plain_terms, _ = gradient(model, micro_batch)
+    assert float(plain_terms["clip"]) == pytest.approx(float(terms["clip"]))
+    assert float(plain_terms["grounding"]) != pytest.approx(float(terms["grounding"]), rel=1e-3)
+
+
+def test_that_regions_that_all_count_alike_give_bitwise_the_gradient_without_weights(model):
+    terms, plain = gradient(model, 2)
+    weighted_terms, weighted = gradient(model, 2, torch.ones(5, 2))
+    assert all(torch.equal(terms[name], weighted_terms[name]) for name in terms)
+    assert all(torch.equal(plain[name], weighted[name]) for name in plain)
 
 
 def test_that_dropout_drops_the_same_in_both_passes_over_a_part(model):

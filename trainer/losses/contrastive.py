@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainer.losses.weighting import mean_of
+
 MAX_LOG_SCALE = math.log(100.0)
 _SAME = 0.9999
 
@@ -48,6 +50,7 @@ def region_text_loss(
     max_similarity: float | None = 0.9,
     further_KD: Tensor | None = None,
     has_unique_keys: bool = False,
+    weight_R: Tensor | None = None,
 ) -> Tensor:
     """Symmetric InfoNCE between the regions of a batch and their phrases.
 
@@ -66,6 +69,8 @@ def region_text_loss(
         has_unique_keys: A phrase that several regions share is one key for the other regions, not several.  Not in the
             paper: in a small batch full of people, "person" would otherwise be pushed away as often as it occurs, and a
             person's chance with it.
+        weight_R: How much each region counts, as one that asks; as a negative of others each counts alike.  Not in the
+            paper, which has no region that a person has drawn.
 
     Returns:
         Scalar mean over valid regions, in nats; zero if there are none.
@@ -78,6 +83,7 @@ def region_text_loss(
     _require_same_shape(region_RD, text_RD)
     if valid_R is not None:
         region_RD, text_RD = region_RD[valid_R], text_RD[valid_R]
+        weight_R = None if weight_R is None else weight_R[valid_R]
     if not len(region_RD):
         return region_RD.sum() * 0.0
     own_R = torch.arange(len(region_RD), device=region_RD.device)
@@ -94,7 +100,11 @@ def region_text_loss(
         clash_RK = similar_phrases(text_RD, further_KD, max_similarity)
         further_RK = (logit_scale * region_RD @ further_KD.T).masked_fill(clash_RK, -torch.inf)
         to_text = torch.cat([to_text, further_RK], dim=1)
-    return (F.cross_entropy(to_text, own_R) + F.cross_entropy(masked_RR.T, own_R)) / 2
+    if weight_R is None:
+        return (F.cross_entropy(to_text, own_R) + F.cross_entropy(masked_RR.T, own_R)) / 2
+    to_text_R = F.cross_entropy(to_text, own_R, reduction="none")
+    to_region_R = F.cross_entropy(masked_RR.T, own_R, reduction="none")
+    return mean_of((to_text_R + to_region_R) / 2, weight_R)
 
 
 @torch.no_grad()

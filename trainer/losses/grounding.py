@@ -7,12 +7,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainer.losses.weighting import mean_of
+
 POSITIVE_IOU = 0.5
 NEGATIVE_IOU = 0.4
 
 
-def grounding_loss(found_R4: Tensor, true_R4: Tensor, valid_R: Tensor | None = None) -> Tensor:
+def grounding_loss(
+    found_R4: Tensor, true_R4: Tensor, valid_R: Tensor | None = None, weight_R: Tensor | None = None
+) -> Tensor:
     """Mean squared error of corners: the squared distance of two boxes, divided by four, mean over valid regions.
+
+    ``weight_R`` says how much each region counts.
 
     Raises:
         ValueError: the two inputs differ in shape.
@@ -23,13 +29,16 @@ def grounding_loss(found_R4: Tensor, true_R4: Tensor, valid_R: Tensor | None = N
         raise ValueError(f"found and true boxes differ in shape: {tuple(found_R4.shape)}, {tuple(true_R4.shape)}")
     if valid_R is not None:
         found_R4, true_R4 = found_R4[valid_R], true_R4[valid_R]
+        weight_R = None if weight_R is None else weight_R[valid_R]
     if not len(found_R4):
         return found_R4.sum() * 0.0
-    return ((found_R4 - true_R4) ** 2).sum(dim=-1).mean() / 4
+    return mean_of(((found_R4 - true_R4) ** 2).sum(dim=-1), weight_R) / 4
 
 
-def overlap_grounding_loss(found_R4: Tensor, true_R4: Tensor) -> Tensor:
+def overlap_grounding_loss(found_R4: Tensor, true_R4: Tensor, weight_R: Tensor | None = None) -> Tensor:
     """Distance and overlap of boxes: 5/7 of the L1 distance of centres and sizes, 2/7 of one minus generalised IoU.
+
+    ``weight_R`` says how much each region counts.
 
     Raises:
         ValueError: the two inputs differ in shape.
@@ -40,9 +49,9 @@ def overlap_grounding_loss(found_R4: Tensor, true_R4: Tensor) -> Tensor:
         raise ValueError(f"found and true boxes differ in shape: {tuple(found_R4.shape)}, {tuple(true_R4.shape)}")
     if not len(found_R4):
         return found_R4.sum() * 0.0
-    distance = (_centre_and_size(found_R4) - _centre_and_size(true_R4)).abs().sum(dim=1).mean()
+    distance_R = (_centre_and_size(found_R4) - _centre_and_size(true_R4)).abs().sum(dim=1)
     giou_R, _ = paired_giou(found_R4, true_R4)
-    return (5.0 * distance + 2.0 * (1.0 - giou_R).mean()) / 7.0
+    return (5.0 * mean_of(distance_R, weight_R) + 2.0 * mean_of(1.0 - giou_R, weight_R)) / 7.0
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainer.losses.contrastive import similar_phrases
+from trainer.losses.weighting import mean_of
 
 SIGMOID_BIAS = -10.0
 NO_TEXT = -2.0  # no cosine
@@ -42,7 +43,9 @@ def text_contrast_loss(text_UD: Tensor, *, num_hardest: int = _NUM_HARDEST, same
     return hardest_UH[has_others_U].logsumexp(dim=1).mean()
 
 
-def altered_phrase_loss(own_R: Tensor, altered_RA: Tensor, logit_scale: Tensor) -> Tensor:
+def altered_phrase_loss(
+    own_R: Tensor, altered_RA: Tensor, logit_scale: Tensor, weight_R: Tensor | None = None
+) -> Tensor:
     """Cross-entropy of a region's phrase against the same phrase with one attribute altered.
 
     Args:
@@ -50,6 +53,7 @@ def altered_phrase_loss(own_R: Tensor, altered_RA: Tensor, logit_scale: Tensor) 
         altered_RA: Its cosines with phrases that differ in a colour, a size, a material; ``NO_TEXT`` where there is
             no further one.
         logit_scale: Scalar, already exponentiated.
+        weight_R: How much each region counts; None where all count alike.
 
     Returns:
         Scalar mean over the regions that have an altered phrase, in nats; zero if none has.
@@ -63,7 +67,10 @@ def altered_phrase_loss(own_R: Tensor, altered_RA: Tensor, logit_scale: Tensor) 
     # Scaled before it is masked: an infinite logit times the scale would leave the scale without a finite gradient.
     scaled_RA = (logit_scale * altered_RA).masked_fill(~is_text_RA, -torch.inf)
     logits_RA = torch.cat([logit_scale * own_R[:, None], scaled_RA], dim=1)[has_any_R]
-    return F.cross_entropy(logits_RA, torch.zeros(len(logits_RA), dtype=torch.int64, device=logits_RA.device))
+    first_R = torch.zeros(len(logits_RA), dtype=torch.int64, device=logits_RA.device)
+    if weight_R is None:
+        return F.cross_entropy(logits_RA, first_R)
+    return mean_of(F.cross_entropy(logits_RA, first_R, reduction="none"), weight_R[has_any_R])
 
 
 def sigmoid_region_text_loss(
@@ -74,6 +81,7 @@ def sigmoid_region_text_loss(
     max_similarity: float | None = 0.9,
     further_KD: Tensor | None = None,
     bias: float = SIGMOID_BIAS,
+    weight_R: Tensor | None = None,
 ) -> Tensor:
     """Every pair of a region and a phrase is judged alone: does it belong together?
 
@@ -85,6 +93,7 @@ def sigmoid_region_text_loss(
             out.
         further_KD: Phrases of no region here; they belong to none.
         bias: Added to all logits, since almost all pairs do not belong together.
+        weight_R: How much each region counts, with all pairs that it is in as a region; None where all count alike.
 
     Returns:
         Scalar: the sum of binary cross-entropies over pairs, divided by the number of regions, in nats; zero if there
@@ -105,4 +114,6 @@ def sigmoid_region_text_loss(
     own_RU = torch.eye(len(region_RD), len(keys_UD), dtype=torch.bool, device=region_RD.device)
     is_counted_RU = own_RU | ~similar_phrases(text_RD, keys_UD, max_similarity)
     losses_RU = F.binary_cross_entropy_with_logits(logits_RU, own_RU.to(logits_RU.dtype), reduction="none")
-    return losses_RU[is_counted_RU].sum() / len(region_RD)
+    if weight_R is None:
+        return losses_RU[is_counted_RU].sum() / len(region_RD)
+    return mean_of((losses_RU * is_counted_RU).sum(dim=1), weight_R)

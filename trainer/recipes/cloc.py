@@ -101,6 +101,7 @@ class ClocOutputs:
         caption_BD: Embeddings of those captions.
         region_RD: Region embeddings.
         text_RD: Embeddings of their phrases.
+        weight_R: How much each region counts, float32, on the CPU.
         further_KD: Phrases of no region of the batch.
         text_key_R: The same number for the same phrase, int64, on the CPU, so that a phrase is known again elsewhere.
         further_key_K: The same for the further phrases.
@@ -118,6 +119,7 @@ class ClocOutputs:
     caption_BD: Tensor
     region_RD: Tensor
     text_RD: Tensor
+    weight_R: Tensor
     further_KD: Tensor
     text_key_R: Tensor
     further_key_K: Tensor
@@ -134,6 +136,17 @@ class ClocOutputs:
 def phrase_key(phrase: str) -> int:
     """A number for a phrase, the same in every process; 64 bits, so that two phrases hardly ever share one."""
     return int.from_bytes(hashlib.blake2b(phrase.encode(), digest_size=8).digest(), signed=True)
+
+
+def _weights_of(batch: ClocBatch) -> Tensor:
+    valid_BM = batch.valid_BM.cpu()
+    return torch.ones(int(valid_BM.sum())) if batch.weight_BM is None else batch.weight_BM.cpu()[valid_BM]
+
+
+def _unequal(outputs: ClocOutputs) -> Tensor | None:
+    """How much each region counts, where not all count alike."""
+    weight_R = outputs.weight_R.detach()
+    return None if bool((weight_R == 1).all()) else weight_R.to(outputs.region_RD.device)
 
 
 class ClocStep:
@@ -188,11 +201,12 @@ class ClocStep:
         """``loss`` and its terms, each with its graph: ``clip``, ``region_text``, ``grounding``, and where asked for
         ``text_contrast`` and ``altered``."""
         config = self._config
+        weight_R = _unequal(outputs)
         terms = {
             "clip": clip_loss(outputs.image_BD, outputs.caption_BD, outputs.logit_scale),
-            "region_text": self._region_text(outputs),
+            "region_text": self._region_text(outputs, weight_R),
             "grounding": (overlap_grounding_loss if config.grounding == "overlap" else grounding_loss)(
-                outputs.found_R4, outputs.true_R4
+                outputs.found_R4, outputs.true_R4, weight_R=weight_R
             ),
         }
         loss = total_loss(**terms, num_labelled=outputs.num_labelled, num_images=outputs.num_images)
@@ -201,14 +215,14 @@ class ClocStep:
             loss = loss + config.text_contrast_weight * terms["text_contrast"]
         if config.altered_weight:
             own_R = (outputs.region_RD * outputs.text_RD).sum(dim=1)
-            terms["altered"] = altered_phrase_loss(own_R, outputs.altered_RA, outputs.logit_scale)
+            terms["altered"] = altered_phrase_loss(own_R, outputs.altered_RA, outputs.logit_scale, weight_R)
             loss = loss + config.altered_weight * terms["altered"]
         if config.keep_weight:
             terms["kept"] = distillation_loss(outputs.kept_ND, outputs.parent_ND)
             loss = loss + config.keep_weight * terms["kept"]
         return {"loss": loss, **terms}
 
-    def _region_text(self, outputs: ClocOutputs) -> Tensor:
+    def _region_text(self, outputs: ClocOutputs, weight_R: Tensor | None) -> Tensor:
         config = self._config
         if config.contrast == "sigmoid":
             return sigmoid_region_text_loss(
@@ -217,6 +231,7 @@ class ClocStep:
                 outputs.logit_scale,
                 max_similarity=config.text_filter,
                 further_KD=outputs.further_KD,
+                weight_R=weight_R,
             )
         return region_text_loss(
             outputs.region_RD,
@@ -225,6 +240,7 @@ class ClocStep:
             max_similarity=config.text_filter,
             further_KD=outputs.further_KD,
             has_unique_keys=config.has_unique_keys,
+            weight_R=weight_R,
         )
 
     def _outputs(self, batch: ClocBatch, tokens_BNC: Tensor, prepared_BNC: Tensor) -> ClocOutputs:
@@ -245,6 +261,7 @@ class ClocStep:
             caption_BD=self._texts(tuple(caption for caption in batch.captions if caption)),
             region_RD=region_RD,
             text_RD=text_UD[phrase_BM[valid_BM]],
+            weight_R=_weights_of(batch),
             further_KD=text_UD[is_free_U],
             text_key_R=key_U[batch.phrase_BM[batch.valid_BM].cpu()],
             further_key_K=key_U[is_free_U.cpu()],

@@ -26,6 +26,7 @@ class ClocBatch:
         teacher_BKE: The teacher's embeddings there, or None; zeros where it says nothing.
         kept_boxes_BK4: Boxes on which the model is held to its parent, or None.
         kept_words: As many words of each image on which it is, too.
+        weight_BM: How much each region counts, float32; None where all count alike.
 
     At least one of ``tokens_BND`` and ``pixels_B3HW`` is given; tokens win.
     """
@@ -43,3 +44,4 @@ class ClocBatch:
     teacher_BKE: Tensor | None = None
     kept_boxes_BK4: Tensor | None = None
     kept_words: tuple[tuple[str, ...], ...] = ()
+    weight_BM: Tensor | None = None

@@ -37,14 +37,30 @@ def read_lesson(
     """
     held_out = choose_held_out(dataset, training.hold_out)
     images = read_training_images(
-        dataset, include_pending=training.include_pending, held_out=held_out.image_ids if not held_out.split else ()
+        dataset,
+        include_pending=training.include_pending,
+        held_out=held_out.image_ids if not held_out.split else (),
+        machine_weight=training.machine_weight,
     )
     if not any(image.phrases for image in images):
         raise BadInput(_nothing_to_learn(dataset, held_out))
-    for sentence in (sentence_of(held_out, training.hold_out), *_what_is_missing(dataset, images)):
+    counts_less = _what_counts_less(images, training.machine_weight)
+    for sentence in (sentence_of(held_out, training.hold_out), counts_less, *_what_is_missing(dataset, images)):
         if sentence:
             note(sentence)
     return Lesson(at_most(images, training.num_steps * training.batch_size, seed), held_out)
+
+
+def _what_counts_less(images: list[TrainingImage], machine_weight: float) -> str:
+    """A sentence where some regions are a model's and some a person's; where all are alike, nothing counts less."""
+    weights = [weight for image in images for weight in image.weights]
+    num_machine = sum(weight != 1.0 for weight in weights)
+    if not 0 < num_machine < len(weights):
+        return ""
+    return (
+        f"Of {len(weights)} regions, a model proposed {num_machine} that nobody has changed; in training such a "
+        f"region counts {machine_weight:g} times as much as one that a person made."
+    )
 
 
 def _what_is_missing(dataset: Dataset, images: list[TrainingImage]) -> list[str]:
