@@ -81,7 +81,7 @@ def texts_beside(path: Path, inside: Path) -> Written:
             except (ImageProblem, OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:
                 notes.append(f"{shown(sidecar.name)} is ignored: {shown(str(error).rstrip('.'))}.")
                 continue
-            found += [(f"{sidecar.name}:{number}", text) for number, text in enumerate(texts)]
+            found += [(f"{shown(sidecar.name)}:{number}", text) for number, text in enumerate(texts)]
     if len(found) > MAX_TEXTS:
         notes.append(f"Of the captions beside {shown(path.name)} the first {MAX_TEXTS} are taken.")
     return Written(_each_once(found), " ".join(notes))

@@ -64,10 +64,13 @@ def find_run(project: Project, run_id: str) -> RunFolder:
 
 
 def trainer_environment() -> dict[str, str]:
-    """The environment of a trainer: ours, offline, and with the packages of this very LocStudio first."""
+    """The environment of a trainer: ours, with the packages of this very LocStudio first.
+
+    It is offline, unless a person has set HF_HUB_OFFLINE=0.
+    """
     root = str(Path(locstudio.__file__).resolve().parent.parent)
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(paths)}
+    return {"HF_HUB_OFFLINE": "1", **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def launch(folder: RunFolder, *, is_heard: bool = True) -> subprocess.Popen[bytes]:

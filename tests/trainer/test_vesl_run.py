@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from locstudio.domain.edits import CaptionChange, ClassChange, Edit, change_regions, delete_regions
+from locstudio.domain.edits import CaptionChange, ClassChange, Edit, ImageChange, change_regions, delete_regions
 from locstudio.domain.regions import Caption, Origin, Review
 from locstudio.jobs.configs import RunConfig, Vesl
 from locstudio.jobs.messages import Evaluated, Finished, Note, Progress, Started
@@ -340,3 +340,18 @@ def test_that_several_captions_of_an_image_share_its_phrases(paint, tiny_checkpo
     assert len(found.captions) == 2
     of_shelf = found.caption_rows[found.phrase_rows == 2]
     assert (of_shelf == 1).all()
+
+
+def test_that_images_of_any_name_are_looked_at(paint, tiny_checkpoint):
+    painted = paint(4)
+    names = ("hund 🐕.png", "a\nb.png", os.fsdecode(b"caf\xe9.png"), "\u202egnp.exe.png")
+    changes = []
+    for image, name in zip(painted.images, names, strict=True):
+        path = painted.dataset.image_file(image)
+        path.rename(path.with_name(name))
+        changes.append(ImageChange(image, replace(image, path=name)))
+    painted.dataset.apply(Edit("Rename", tuple(changes)))
+    folder = new_run(painted, tiny_checkpoint)
+    assert do(folder) == 0
+    assert notes_of(folder) == []
+    assert len(proposals_of(folder).seen_image_ids) == 4
