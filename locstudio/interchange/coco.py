@@ -165,7 +165,9 @@ class CocoFile:
             name = f"{image_key}:{self._captions_of[image_key]}"
         else:
             name = self._unique_id(raw["id"], row, table)
-        return CaptionRow(row, table, name, image_key, clean(text).strip())
+        origin = raw.get("origin")
+        made_by = ORIGINS.get(origin) if isinstance(origin, str) else None
+        return CaptionRow(row, table, name, image_key, clean(text).strip(), made_by)
 
     def _unique_id(self, raw: Any, row: int, table: str) -> str:
         """The row's id as text; a second row with the same id gets a new one, the same at every reading."""

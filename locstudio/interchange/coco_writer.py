@@ -154,8 +154,11 @@ def region_row(region: Region, width: int, height: int, category_id: int, class_
 
 
 def caption_row(caption: Caption) -> str:
-    """A caption as a row of ``captions``."""
-    return _json({"id": caption.id, "image_id": caption.image_id, "caption": caption.text})
+    """A caption as a row of ``captions``, with its ``origin`` where it was not imported."""
+    row: dict[str, Any] = {"id": caption.id, "image_id": caption.image_id, "caption": caption.text}
+    if caption.origin is not Origin.IMPORTED:
+        row["origin"] = str(caption.origin)
+    return _json(row)
 
 
 def _json(row: dict[str, Any]) -> str:

@@ -94,7 +94,9 @@ class Comparison:
         if carries.ids and str(mine.id) != row.external_id:
             return False
         if isinstance(mine, Caption):
-            return isinstance(row, CaptionRow) and carries.text(mine.text).strip() == row.text
+            origin = mine.origin if carries.origins else Origin.IMPORTED
+            expected = (carries.text(mine.text).strip(), origin)
+            return isinstance(row, CaptionRow) and expected == (row.text, row.origin or Origin.IMPORTED)
         return isinstance(row, RegionRow) and all(self._equalities(page, mine, row, tables))
 
     def _equalities(self, page: Page, mine: Region, row: RegionRow, tables: Tables) -> Iterator[bool]:

@@ -135,7 +135,8 @@ class CvatFile:
             raise BadRow("its image has no name")
         if part.tag == "tag":
             if own.get("caption", "").strip():
-                return CaptionRow(row, "captions", name, key, own["caption"].strip())
+                origin = ORIGINS.get(own.get("origin", ""))
+                return CaptionRow(row, "captions", name, key, own["caption"].strip(), origin)
             raise BadRow("tags of images are not kept", part.get("label", ""))
         if part.tag in _NO_REGIONS:
             raise BadRow(f"{_NO_REGIONS[part.tag]} no regions")

@@ -78,11 +78,12 @@ def _free_name(wanted: str, taken: Iterable[str]) -> str:
 
 
 def _head(names: Iterable[str], without: str, caption: str) -> Iterator[str]:
-    reviews, origins = "\n".join(Review), "\n".join(Origin)
+    reviews = "\n".join(Review)
+    origin = _attribute_kind("origin", "select", str(Origin.IMPORTED), "\n".join(Origin))
     attributes = [
         _attribute_kind("phrase"),
         _attribute_kind("review", "select", str(Review.ACCEPTED), reviews),
-        _attribute_kind("origin", "select", str(Origin.IMPORTED), origins),
+        origin,
         _attribute_kind("score"),
         _attribute_kind("crowd", "checkbox", "false", "false"),
         *map(_attribute_kind, ("id", "caption", "span")),
@@ -92,7 +93,7 @@ def _head(names: Iterable[str], without: str, caption: str) -> Iterator[str]:
     for name in dict.fromkeys(names):
         yield _label(name, "any", attributes)
     yield _label(without, "any", [*attributes, no_class])
-    yield _label(caption, "tag", [_attribute_kind("id"), _attribute_kind("caption")])
+    yield _label(caption, "tag", [_attribute_kind("id"), _attribute_kind("caption"), origin])
     yield "      </labels>\n    </task>\n  </meta>\n"
 
 
@@ -122,6 +123,7 @@ def _image(page: Page, names: dict[int, str], without: str, caption_label: str) 
 
 def _caption(caption: Caption, label: str) -> str:
     inner = _attribute("id", str(caption.id)) + _attribute("caption", caption.text)
+    inner += _attribute("origin", str(caption.origin)) if caption.origin is not Origin.IMPORTED else ""
     return f'    <tag label={quoteattr(label)} source="manual">{inner}</tag>\n'
 
 

@@ -182,7 +182,9 @@ class LabelStudioFile:
         ours = _CAPTION_ID.fullmatch(thing.id)
         first = ours[1] if ours else thing.id or f"{name}:{row}"
         ids = [first, *(f"{first}.{number}" for number in range(2, len(texts) + 1))]
-        return [CaptionRow(row, "captions", key, name, text) for key, text in zip(ids, texts, strict=True)]
+        result = thing.results[0]
+        origin = _chosen(ORIGINS, _ours(result).get("origin")) or _chosen(_ORIGINS, result.get("origin"))
+        return [CaptionRow(row, "captions", key, name, text, origin) for key, text in zip(ids, texts, strict=True)]
 
     def _note(self, row: int, name: str, outcome: Outcome, reason: str, detail: str = "") -> None:
         self._report.note(RowNote("annotations", row, name, outcome, reason, detail))

@@ -73,7 +73,8 @@ def _task(page: Page, names: dict[int, str]) -> _Object:
 
 def _caption(caption: Caption) -> _Object:
     how = {"id": f"caption {caption.id}", "type": "textarea", "from_name": "caption", "to_name": "image"}
-    return {**how, "value": {"text": [caption.text]}, "origin": _HOW.get(caption.origin, "manual")}
+    made_by = {"origin": _HOW.get(caption.origin, "manual"), "meta": {OWN: {"origin": str(caption.origin)}}}
+    return {**how, "value": {"text": [caption.text]}, **made_by}
 
 
 def _results(region: Region, image: Image, names: dict[int, str]) -> Iterator[_Object]:

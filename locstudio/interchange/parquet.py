@@ -79,7 +79,8 @@ def check_embeddings(contents: Contents, path: Path) -> str:
 
 
 def _caption(row: _Row) -> CaptionRow:
-    return CaptionRow(0, "captions", str(row["caption_id"]), row["image_id"], row["caption"].strip())
+    key, text, origin = str(row["caption_id"]), row["caption"].strip(), ORIGINS.get(row["origin"])
+    return CaptionRow(0, "captions", key, row["image_id"], text, origin)
 
 
 def _region(number: int, row: _Row) -> RegionRow:

@@ -137,9 +137,9 @@ class _Reading:
             known = self._captions.setdefault(name, {})
             caption = known.get(text)
             if caption is None:
-                own = line["grounding"].get("caption_id")
+                own, origin = (line["grounding"].get(f"caption_{what}") for what in ("id", "origin"))
                 caption = known[text] = str(own) if _is_id(own) else f"{name}:{len(known) + 1}"
-                yield CaptionRow(number, "captions", caption, name, text.strip())
+                yield CaptionRow(number, "captions", caption, name, text.strip(), _chosen(ORIGINS, origin))
         for region in _regions_of(line):
             for box in _boxes_of(region):
                 self._row += 1

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from locstudio.domain.regions import Caption, Region, Review
+from locstudio.domain.regions import Caption, Origin, Region, Review
 from locstudio.interchange.fitting import fit_words
 from locstudio.interchange.writing import Carries, Contents, Page
 
@@ -66,6 +66,8 @@ def _line(page: Page, regions: Iterable[Region], names: Mapping[int, str], capti
     grounding: _Object = {"caption": caption.text.strip() if caption else ""}
     if caption:
         grounding["caption_id"] = caption.id
+        if caption.origin is not Origin.IMPORTED:
+            grounding["caption_origin"] = str(caption.origin)
     grounding["regions"] = [_region(page, region, names) for region in regions]
     image = page.image
     return {"filename": page.file_name, "height": image.height, "width": image.width, "grounding": grounding}

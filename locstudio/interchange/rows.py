@@ -84,13 +84,14 @@ class RegionRow:
 
 @dataclass(frozen=True, slots=True)
 class CaptionRow:
-    """A sentence about an image.  ``table`` is the part of the file that it stands in."""
+    """A sentence about an image.  ``table`` is the part of the file that it stands in; ``origin`` as a region's."""
 
     row: int
     table: str
     external_id: str
     image_key: Key
     text: str
+    origin: Origin | None = None
 
 
 @dataclass(slots=True)

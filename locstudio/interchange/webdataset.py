@@ -64,7 +64,8 @@ class WebDatasetFolder:
         for sample in _samples(self._path):
             key = sample["image_id"]
             for caption in sample["captions"]:
-                yield CaptionRow(0, "captions", str(caption["id"]), key, clean(caption["text"]).strip())
+                text, origin = clean(caption["text"]).strip(), ORIGINS.get(caption["origin"])
+                yield CaptionRow(0, "captions", str(caption["id"]), key, text, origin)
             for number, region in enumerate(sample["regions"]):
                 yield _region(number, key, region)
 

@@ -342,7 +342,7 @@ class _Import:
                 self._report.num_captions_added += 1
             elif old.text == caption.text:
                 self._report.num_captions_known += 1
-            elif old.origin is not Origin.IMPORTED:
+            elif old.origin is not caption.origin or old.origin not in (Origin.IMPORTED, Origin.MODEL):
                 self._report.conflict(Conflict(caption.external_id, 0, "you have corrected this caption"))
             else:
                 changes.append(CaptionChange(old, replace(old, text=caption.text)))
@@ -350,7 +350,7 @@ class _Import:
 
 
 def _caption_value(row: CaptionRow, place: Place, source: str) -> Caption:
-    return Caption(0, place.image_id, row.text, Origin.IMPORTED, source, row.external_id)
+    return Caption(0, place.image_id, row.text, row.origin or Origin.IMPORTED, source, row.external_id)
 
 
 def _unit_box(row: RegionRow, place: Place) -> tuple[UnitBox, bool]:

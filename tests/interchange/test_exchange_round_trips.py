@@ -139,7 +139,8 @@ def test_that_what_goes_out_comes_in_as_it_was(dataset, images, tmp_path_factory
             assert told(other, theirs, again) == told(dataset, mine, region, shift=2)
             corners = again.box.to_pixels(WIDTH, HEIGHT)
             assert corners == pytest.approx(region.box.to_pixels(WIDTH, HEIGHT), abs=0.011)
-        assert [c.text for c in other.captions_of(1)] == [c.text.strip() for c in dataset.captions_of(1)]
+        captions = [(c.text.strip(), c.origin) for c in dataset.captions_of(1)]
+        assert [(c.text, c.origin) for c in other.captions_of(1)] == captions
         second = import_annotations(other, path, images, format=format)
         assert (second.num_new, second.num_regions_updated, second.num_conflicts) == (0, 0, 0)
     path.unlink()
