@@ -19,18 +19,15 @@ from locstudio.index.region_index import IndexHits, RegionIndex
 from locstudio.index.rows import PROPOSAL, REGION, IndexRows
 from locstudio.index.vocabulary import Vocabulary
 from locstudio.jobs.checkpoint_folder import checkpoint_info
+from locstudio.services.cutting import cut_for, robust
 from locstudio.services.places import SAME_PLACE_IOU, ImageHits, settle
 from locstudio.store.dataset import Dataset
 from locstudio.store.filters import ImageFilter
 from locstudio.store.project import Project
 
-CUT_DEVIATIONS = 2.5
-"""Of 2 to 5 the best F1 for words and for regions, on the true boxes of 100 COCO images among their proposals."""
 SIMILAR_DEVIATIONS = 1.5
 """Nested boxes whose scores are closer than this show the same thing."""
 _NUM_BINS = 48
-_MIN_HEAP = 20
-_MIN_EXPLAINED = 0.75
 _PAGE = 5_000
 _Vector = NDArray[np.float32]
 
@@ -58,9 +55,7 @@ class Histogram:
 class SearchResult:
     """Hits, best first, and where to cut them.
 
-    ``cut`` is a cosine that stands out from what this query scores against the collection at large: the median plus
-    ``CUT_DEVIATIONS`` robust deviations, or, when fewer than two hits reach that, where the scores part into two heaps.
-    It may lie above every hit, when nothing resembles the query.
+    ``cut`` is a cosine that stands out from what this query scores against the collection at large (see ``cutting``).
     """
 
     hits: tuple[Hit, ...]
@@ -180,7 +175,7 @@ class SearchService:
         started = time.perf_counter()
         allow = None if wanted is None else self.index.mask_of_images(self._dataset.image_ids(wanted))
         background = self.index.background(vector_D)
-        centre, deviation = _robust(background)
+        centre, deviation = robust(background)
         found = self.index.search(vector_D, 4 * top + 64, allow=allow)
         own_place = own_place or self._place_of(exclude_region)
         rows = self._places(found, vector_D, allow, SIMILAR_DEVIATIONS * deviation, own_place)
@@ -193,9 +188,7 @@ class SearchService:
         keep = np.flatnonzero(~is_query)[:top]
         hits = self._hits(self.index.describe(rows.rows[keep]), rows.scores[keep])
         histogram = _histogram(np.concatenate([background, rows.scores[keep]]))
-        cut = centre + CUT_DEVIATIONS * deviation
-        if sum(hit.score >= cut for hit in hits) < 2:  # a drawn box finds at least itself
-            cut = min(cut, _between_two_heaps(background, otherwise=cut))
+        cut = cut_for(background, np.array([hit.score for hit in hits], np.float64))
         return SearchResult(hits, cut, histogram, time.perf_counter() - started)
 
     def phrases_for(
@@ -325,7 +318,7 @@ class SearchService:
 
     def _without(self, hits: IndexHits, negative_D: ArrayLike, centre: float, deviation: float) -> IndexHits:
         """Leave out what stands out more for the negative than for the query, each against its own background."""
-        other_centre, other_deviation = _robust(self.index.background(negative_D))
+        other_centre, other_deviation = robust(self.index.background(negative_D))
         against = (self.index.scores_of(hits.rows, negative_D) - other_centre) / other_deviation
         keep = (hits.scores - centre) / deviation > against
         return IndexHits(hits.rows[keep], hits.scores[keep])
@@ -353,34 +346,6 @@ def _overlaps(rows: IndexRows, image_id: int, box: UnitBox) -> NDArray[np.bool_]
 
 def _is_moved(before: Region | None, after: Region) -> bool:
     return before is None or before.box != after.box or before.image_id != after.image_id
-
-
-def _robust(scores: NDArray[np.float32]) -> tuple[float, float]:
-    """Median, and the deviation of a normal distribution of the same spread; many true hits move neither."""
-    if not len(scores):
-        return 0.0, 1.0
-    centre = float(np.median(scores))
-    return centre, max(1.4826 * float(np.median(np.abs(scores - centre))), 1e-6)
-
-
-def _between_two_heaps(scores: NDArray[np.float32], *, otherwise: float) -> float:
-    """Where two heaps of scores part; ``otherwise`` when there is only one.
-
-    A query that much of the collection answers ("person") raises the spread until nothing stands out from it; its
-    scores then lie in two heaps.  Source: Otsu (1979); one normal heap explains 2/pi of the variance this way, an even
-    spread 3/4.
-    """
-    if len(scores) < _MIN_HEAP:
-        return otherwise
-    ordered = np.sort(scores).astype(np.float64)
-    num_low = np.arange(1, len(ordered))
-    low = np.cumsum(ordered)[:-1] / num_low
-    high = (ordered.sum() - low * num_low) / (len(ordered) - num_low)
-    between = num_low * (len(ordered) - num_low) * (high - low) ** 2 / len(ordered) ** 2
-    best = int(np.argmax(between))
-    if between[best] <= _MIN_EXPLAINED * max(ordered.var(), 1e-12):
-        return otherwise
-    return float((ordered[best] + ordered[best + 1]) / 2)
 
 
 def _histogram(scores: NDArray[np.float32]) -> Histogram:

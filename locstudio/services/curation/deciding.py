@@ -34,7 +34,7 @@ def reject(dataset: Dataset, pool: Pool, rows: Chosen) -> Edit:
 def to_pending(dataset: Dataset, pool: Pool, rows: Chosen) -> Edit:
     """Take back what was said of regions; raw proposals stay raw."""
     held = [draft for draft in drafts(dataset, pool, rows) if draft.held is not None]
-    pairs = [(draft, replace(draft.region, review=Review.PENDING)) for draft in held]
+    pairs = [(draft, draft.reviewed(Review.PENDING)) for draft in held]
     return edit_of(_titled("Take back", _num_changed(pairs)), pairs)
 
 
@@ -99,7 +99,7 @@ def _reviewed_as(region: Region, review: Review | None) -> Region:
 
 
 def _reviewed(dataset: Dataset, pool: Pool, rows: Chosen, review: Review, verb: str) -> Edit:
-    pairs = [(draft, _reviewed_as(draft.region, review)) for draft in drafts(dataset, pool, rows)]
+    pairs = [(draft, draft.reviewed(review)) for draft in drafts(dataset, pool, rows)]
     return edit_of(_titled(verb, _num_changed(pairs)), pairs)
 
 

@@ -1,7 +1,7 @@
 """Rows of the pool as regions: those that the dataset holds, and what raw proposals would become in it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,10 @@ class Draft:
     held: Region | None
     region: Region
     caption: Caption | None = None
+
+    def reviewed(self, review: Review) -> Region:
+        """The region with this said of it."""
+        return self.region if self.region.review is review else replace(self.region, review=review)
 
 
 def drafts(dataset: Dataset, pool: Pool, rows: Iterable[int] | NDArray[np.int64]) -> list[Draft]:
