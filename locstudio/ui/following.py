@@ -67,6 +67,13 @@ class Following(QObject):
         if (service := self._service) is not None:
             self._ask(service, lambda: service.on_edit(edit))
 
+    def learn(self, phrases: Sequence[str]) -> None:
+        """Give the vocabulary vectors of phrases that it does not know; ``followed`` tells when some are there."""
+        if self._service is not None:
+            for start in range(0, len(phrases), _TEXTS_AT_ONCE):
+                texts = list(phrases[start : start + _TEXTS_AT_ONCE])
+                self._phrases[self._engine.encode_texts(texts)] = texts
+
     def close(self) -> None:
         """Note that the index holds everything, if it does, so that the next start need not compare the two."""
         service, self._service = self._service, None
@@ -115,9 +122,7 @@ class Following(QObject):
             self._work.ask(
                 self._files_of, list(by_image), on_result=partial(self._embed, by_image), on_error=self._on_error
             )
-        for start in range(0, len(follow.phrases), _TEXTS_AT_ONCE):
-            texts = list(follow.phrases[start : start + _TEXTS_AT_ONCE])
-            self._phrases[self._engine.encode_texts(texts)] = texts
+        self.learn(follow.phrases)
         if not by_image and not follow.phrases:
             self.followed.emit()
 

@@ -72,7 +72,7 @@ def join_retraining(window: MainWindow, desk: Desk, index: IndexKeeping) -> Retr
     return retraining
 
 
-def join_curation(window: MainWindow, desk: Desk) -> Curation:
+def join_curation(window: MainWindow, desk: Desk, index: IndexKeeping) -> Curation:
     """Curation for the open project, told and heard by the window and the collection."""
 
     def show_place(place: Place) -> None:
@@ -92,5 +92,6 @@ def join_curation(window: MainWindow, desk: Desk) -> Curation:
     curation.noticed.connect(
         lambda sentence, button, is_problem: window.notice.say(CURATION_NOTICE, sentence, button, is_problem=is_problem)
     )
+    index.service_changed.connect(curation.set_service)
     window.curation_wanted.connect(curation.run)
     return curation

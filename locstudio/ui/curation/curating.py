@@ -5,7 +5,7 @@ tile is as it was.  Undo, from wherever it comes, is followed like any other edi
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,14 +16,17 @@ from locstudio.domain.edits import Edit
 from locstudio.domain.errors import UserError
 from locstudio.domain.regions import LabelClass, Review
 from locstudio.services.curation import deciding
+from locstudio.services.curation.measures import Measures
 from locstudio.services.curation.pool import Pool, pool_after, read_pool, row_of_key
-from locstudio.services.curation.view import Wish, rows_of
+from locstudio.services.curation.suggestions import Suggestion
+from locstudio.services.curation.view import Order, Wish, rows_of
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 from locstudio.ui.background import DatasetWorker, LatestOnly
 from locstudio.ui.curation.counting import counts_of, phrases_of, scores_of, thresholds_of, why_empty
-from locstudio.ui.curation.crop_model import Rows
+from locstudio.ui.curation.crop_model import Crop, Rows
 from locstudio.ui.curation.curation_page import CurationPage
+from locstudio.ui.curation.measuring import Measuring
 from locstudio.ui.editing import Editing
 
 MANY_ROWS = 300_000
@@ -88,7 +91,9 @@ class Curating(QObject):
         self._num_edits = 0
         self.pool: Pool | None = None
         self.wish = Wish()
-        self.measures = None
+        self.measuring = Measuring(dataset, self)
+        self._valued: Pool | None = None
+        self._suggested: tuple[str, Sequence[Suggestion]] = ("", ())
         self._counting = QTimer(self, interval=_COUNT_PAUSE_MS, singleShot=True)
         self._counting.timeout.connect(self._count)
         self._connect()
@@ -102,6 +107,12 @@ class Curating(QObject):
         page.thresholds.phrases_changed.connect(lambda phrases: self.set_wish(replace(self.wish, phrases=phrases)))
         page.filters.wish_changed.connect(self._on_filtered)
         page.grid.decided.connect(self.decide)
+        page.grid.current_changed.connect(self._on_current)
+        page.grid.suggestion_taken.connect(self._take_suggestion)
+        self.measuring.measured.connect(self._on_measured)
+        self.measuring.pinned.connect(self._on_pinned)
+        self.measuring.suggested.connect(self._on_suggested)
+        self.measuring.failed.connect(self.said)
         page.relabelled.connect(lambda phrase, class_id: self.relabel(self._page.grid.chosen(), phrase, class_id))
         page.model.images_wanted.connect(self._read_images)
         self._editing.applied.connect(self._on_applied)
@@ -128,6 +139,7 @@ class Curating(QObject):
             manifest = read.pool.supplies[-1].proposals.manifest
             self.wish = replace(self.wish, min_score=manifest.default_score, max_overlap=manifest.default_overlap)
             self._page.thresholds.set_thresholds(self.wish.min_score, self.wish.max_overlap)
+        self.measuring.set_pool(read.pool)
         for problem in read.pool.problems:
             self.said.emit(problem)
         self.show_view()
@@ -153,23 +165,30 @@ class Curating(QObject):
         own = {name: getattr(self.wish, name) for name in ("min_score", "max_overlap", "phrases", "image_ids", "runs")}
         self.set_wish(replace(wish, **own))
 
-    def show_view(self) -> None:
-        """Make the view anew: what was decided leaves it, as far as the filter says so."""
-        pool, wish, measures = self.pool, self.wish, self.measures
+    def show_view(self, *, from_start: bool = False) -> None:
+        """Make the view anew: what was decided leaves it, as far as the filter says so.
+
+        The current item stays current where it is still seen, unless it is to begin ``from_start``.
+        """
+        pool, wish = self.pool, self.wish
         if pool is None:
             return
+        if pool is not self._valued:
+            self.measuring.revalue(pool)
+            self._valued = pool
+        measures = self.measuring.measures
         if len(pool) <= MANY_ROWS:
-            self._put(pool, wish, rows_of(pool, wish, measures))
+            self._put(pool, wish, rows_of(pool, wish, measures), from_start)
         else:
-            self._views.submit(lambda: (pool, wish, rows_of(pool, wish, measures)))
+            self._views.submit(lambda: (pool, wish, rows_of(pool, wish, measures), from_start))
 
-    def _put(self, pool: Pool, wish: Wish, rows: Rows) -> None:
+    def _put(self, pool: Pool, wish: Wish, rows: Rows, from_start: bool) -> None:
         if self.pool is None:
             return
         grid, model = self._page.grid, self._page.model
         before = grid.current
         model.set_rows(self.pool, rows)
-        row = row_of_key(self.pool, before.item.key) if before is not None else None
+        row = row_of_key(self.pool, before.item.key) if before is not None and not from_start else None
         place = model.place_of(row) if row is not None else -1
         grid.go_to(place if place >= 0 else max(0, model.next_open(-1)), is_remembered=False)
         if not len(rows):
@@ -197,6 +216,49 @@ class Curating(QObject):
         self._page.editor.set_phrases(phrases_of(pool, pool.rows))
         rows = rows_of(pool, replace(wish, phrases=frozenset())) if wish.phrases else self._page.model.rows
         self._page.thresholds.phrases.set_phrases(phrases_of(pool, rows))
+
+    # measures and suggestions -----------------------------------------------------------------------------------
+
+    @property
+    def measures(self) -> Measures | None:
+        """What is known of where to look."""
+        return self.measuring.measures
+
+    def pin_current(self) -> None:
+        """Sort by likeness to the current item."""
+        crop = self._page.grid.current
+        if crop is not None:
+            self.measuring.pin(crop.item.key)
+
+    def _on_pinned(self, key: str) -> None:
+        self._page.grid.set_pinned(key)
+        self.wish = replace(self.wish, pinned=key, order=Order.LIKENESS, is_descending=True)
+        self._page.filters.set_wish(self.wish)
+        self.show_view(from_start=True)
+
+    def _on_measured(self) -> None:
+        """Sort by what is known now, unless a person has begun to decide in the order that she sees."""
+        self._valued = self.pool
+        if self._page.model.num_done() == 0 and self._page.grid.place <= 0:
+            self.show_view(from_start=True)
+        self._on_current(self._page.grid.current)
+
+    def _on_current(self, crop: Crop | None) -> None:
+        if crop is not None and self.pool is not None:
+            self.measuring.suggest(self.pool, crop.item.row, crop.item.key, self._classes)
+
+    def _on_suggested(self, key: str, suggestions: Sequence[Suggestion]) -> None:
+        current = self._page.grid.current
+        if current is not None and current.item.key == key:
+            self._suggested = (key, suggestions)
+            self._page.detail.set_suggestions(suggestions)
+
+    def _take_suggestion(self, number: int) -> None:
+        current = self._page.grid.current
+        key, suggestions = self._suggested
+        if current is not None and current.item.key == key and number <= len(suggestions):
+            taken = suggestions[number - 1]
+            self.relabel(self._page.grid.chosen(), taken.text, taken.class_id)
 
     # decisions --------------------------------------------------------------------------------------------------
 
@@ -257,6 +319,7 @@ class Curating(QObject):
             return
         self.pool = pool_after(before, edit)
         own = next((decision for decision in self._in_flight if decision.edit is edit), None)
+        self.measuring.follow(self.pool)
         self._page.model.set_pool(self.pool)
         if own is not None:
             self._in_flight.remove(own)
@@ -297,5 +360,6 @@ class Curating(QObject):
     def close(self) -> None:
         """Wait for what is being read; nothing arrives any more."""
         self._counting.stop()
+        self.measuring.close()
         self._views.close()
         self._reads.close()

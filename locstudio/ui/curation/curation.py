@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QWidget
 
 from locstudio.jobs.configs import Vesl
+from locstudio.services.search import SearchService
 from locstudio.store.view import DatasetView
 from locstudio.ui.background import DatasetWorker
 from locstudio.ui.curation.commands import CurationCommand
@@ -55,6 +56,7 @@ class Curation(QObject):
         self._propose = propose
         self._work = DatasetWorker(self)
         self._desk: CurationDesk | None = None
+        self._service: SearchService | None = None
         self._progress: tuple[str, float] = ("", -1.0)
         self.sheet: ProposeSheet | None = None
         self.proposing = Proposing(lambda: collection.opened, self._work, self)
@@ -80,7 +82,14 @@ class Curation(QObject):
             desk.collection_wanted.connect(self.collection_wanted)
             desk.page.head.stop_wanted.connect(self.stop)
             desk.page.head.set_run(*self._progress)
+            desk.set_service(self._service)
         return self._desk
+
+    def set_service(self, service: SearchService | None) -> None:
+        """Measure with the vectors of this index."""
+        self._service = service
+        if self._desk is not None:
+            self._desk.set_service(service)
 
     def read(self) -> None:
         """Look for a run that an earlier window has left."""

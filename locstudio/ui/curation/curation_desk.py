@@ -1,9 +1,10 @@
 """The curation page with what stands behind it, built together when the page is first wanted, and closed together."""
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QWidget
 
+from locstudio.services.search import SearchService
 from locstudio.ui.curation.commands import CurationCommand
 from locstudio.ui.curation.curating import Curating
 from locstudio.ui.curation.curation_page import CurationPage
@@ -13,6 +14,8 @@ from locstudio.ui.opening import Place
 
 _CROP_BYTES = 128 * 2**20
 _LARGE_BYTES = 64 * 2**20
+_RELEARN_MS = 1_500
+"""After words or regions got vectors, and none came since."""
 
 
 class CurationDesk(QObject):
@@ -36,11 +39,19 @@ class CurationDesk(QObject):
         pictures, opened = collection.pictures, collection.opened
         self.crops = PictureLoader(pictures.crop, max_bytes=_CROP_BYTES, parent=self)
         self.large = PictureLoader(pictures.large_crop, max_bytes=_LARGE_BYTES, num_threads=1, parent=self)
+        self._relearn = QTimer(self, interval=_RELEARN_MS, singleShot=True)
         self.page = CurationPage(propose, self.crops, self.large)
         self.curating = Curating(opened.project, opened.dataset, collection.editing, self.page, self)
         self.curating.said.connect(self.said)
+        self._relearn.timeout.connect(self.curating.measuring.measure)
         self.page.command_wanted.connect(self._on_command)
+        self.curating.measuring.phrases_unknown.connect(collection.following.learn)
+        collection.following.followed.connect(self._on_followed)
         self.curating.read()
+
+    def set_service(self, service: SearchService | None) -> None:
+        """Take vectors of regions and words from this index."""
+        self.curating.measuring.set_service(service)
 
     def wake(self) -> None:
         """The page is seen again."""
@@ -52,13 +63,20 @@ class CurationDesk(QObject):
 
     def close(self) -> None:
         """Wait for what is being read."""
+        self._relearn.stop()
         self.curating.close()
         self.crops.close()
         self.large.close()
 
+    def _on_followed(self) -> None:
+        if self.curating.measuring.is_waiting:
+            self._relearn.start()
+
     def _on_command(self, command: CurationCommand) -> None:
         if command is CurationCommand.TIDY:
             self.curating.show_view()
+        elif command is CurationCommand.LIKENESS:
+            self.curating.pin_current()
         elif command is CurationCommand.OPEN:
             self._open_image()
 

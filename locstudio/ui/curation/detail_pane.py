@@ -1,12 +1,12 @@
 """The current item, large: the picture around its box, what it is said to be, what else it may be, and what to do."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from locstudio.services.curation.suggestions import Suggestion
 from locstudio.ui import theme
 from locstudio.ui.canvas.signs import class_icon
 from locstudio.ui.curation.commands import CurationCommand
@@ -17,9 +17,6 @@ from locstudio.ui.gallery.filter_bar import ORIGIN_WORDS
 from locstudio.ui.gallery.picture_loader import PictureLoader
 from locstudio.ui.icons import drawn
 from locstudio.ui.plain_text import action_text, label, shown, tip
-
-if TYPE_CHECKING:
-    from locstudio.services.curation.suggestions import Suggestion
 
 _MAX_WORDS = 28
 _NOBODY = "Choose an item to see it here."
@@ -122,7 +119,7 @@ class DetailPane(QFrame):
         self._accept.setText(f"Accept{many} · Enter")
         self._reject.setText(f"Reject{many} · X")
 
-    def set_suggestions(self, suggestions: "Sequence[Suggestion]") -> None:
+    def set_suggestions(self, suggestions: Sequence[Suggestion]) -> None:
         """Offer what else the item may be, each under its digit."""
         for number, suggestion in enumerate(suggestions):
             if number == len(self._chips):

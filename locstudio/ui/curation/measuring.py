@@ -1,0 +1,147 @@
+"""Where to look, and what else an item may be: worked out on workers, from vectors that are there already."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from PySide6.QtCore import QObject, Signal
+
+from locstudio.domain.regions import LabelClass
+from locstudio.services.curation.measures import Measures, liken, measure, revalued, unmeasured, without_vector
+from locstudio.services.curation.pool import Pool
+from locstudio.services.curation.suggestions import Suggestion, suggestions
+from locstudio.services.curation.vectors import ItemVectors
+from locstudio.services.search import SearchService
+from locstudio.store.view import DatasetView
+from locstudio.ui.background import LatestOnly
+
+_MAX_LEARNT = 2_000
+"""Phrases that are embedded for the sake of measures: rarer ones are measured by their outliers alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    measures: Measures
+    vectors: ItemVectors
+    unknown: list[str]
+
+
+class Measuring(QObject):
+    """Holds the measures of the pool that is shown; ``is_waiting`` says that words of its phrases have no vectors yet.
+
+    Signals:
+        measured: the measures are others now.
+        pinned: the likeness to the item with this key is measured.
+        suggested: key of an item, and its ``Suggestion``s.
+        phrases_unknown: phrases whose vectors would make the measures better.
+        failed: a sentence.
+    """
+
+    measured = Signal()
+    pinned = Signal(str)
+    suggested = Signal(str, object)
+    phrases_unknown = Signal(list)
+    failed = Signal(str)
+
+    def __init__(self, dataset: DatasetView, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._dataset = dataset
+        self._service: SearchService | None = None
+        self._pool: Pool | None = None
+        self._vectors: ItemVectors | None = None
+        self._asked: frozenset[str] = frozenset()
+        self.is_waiting = False
+        self.measures: Measures | None = None
+        self._measuring, self._likening, self._suggesting = (LatestOnly(self) for _ in range(3))
+        self._measuring.arrived.connect(self._on_measured)
+        self._likening.arrived.connect(self._on_likened)
+        self._suggesting.arrived.connect(lambda found: self.suggested.emit(*found))
+        for door in (self._measuring, self._likening, self._suggesting):
+            door.failed.connect(lambda error: self.failed.emit(str(error)))
+
+    @property
+    def vectors(self) -> ItemVectors | None:
+        """Vectors of the rows of the pool that was measured; None before the first."""
+        return self._vectors
+
+    def set_service(self, service: SearchService | None) -> None:
+        """Take the vectors of regions and of words from this index."""
+        self._service = service
+        self._asked = frozenset()
+        self.measure()
+
+    def set_pool(self, pool: Pool) -> None:
+        """Measure a pool that was read anew."""
+        self._pool = pool
+        self.measures = unmeasured(pool)
+        self._vectors = None
+        self.measure()
+
+    def follow(self, pool: Pool) -> None:
+        """Take the pool as it is after an edit: what was measured stays true of rows that were there."""
+        is_longer = self._pool is not None and len(pool) > len(self._pool)
+        self._pool = pool
+        if is_longer:
+            self.measure()
+
+    def measure(self) -> None:
+        """Measure the pool, as after words or regions got vectors."""
+        if self._pool is not None:
+            self._measuring.submit(_measure, self._dataset, self._pool, self._service)
+
+    def revalue(self, pool: Pool) -> Measures | None:
+        """The measures with the values that decisions have left: in milliseconds, for a view that is made anew."""
+        if self.measures is not None:
+            self.measures = revalued(pool, self.measures)
+        return self.measures
+
+    def pin(self, key: str) -> None:
+        """Measure the likeness to this item."""
+        pool, vectors, measures = self._pool, self._vectors, self.measures
+        if pool is None or vectors is None or measures is None:
+            self.failed.emit("What items look like is still being read; try again in a moment.")
+            return
+        self._likening.submit(lambda: (key, liken(measures, pool, vectors, key)))
+
+    def suggest(self, pool: Pool, row: int, key: str, classes: Sequence[LabelClass]) -> None:
+        """Find what else a row of the pool may be."""
+        vectors, service, measures = self._vectors, self._service, self.measures
+        if vectors is None or measures is None or row >= len(measures.outlier):
+            return
+        vocabulary = service.vocabulary if service is not None else None
+        find = partial(suggestions, pool, row, vectors, vocabulary, classes, logit_scale=measures.logit_scale)
+        self._suggesting.submit(_named, key, find)
+
+    def close(self) -> None:
+        """Wait for what is being worked out; nothing arrives any more."""
+        for door in (self._measuring, self._likening, self._suggesting):
+            door.close()
+
+    def _on_measured(self, found: _Measured) -> None:
+        self.measures, self._vectors = found.measures, found.vectors
+        room = max(0, _MAX_LEARNT - len(self._asked))
+        new = [phrase for phrase in found.unknown if phrase not in self._asked][:room]
+        self._asked |= frozenset(new)
+        self.is_waiting = not self._asked.isdisjoint(found.unknown)
+        if new:
+            self.phrases_unknown.emit(new)
+        self.measured.emit()
+
+    def _on_likened(self, found: tuple[str, Measures]) -> None:
+        key, self.measures = found
+        if self.measures.pinned:
+            self.pinned.emit(key)
+        else:
+            self.failed.emit("This item has no vector yet, so nothing can be compared with it.")
+
+
+def _measure(dataset: DatasetView, pool: Pool, service: SearchService | None) -> _Measured:
+    active = dataset.active_checkpoint()
+    vectors = ItemVectors(pool, active.id if active is not None else "", service.index if service else None)
+    vocabulary = service.vocabulary if service is not None else None
+    unknown = without_vector(pool, vocabulary) if vocabulary is not None else []
+    return _Measured(measure(pool, vectors, vocabulary), vectors, unknown)
+
+
+def _named(key: str, find: Callable[[], list[Suggestion]]) -> tuple[str, list[Suggestion]]:
+    return key, find()
