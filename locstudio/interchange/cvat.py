@@ -20,6 +20,7 @@ from locstudio.domain.errors import BadInput
 from locstudio.domain.regions import Origin
 from locstudio.domain.text import shown
 from locstudio.interchange.cvat_xml import CvatElements
+from locstudio.interchange.fitting import own_box
 from locstudio.interchange.masks import BadMask, PixelBox, box_of_mask, mask_text
 from locstudio.interchange.report import ImportReport, Outcome, RowNote
 from locstudio.interchange.rows import (
@@ -40,7 +41,7 @@ from locstudio.interchange.rows import (
 )
 from locstudio.interchange.run_lengths import runs_of, strokes_of, turned
 
-OWN_ATTRIBUTES = ("id", "phrase", "review", "origin", "score", "crowd", "caption", "span", "no class")
+OWN_ATTRIBUTES = ("id", "phrase", "review", "origin", "score", "crowd", "box", "caption", "span", "no class")
 """What we write into CVAT's free attributes.  The last says that the label is none: CVAT wants one for each shape."""
 
 _NO_CLASS = OWN_ATTRIBUTES[-1]
@@ -149,7 +150,7 @@ class CvatFile:
             raise BadRow("its label is too long", f"{len(label)} characters")
         segmentation = _segmentation_of(part, image)
         mask = mask_text(segmentation)
-        box = box_of_mask(segmentation) if mask else self._box_of(row, name, part)
+        box = _own_box(own, box_of_mask(segmentation)) if mask else self._box_of(row, name, part)
         if len(part) > len(own):
             self._note(row, name, Outcome.KEPT, "attributes that are not LocStudio's were left out")
         return RegionRow(
@@ -278,6 +279,15 @@ def _place_in_caption(own: dict[str, str]) -> tuple[str | None, tuple[int, int] 
     if not own.get("caption") or not is_span or int(begin) >= int(end):
         return None, None
     return own["caption"], (int(begin), int(end))
+
+
+def _own_box(own: dict[str, str], around: PixelBox) -> PixelBox:
+    try:
+        return own_box(
+            [_as_number(text, "box") for text in own["box"].split(" ", 4)] if own.get("box") else None, around
+        )
+    except BadRow:
+        return around
 
 
 def _score(text: str) -> float | None:

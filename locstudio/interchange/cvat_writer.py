@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape, quoteattr
 import msgspec
 
 from locstudio.domain.regions import Caption, Origin, Region, Review
-from locstudio.interchange.fitting import SAME_BOX_PX, fit_shapes
+from locstudio.interchange.fitting import fit_shapes, is_around
 from locstudio.interchange.masks import box_of_mask
 from locstudio.interchange.run_lengths import runs_of, strokes_of, turned
 from locstudio.interchange.writing import Carries, Contents, Fitted, Page
@@ -44,7 +44,6 @@ CARRIES = Carries(
     all_classes=True,
     spans=True,
     empty_images=True,
-    tolerance_px=SAME_BOX_PX,
     text=xml_text,
     fit=fit_cvat,
 )
@@ -86,7 +85,7 @@ def _head(names: Iterable[str], without: str, caption: str) -> Iterator[str]:
         origin,
         _attribute_kind("score"),
         _attribute_kind("crowd", "checkbox", "false", "false"),
-        *map(_attribute_kind, ("id", "caption", "span")),
+        *map(_attribute_kind, ("id", "box", "caption", "span")),
     ]
     no_class = _attribute_kind("no class", "checkbox", "true", "true")
     yield "  <meta>\n    <task>\n      <name>LocStudio</name>\n      <mode>annotation</mode>\n      <labels>\n"
@@ -139,6 +138,9 @@ def _shape(page: Page, region: Region, name: str | None, without: str) -> str:
         attributes["score"] = repr(region.score)
     if region.is_crowd:
         attributes["crowd"] = "true"
+    corners = region.box.to_pixels(page.image.width, page.image.height)
+    if region.mask and not is_around(corners, msgspec.json.decode(region.mask)):
+        attributes["box"] = " ".join(map(repr, corners))
     if region.caption_span:
         attributes["caption"] = str(region.caption_id)
         attributes["span"] = f"{region.caption_span[0]}-{region.caption_span[1]}"

@@ -1,26 +1,28 @@
 """What of a page the formats of other programs can hold, and in words what they cannot."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from locstudio.domain.regions import Region
-from locstudio.interchange.masks import BadMask, box_of_mask, runs_of_mask, size_of_mask
+from locstudio.interchange.masks import BadMask, PixelBox, box_of_mask, runs_of_mask, size_of_mask
 from locstudio.interchange.run_lengths import runs_of, strokes_of
 from locstudio.interchange.writing import Fitted, Page
 
-SAME_BOX_PX = 0.011
-"""How far a box may be from the smallest around its mask and be the same: files round to hundredths of a pixel."""
+SAME_BOX_PX = 3.0
+"""How far a box may be from the smallest around its mask and still belong to it: outlines are often simplified."""
 
+_SAME_PX = 1e-6
 _Made = tuple[Region | None, str]
 
 
 def fit_shapes(page: Page, names: Mapping[int, str]) -> Fitted:
     """For a format where a region is a box, one polygon or run lengths, and the mask says where it is.
 
-    A region without a phrase of its own gets the name of its class, for which its label stands.
+    The box goes out beside its mask, and counts again where the mask has not been changed meanwhile: see `own_box`.  A
+    region without a phrase of its own gets the name of its class, for which its label stands.
     """
     return _fitted(page, lambda region: _as_shape(_with_words(region, names), page))
 
@@ -33,6 +35,19 @@ def fit_words(page: Page, names: Mapping[int, str]) -> Fitted:
         return (region, "") if region.phrase.strip() else (None, "regions without words")
 
     return _fitted(page, made)
+
+
+def own_box(told: Sequence[float] | None, around: PixelBox) -> PixelBox:
+    """The box that a file of ours tells beside a mask, or the one around the mask, where that is somewhere else now."""
+    if told is None or len(told) != 4 or told[0] >= told[2] or told[1] >= told[3]:
+        return around
+    is_near = all(abs(a - b) <= SAME_BOX_PX for a, b in zip(told, around, strict=True))
+    return (told[0], told[1], told[2], told[3]) if is_near else around
+
+
+def is_around(box: PixelBox, segmentation: Any) -> bool:
+    """Whether a box is the smallest around a mask, so that it need not be told."""
+    return all(abs(a - b) < _SAME_PX for a, b in zip(box, box_of_mask(segmentation), strict=True))
 
 
 def _fitted(page: Page, made: Callable[[Region], _Made]) -> Fitted:

@@ -20,6 +20,7 @@ from typing import Any
 from locstudio.domain.errors import BadInput
 from locstudio.domain.regions import Origin, Review
 from locstudio.domain.text import shown
+from locstudio.interchange.fitting import own_box
 from locstudio.interchange.json_stream import DuplicateKey, JsonRows
 from locstudio.interchange.label_studio_paths import address_in, file_name_of
 from locstudio.interchange.label_studio_shapes import is_shape, kind_of, shape_of
@@ -163,7 +164,7 @@ class LabelStudioFile:
                 thing.id or f"{name}:{row}",
                 name,
                 labels[0] if labels else None,
-                shape.box,
+                own_box(_numbers(ours.get("box")), shape.box) if shape.mask else shape.box,
                 shape.segmentation,
                 shape.mask,
                 ours.get("crowd") is True,
@@ -272,6 +273,11 @@ def _place_in_caption(ours: _Object) -> tuple[str | None, tuple[int, int] | None
     if type(caption) is not int or not is_span or span is None or not 0 <= span[0] < span[1] <= MAX_TEXT:
         return None, None
     return str(caption), (span[0], span[1])
+
+
+def _numbers(value: Any) -> list[float] | None:
+    is_list = isinstance(value, list) and all(type(number) in (int, float) for number in value)
+    return value if is_list else None
 
 
 def _chosen(values: dict[str, Any], name: Any) -> Any:

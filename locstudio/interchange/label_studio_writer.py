@@ -14,7 +14,7 @@ import msgspec
 
 from locstudio import __version__
 from locstudio.domain.regions import Caption, Image, Origin, Region, Review
-from locstudio.interchange.fitting import SAME_BOX_PX, fit_shapes
+from locstudio.interchange.fitting import fit_shapes, is_around
 from locstudio.interchange.label_studio import OWN
 from locstudio.interchange.label_studio_brush import brush_of_runs
 from locstudio.interchange.label_studio_paths import address_of
@@ -38,7 +38,6 @@ CARRIES = Carries(
     origins=True,
     spans=True,
     empty_images=True,
-    tolerance_px=SAME_BOX_PX,
     fit=fit_shapes,
 )
 
@@ -88,7 +87,7 @@ def _results(region: Region, image: Image, names: dict[int, str]) -> Iterator[_O
         "original_height": image.height,
         "image_rotation": 0,
         "origin": _HOW.get(region.origin, "manual"),
-        "meta": {OWN: _ours(region)},
+        "meta": {OWN: _ours(region, image)},
     }
     if region.score is not None:
         common["score"] = region.score
@@ -98,10 +97,13 @@ def _results(region: Region, image: Image, names: dict[int, str]) -> Iterator[_O
         yield {**common, "type": "textarea", "from_name": "phrase", "value": {**value, "text": [region.phrase]}}
 
 
-def _ours(region: Region) -> _Object:
+def _ours(region: Region, image: Image) -> _Object:
     ours: _Object = {"review": str(region.review), "origin": str(region.origin)}
     if region.is_crowd:
         ours["crowd"] = True
+    corners = region.box.to_pixels(image.width, image.height)
+    if region.mask and not is_around(corners, msgspec.json.decode(region.mask)):
+        ours["box"] = corners
     if region.caption_span:
         ours |= {"caption": region.caption_id, "span": region.caption_span}
     return ours

@@ -175,3 +175,18 @@ def test_that_a_file_of_another_kind_is_refused_in_a_sentence(tmp_path, text, wo
     path.write_text(text)
     with pytest.raises(BadInput, match=rf"^annotations\.xml [^\n]*({words})[^\n]*[.?]$"):
         CvatFile(path, ImportReport(str(path))).tables()
+
+
+@pytest.mark.parametrize(("told", "box"), [("9 20 42 61.5", (9, 20, 42, 61.5)), ("9 20 42 65", (10, 20, 40.5, 60))])
+def test_that_the_box_told_beside_a_mask_counts_until_the_mask_is_somewhere_else(tmp_path, told, box):
+    inner = f'<attribute name="box">{told}</attribute>'
+    _, (row,), _ = read(tmp_path, f'<polygon label="dog" points="10,20;40.5,20;40.5,60">{inner}</polygon>')
+    assert row.box == box
+
+
+@pytest.mark.parametrize("told", ["", "1 2", "x y z w", "nan 20 40 60", "40 20 10 60", "1 2 3 4 5"])
+def test_that_a_told_box_that_is_none_is_passed_over(tmp_path, told):
+    inner = f'<attribute name="box">{told}</attribute>'
+    _, (row,), report = read(tmp_path, f'<polygon label="dog" points="10,20;40.5,20;40.5,60">{inner}</polygon>')
+    assert row.box == (10, 20, 40.5, 60)
+    assert not report.notes

@@ -69,7 +69,8 @@ def region_values(draw):
     if kind == "polygon":
         inner = y0 + draw(st.integers(0, 100)) * (y1 - y0) / 100
         mask = [[x0, y0, x1, inner, x1, y1, x0 + 0.125, y1]]
-        box = box_of_mask(mask)
+        shift = draw(st.sampled_from([0, 0, 0.5]))  # a simplified outline leaves its box a little
+        box = tuple(max(0, corner - shift) for corner in box_of_mask(mask))
     elif kind == "runs":
         mask = run_mask(box)
     else:
@@ -138,7 +139,7 @@ def test_that_what_goes_out_comes_in_as_it_was(dataset, images, tmp_path_factory
             again = after[str(region.id)]
             assert told(other, theirs, again) == told(dataset, mine, region, shift=2)
             corners = again.box.to_pixels(WIDTH, HEIGHT)
-            assert corners == pytest.approx(region.box.to_pixels(WIDTH, HEIGHT), abs=0.011)
+            assert corners == pytest.approx(region.box.to_pixels(WIDTH, HEIGHT), abs=1e-5)
         captions = [(c.text.strip(), c.origin) for c in dataset.captions_of(1)]
         assert [(c.text, c.origin) for c in other.captions_of(1)] == captions
         second = import_annotations(other, path, images, format=format)
@@ -151,7 +152,7 @@ def test_that_masks_a_format_cannot_hold_are_left_out_and_counted(dataset, tmp_p
     dataset.apply(delete_regions(dataset.region_page(0, 100)) if dataset.count_regions() else Edit("Nothing", ()))
     two = [[10, 10, 20, 10, 20, 20], [30, 30, 40, 30, 40, 40]]
     moved = [[10, 10, 20, 10, 20, 20]]
-    for mask, box in ((two, (10, 10, 40, 40)), (moved, (10, 10, 20, 21))):
+    for mask, box in ((two, (10, 10, 40, 40)), (moved, (10, 10, 20, 24))):
         unit = UnitBox.from_pixels(*box, WIDTH, HEIGHT)
         region = Region(dataset.next_region_id(), 1, unit, "x", review=Review.ACCEPTED, mask=json.dumps(mask))
         dataset.apply(add_regions([region]))
