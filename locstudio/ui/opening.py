@@ -61,6 +61,7 @@ class Opening(QObject):
         self._picture: Picture | None = None
         self._place: Place | None = None
         self._known: frozenset[int] = frozenset()
+        self._shown_id = 0
         self._previews = LatestOnly(self)
         self._previews.arrived.connect(self._on_preview)
         self._previews.failed.connect(lambda _: None)  # the picture itself will say what is wrong
@@ -73,12 +74,17 @@ class Opening(QObject):
         """The open image."""
         return self._image
 
+    @property
+    def shown_id(self) -> int:
+        """Identity of the open image once its regions are on the canvas; 0 until then."""
+        return self._shown_id
+
     def open(self, image: Image) -> None:
         """Show an image; the same one again only takes its new fields."""
         if self._image is not None and image.id == self._image.id and image.mtime_ns == self._image.mtime_ns:
             self._image = image
             return
-        self._image, self._picture, self._known = image, None, frozenset()
+        self._image, self._picture, self._known, self._shown_id = image, None, frozenset(), 0
         self._canvas.set_image(image)
         self._mark()
         self._previews.submit(_with_id, image.id, self._pictures.preview, image)
@@ -102,6 +108,7 @@ class Opening(QObject):
         if self._image is not None and image_id == self._image.id:
             self._canvas.set_regions(regions)
             self._known = frozenset(region.id for region in regions)
+            self._shown_id = image_id
             self._mark()
             self.regions_shown.emit(regions)
 

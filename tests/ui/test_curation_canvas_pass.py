@@ -200,6 +200,32 @@ def test_that_undo_takes_back_what_she_did_and_not_what_the_pass_took_in(desk, q
     made.close()
 
 
+def test_that_the_rest_of_an_image_is_rejected_in_one_step(started, desk, qtbot):
+    first = desk.browsing.image.id
+    press(desk, qtbot, Qt.Key.Key_X, Qt.KeyboardModifier.ShiftModifier)
+    wait_for(started, desk, qtbot, image=1, phrase="a brown dog")
+    assert reviews_of(desk, first) == [Review.REJECTED, Review.REJECTED]
+    assert desk.opened.dataset.history()[0].title == "Reject 2 boxes"
+    press(desk, qtbot, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    wait_for(started, desk, qtbot, image=0, phrase="a brown dog")
+    assert reviews_of(desk, first) == [Review.PENDING, Review.PENDING]
+    press(desk, qtbot, Qt.Key.Key_C)
+    wait_for(started, desk, qtbot, image=0, phrase="a red car")
+    press(desk, qtbot, Qt.Key.Key_X, Qt.KeyboardModifier.ShiftModifier)  # what is decided stays
+    wait_for(started, desk, qtbot, image=1, phrase="a brown dog")
+    assert reviews_of(desk, first) == [Review.ACCEPTED, Review.REJECTED]
+
+
+def test_that_a_click_on_another_region_that_waits_makes_it_the_current_one(started, desk, qtbot):
+    canvas = desk.canvas
+    other = next(region for region in canvas.editor.boxes.regions if region.phrase == "a red car")
+    qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=canvas.screen_rect(other.id).center())
+    assert started.current.id == other.id
+    press(desk, qtbot, Qt.Key.Key_C)
+    qtbot.waitUntil(lambda: desk.editing.is_idle)
+    assert desk.opened.dataset.regions([other.id])[0].review is Review.ACCEPTED
+
+
 def test_that_a_held_key_decides_once(started, desk, qtbot):
     for _ in range(5):
         repeat = QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_Return, Qt.KeyboardModifier.NoModifier, "\r", autorep=True)

@@ -103,6 +103,16 @@ class CanvasPass(QObject):
         row = boxes.rows.get(self._current)
         return None if row is None else boxes.regions[row]
 
+    @property
+    def suggested(self) -> tuple[Suggested, ...]:
+        """What else the current region may be, by digit; empty until that is known."""
+        return self._suggested
+
+    @property
+    def num_left(self) -> int:
+        """How many regions of the open image wait, the current one included."""
+        return sum(self._is_pending(region_id) for region_id in self._todo)
+
     def start(self) -> None:
         """Begin with the open image if something waits in it, else with the most valuable one."""
         if self._is_on:
@@ -165,6 +175,7 @@ class CanvasPass(QObject):
         acts: dict[PassCommand | None, Callable[[], None]] = {
             PassCommand.ACCEPT: lambda: self._decide(Review.ACCEPTED),
             PassCommand.REJECT: lambda: self._decide(Review.REJECTED),
+            PassCommand.REJECT_REST: self.reject_rest,
             PassCommand.SKIP: self.skip,
             PassCommand.BACK: self.back,
             PassCommand.SUGGESTION: lambda: self.choose((digit_of(event) or 1) - 1),
@@ -190,8 +201,21 @@ class CanvasPass(QObject):
         region = self.current or region
         if region.review is not review:
             word = "Accept" if review is Review.ACCEPTED else "Reject"
-            self._change(region, replace(region, review=review), f"{word} box")
+            self._change([(region, replace(region, review=review))], f"{word} box")
         self._advance()
+
+    def reject_rest(self) -> None:
+        """Reject everything of the image that still waits, in one step, and go on to the next image."""
+        if not self._can_decide:
+            return
+        self._canvas.editor.flush()
+        boxes = self._canvas.editor.boxes
+        left = [boxes.regions[boxes.rows[i]] for i in self._todo if self._is_pending(i)]
+        if left:
+            title = "Reject box" if len(left) == 1 else f"Reject {len(left)} boxes"
+            self._change([(region, replace(region, review=Review.REJECTED)) for region in left], title)
+        self._remember()
+        self._next_image()
 
     def choose(self, number: int) -> None:
         """Take a suggestion: the region gets its phrase and class and is accepted, in one step."""
@@ -202,20 +226,21 @@ class CanvasPass(QObject):
         region = self.current or region
         new = taken(region, self._suggested[number])
         if new != region:
-            self._change(region, new, f"Relabel box: {self._suggested[number].text}")
+            self._change([(region, new)], f"Relabel box: {self._suggested[number].text}")
         self._advance()
 
-    def _change(self, old: Region, new: Region, title: str) -> None:
-        edit = change_regions([(old, new)], title)
-        change = edit.changes[0]
-        after = change.after
-        assert isinstance(after, Region)
-        shown = [after if region.id == old.id else region for region in self._canvas.editor.boxes.regions]
-        self._decided.add(old.id)
-        self._canvas.set_regions(shown)
+    def _change(self, pairs: Sequence[tuple[Region, Region]], title: str) -> None:
+        """Show it at once, have it applied, and tell of a correction."""
+        edit = change_regions(pairs, title)
+        after = {change.after.id: change.after for change in edit.changes if isinstance(change.after, Region)}
+        self._decided |= set(after)
+        self._canvas.set_regions([after.get(region.id, region) for region in self._canvas.editor.boxes.regions])
         self._editing.apply(edit)
-        if new.review is Review.REJECTED or (new.phrase, new.class_id) != (old.phrase, old.class_id):
-            self.corrected.emit(old, after)
+        if len(pairs) == 1:
+            old = pairs[0][0]
+            new = after[old.id]
+            if new.review is Review.REJECTED or (new.phrase, new.class_id) != (old.phrase, old.class_id):
+                self.corrected.emit(old, new)
 
     def _verify(self) -> None:
         """The image is checked as a whole: on to the next one."""
@@ -268,15 +293,19 @@ class CanvasPass(QObject):
             self._open(image_id)
 
     def _advance(self) -> None:
-        image = self._browsing.image
-        if image is not None and self._current:
-            self._trail.append((image.id, self._current))
+        self._remember()
         place = self._todo.index(self._current) if self._current in self._todo else -1
         following = [region_id for region_id in self._todo[place + 1 :] if self._is_pending(region_id)]
         if following:
             self._show(following[0])
         else:
             self._next_image()
+
+    def _remember(self) -> None:
+        """Put the current region on the way back."""
+        image = self._browsing.image
+        if image is not None and self._current:
+            self._trail.append((image.id, self._current))
 
     def _is_pending(self, region_id: int) -> bool:
         boxes = self._canvas.editor.boxes
@@ -305,12 +334,11 @@ class CanvasPass(QObject):
         self._suggested = ()
         self.chips.set_suggestions(())
         self._say()
-        opened = self._opening.image
-        if opened is not None and opened.id == image_id:
+        if self._opening.shown_id == image_id:
             self._leaving = 0
             self._on_regions(list(self._canvas.editor.boxes.regions))
         else:
-            self._leaving = opened.id if opened is not None else 0
+            self._leaving = self._opening.shown_id
             self._browsing.open_image(image_id)
 
     def _on_regions(self, regions: list[Region]) -> None:

@@ -10,9 +10,10 @@ from locstudio.ui.plain_text import label, shown
 _KEYS = (
     ("Enter", "accept"),
     ("X", "reject"),
+    ("Shift+X", "reject the rest"),
     ("Space", "skip"),
     ("Backspace", "back"),
-    ("1–5", "suggestion"),
+    ("1–5", "names"),
 )
 
 
@@ -45,21 +46,18 @@ class PassBar(QFrame):
         leave.setToolTip("End the pass (Esc)")
         leave.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         leave.clicked.connect(self.leave_wanted)
-        words = QVBoxLayout()
-        words.setSpacing(2)
         line = QHBoxLayout()
         line.setSpacing(10)
         line.addWidget(self._place)
         line.addWidget(self._detail, 1)
+        line.addWidget(self.zoom)
+        line.addWidget(leave)
         self._detail.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        words.addLayout(line)
-        words.addWidget(self._make_keys())
-        row = QHBoxLayout(self)
-        row.setContentsMargins(12, 6, 8, 6)
-        row.setSpacing(8)
-        row.addLayout(words, 1)
-        row.addWidget(self.zoom, 0, Qt.AlignmentFlag.AlignTop)
-        row.addWidget(leave, 0, Qt.AlignmentFlag.AlignTop)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, 4, 8, 5)
+        column.setSpacing(2)
+        column.addLayout(line)
+        column.addWidget(self._make_keys())
         self.hide()
 
     def _make_keys(self) -> QWidget:

@@ -14,6 +14,7 @@ class PassCommand(StrEnum):
 
     ACCEPT = "accept"
     REJECT = "reject"
+    REJECT_REST = "reject rest"
     SKIP = "skip"
     BACK = "back"
     SUGGESTION = "suggestion"
@@ -33,10 +34,13 @@ _KEYS = {
     Qt.Key.Key_F: PassCommand.NEAR,
     Qt.Key.Key_Escape: PassCommand.LEAVE,
 }
-_CONTROL_KEYS = {
-    Qt.Key.Key_Return: PassCommand.VERIFY,
-    Qt.Key.Key_Enter: PassCommand.VERIFY,
-    Qt.Key.Key_Z: PassCommand.UNDO,
+_KEYS_WITH = {
+    Qt.KeyboardModifier.ShiftModifier: {Qt.Key.Key_X: PassCommand.REJECT_REST},
+    Qt.KeyboardModifier.ControlModifier: {
+        Qt.Key.Key_Return: PassCommand.VERIFY,
+        Qt.Key.Key_Enter: PassCommand.VERIFY,
+        Qt.Key.Key_Z: PassCommand.UNDO,
+    },
 }
 _WHILE_DRAWING = {PassCommand.REJECT, PassCommand.BACK, PassCommand.NEAR}
 
@@ -55,6 +59,6 @@ def pass_command(event: QKeyEvent, *, is_drawing: bool) -> PassCommand | None:
     except ValueError:  # a key that Qt has no name for
         return None
     if modifiers:
-        return _CONTROL_KEYS.get(key) if modifiers == Qt.KeyboardModifier.ControlModifier else None
+        return _KEYS_WITH.get(modifiers, {}).get(key)
     command = _KEYS.get(key)
     return command if not is_drawing or command in _WHILE_DRAWING else None

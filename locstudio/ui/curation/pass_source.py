@@ -31,7 +31,7 @@ class PassSource(Protocol):
         """What makes the edit that turns an image's raw proposals into pending regions; None where there are none."""
 
     def in_order(self, regions: Sequence[Region]) -> Sequence[int]:
-        """Identities of these regions, the most valuable first."""
+        """Identities of these regions in the order in which they are asked about."""
 
     def suggestions(self, region: Region) -> Sequence[Suggested]:
         """What else a region may be, the likeliest first."""
