@@ -1,7 +1,8 @@
-"""Files in and out: folders of images, COCO files.  Asks where, works in the background, shows the report."""
+"""Files in and out: folders of images, annotations.  Asks where, works in the background, shows the report."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QIcon
@@ -17,10 +18,13 @@ from PySide6.QtWidgets import (
 
 from locstudio.domain.text import shown
 from locstudio.services.collection import AddReport, add_folder, refresh
-from locstudio.services.exporting import export_annotations
-from locstudio.services.importing import import_annotations
 from locstudio.store.dataset import Dataset
+from locstudio.store.project import DATASET_NAME
 from locstudio.ui.background import DatasetWorker
+
+if TYPE_CHECKING:
+    from locstudio.ui.export_sheet import ExportChoice
+    from locstudio.ui.import_sheet import ImportChoice
 
 
 class Transfers(QObject):
@@ -91,38 +95,70 @@ class Transfers(QObject):
 
         self._run("Looking at image files", work)
 
-    def ask_import(self) -> None:
-        """Ask for a COCO file and for the folder of its images, and import it."""
-        file, _ = QFileDialog.getOpenFileName(self._window, "Import a COCO file", "", "COCO files (*.json)")
-        if not file:
-            return
-        start = str(Path(file).parent)
-        folder = QFileDialog.getExistingDirectory(self._window, "Folder of the images that it names", start)
-        if folder:
-            self.import_file(Path(file), Path(folder))
+    def ask_import(self, path: Path | None = None) -> None:
+        """Ask what to import, and how; ``path`` is what the person has named already."""
+        from locstudio.ui.import_sheet import ImportSheet  # the formats take time to load, and few sessions need them
 
-    def import_file(self, file: Path, images: Path) -> None:
-        """Import a COCO file whose images lie in a folder."""
-        self._run(
-            "Importing",
-            lambda tell: import_annotations(
-                self._dataset, file, images, format="coco", progress=tell, cancel=self._stop
-            ),
+        sheet = ImportSheet(path, self._window)
+        sheet.start_wanted.connect(self.import_from)
+        sheet.open()
+
+    def take_dropped(self, path: Path, otherwise: Callable[[Path], None]) -> None:
+        """Ask how to import what was dropped on the window; a project or a folder of images is for ``otherwise``."""
+        self._work.ask(
+            _is_for_import,
+            path,
+            on_result=lambda is_ours: self.ask_import(path) if is_ours else otherwise(path),
+            on_error=lambda error: self.said.emit(str(error)),
         )
+
+    def import_from(self, choice: "ImportChoice") -> None:
+        """Import what was chosen."""
+        options = choice.options
+
+        def work(tell: Callable[[int, int], None]) -> object:
+            from locstudio.services.importing import import_annotations
+
+            return import_annotations(
+                self._dataset,
+                choice.path,
+                choice.image_root,
+                format=choice.format,
+                review=options.review,
+                rescale=options.rescale,
+                create_classes=options.create_classes,
+                progress=tell,
+                cancel=self._stop,
+            )
+
+        self._run("Importing", work)
 
     def ask_export(self) -> None:
-        """Ask for a name and export to it."""
-        file, _ = QFileDialog.getSaveFileName(self._window, "Export as COCO", "regions.json", "COCO files (*.json)")
-        if file:
-            self.export_file(Path(file))
+        """Ask for a format and a name, and export to it."""
+        from locstudio.ui.export_sheet import ExportSheet  # as above
 
-    def export_file(self, file: Path) -> None:
-        """Export to a new file."""
-        self._run(
-            "Exporting",
-            lambda tell: export_annotations(self._dataset, file, format="coco", progress=tell, cancel=self._stop),
-            False,
-        )
+        project = self._dataset.project
+        folder = project.path.parent if project else Path.home()
+        sheet = ExportSheet(folder, project.path.name if project else "regions", self._window)
+        sheet.start_wanted.connect(self.export_to)
+        sheet.open()
+
+    def export_to(self, choice: "ExportChoice") -> None:
+        """Export as was chosen."""
+
+        def work(tell: Callable[[int, int], None]) -> object:
+            from locstudio.services.exporting import export_annotations
+
+            return export_annotations(
+                self._dataset,
+                choice.destination,
+                format=choice.format,
+                reviews=choice.reviews,
+                progress=tell,
+                cancel=self._stop,
+            )
+
+        self._run("Exporting", work, False)
 
     def _stop(self) -> bool:
         return self._is_cancelled
@@ -158,6 +194,15 @@ class Transfers(QObject):
         self._is_running = False
         self.ended.emit(changes)
         show_report(self._window, str(error))
+
+
+def _is_for_import(path: Path) -> bool:
+    """On the worker: whether it is annotations, or a file that is nothing else here."""
+    from locstudio.interchange.formats import guess_format
+
+    if path.name == DATASET_NAME or (path / DATASET_NAME).is_file():
+        return False
+    return not path.is_dir() or guess_format(path) is not None
 
 
 def show_report(window: QWidget, text: str) -> None:

@@ -12,9 +12,11 @@ from locstudio.jobs.configs import Embedding, RunConfig
 from locstudio.jobs.messages import Failed, Finished, Progress, Started
 from locstudio.jobs.run_folder import EventLog, RunFolder
 from locstudio.jobs.run_state import claim_run
+from locstudio.services.importing import ImportOptions
 from locstudio.services.search import SearchService
 from locstudio.store.dataset import Dataset
 from locstudio.store.records import CheckpointRow
+from locstudio.ui.import_sheet import ImportChoice
 from locstudio.ui.indexing import in_words
 
 
@@ -93,7 +95,7 @@ def test_that_an_imported_file_is_shown_with_its_report(studio, desk, sample, tm
     }
     (tmp_path / "coco.json").write_text(json.dumps(coco))
     with qtbot.waitSignal(studio.ready, timeout=10_000):
-        studio._transfers.import_file(tmp_path / "coco.json", sample.images)
+        studio._transfers.import_from(ImportChoice(tmp_path / "coco.json", sample.images, "coco", ImportOptions()))
     dialog = next(w for w in QApplication.topLevelWidgets() if isinstance(w, QDialog) and w.isVisible())
     assert "regions   1 new" in dialog.findChild(QPlainTextEdit).toPlainText()
     dialog.close()
