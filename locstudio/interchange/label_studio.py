@@ -6,6 +6,7 @@
     all else               choices, key points, relations …: left out, with a note
 
 Of several annotations of a task the one that is marked as ground truth counts, else the newest; cancelled ones do not.
+A task that does not say how large its picture is can have no brush strokes; all else is a share of the picture.
 Predictions are pending regions of a model.  They count while nobody has annotated the task, because who annotates
 begins with a copy of them; in a file of our own they always do, since there each region is either the one or the other.
 """
@@ -92,7 +93,7 @@ class LabelStudioFile:
                     tables.classes.setdefault(label, ClassRow(label, label))
             self._sizes[name] = size
             row = tables.images[name].row if name in tables.images else number
-            tables.images[name] = ImageRow(row, name, name, *size)
+            tables.images[name] = ImageRow(row, name, name, *size, is_unit=not size[0])
         if not num_tasks and not self._report.notes:
             raise BadInput(f"{shown(self._path.name)} holds no task; is it an export of Label Studio as JSON?")
         return tables
@@ -152,7 +153,8 @@ class LabelStudioFile:
             raise BadRow("it has neither a label nor words")
         if len(set(labels)) > 1:
             self._note(row, thing.id, Outcome.KEPT, "it has several labels, and the first was taken", labels[1])
-        shape = shape_of(shapes[0], *self._sizes.get(name, (0, 0)))
+        size = self._sizes.get(name, (0, 0))
+        shape = shape_of(shapes[0], *(size if size[0] else (1, 1)))  # percent of an unknown size are shares
         if shape.note:
             self._note(row, thing.id, Outcome.KEPT, shape.note)
         ours = _ours(shapes[0])

@@ -9,8 +9,8 @@ from locstudio.interchange.masks import BadMask, PixelBox, box_of_mask, mask_tex
 from locstudio.interchange.rows import FAR, BadRow, pixel_box
 from locstudio.interchange.run_lengths import runs_of, strokes_of, turned
 
-DECIMALS = 6
-"""Of a pixel: what percent lose on their way is less."""
+DIGITS = 10
+"""After the point, of a pixel or a share: what percent lose on their way is less."""
 
 _MAX_PIXELS = 1 << 28
 
@@ -37,7 +37,7 @@ def is_shape(result: dict[str, Any]) -> bool:
 
 
 def shape_of(result: dict[str, Any], width: int, height: int) -> Shape:
-    """The shape of a result in a picture of this size.
+    """The shape of a result in a picture of this size; 1 x 1 stands for an unknown size.
 
     Raises:
         BadRow: it is none.
@@ -46,8 +46,6 @@ def shape_of(result: dict[str, Any], width: int, height: int) -> Shape:
     value = result.get("value")
     if not isinstance(value, dict):
         raise BadRow("it has no value")
-    if not width:
-        raise BadRow("it does not say how large its picture is")
     if result.get("image_rotation") not in (None, 0):
         raise BadRow("its picture was turned in Label Studio")
     return _SHAPES[kind_of(result)](value, width, height)
@@ -91,6 +89,8 @@ def _brush(value: dict[str, Any], width: int, height: int) -> Shape:
     packed = value.get("rle")
     if value.get("format") != "rle" or not isinstance(packed, list):
         raise BadMask("the brush stroke has no run lengths")
+    if width * height == 1:
+        raise BadMask("the brush stroke's picture has no size")
     if width * height > _MAX_PIXELS:
         raise BadMask("the brush stroke's picture is too large")
     columns = turned(strokes_of(runs_of_brush(packed, width * height), width))
@@ -113,4 +113,4 @@ def _number(value: dict[str, Any], name: str, otherwise: float | None = None) ->
 
 
 def _rounded(numbers: list[float]) -> list[float]:
-    return [round(number, DECIMALS) for number in numbers]
+    return [round(number, DIGITS) for number in numbers]

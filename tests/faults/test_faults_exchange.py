@@ -167,6 +167,21 @@ def test_row_54_addresses_in_label_studio_are_names_and_nothing_more(dataset, im
         assert imported(dataset, images, "labelstudio", [(address, "dog", SQUARE)], address).num_regions_added == 1
 
 
+def test_that_predictions_without_the_size_of_their_picture_are_placed_in_the_one_that_is_there(dataset, images):
+    rectangle = {"x": 10, "y": 25, "width": 30, "height": 50, "rectanglelabels": ["dog"]}
+    corners = {"points": [[10, 25], [40, 25], [40, 75]], "polygonlabels": ["dog"]}
+    results = [
+        {"id": kind, "type": kind, "value": value}
+        for kind, value in (("rectanglelabels", rectangle), ("polygonlabels", corners))
+    ]
+    task = {"data": {"image": "a.png"}, "predictions": [{"score": 0.5, "result": results}]}
+    brought(dataset, images, "labelstudio", json.dumps([task]))
+    assert boxes(dataset) == [SQUARE, SQUARE]
+    (first, second) = dataset.region_page(0, 10)
+    assert (first.review, first.origin, first.score) == (Review.PENDING, Origin.MODEL, 0.5)
+    assert json.loads(second.mask) == [[10, 20, 40, 20, 40, 60]]
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_row_56_another_size_than_the_file_is_rejected_and_rescaling_is_offered(dataset, images, format):
     rows = [(1, "dog", (20, 10, 80, 30))]

@@ -171,10 +171,16 @@ def test_row_53_a_result_that_cannot_be_used_is_named_and_the_next_is_kept(tmp_p
     assert [row.external_id for row in rows] == ["r1"]
 
 
-def test_that_a_result_without_the_size_of_its_picture_cannot_be_placed(tmp_path):
-    bare = {key: value for key, value in result().items() if not key.startswith("original")}
-    _, rows, report = read(tmp_path, task(annotation(bare)))
-    assert (rows, reasons(report)) == ([], [("dropped", "it does not say how large its picture is")])
+def test_that_a_result_without_the_size_of_its_picture_is_a_share_of_it(tmp_path):
+    stroke = {"format": "rle", "rle": brush_of_runs([1, 2])}
+    bare = [
+        {key: value for key, value in whole.items() if not key.startswith("original")}
+        for whole in (result(), result("brushlabels", stroke, "b"))
+    ]
+    tables, (row,), report = read(tmp_path, task(annotation(*bare)))
+    assert tables.images["a.png"].is_unit
+    assert row.box == pytest.approx((0.1, 0.25, 0.4, 0.75))
+    assert reasons(report) == [("dropped", "the brush stroke's picture has no size")]
 
 
 @pytest.mark.parametrize(
