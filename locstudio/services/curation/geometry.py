@@ -77,16 +77,17 @@ def is_breaking(
 
 
 def _odd(pool: Pool, rule: Rule, settings: GeometrySettings) -> NDArray[np.bool_]:
-    """Boxes that break a rule by themselves."""
-    sides = np.maximum(pool.sides_of(np.arange(len(pool))), 1).astype(np.float32)
+    """Boxes that break a rule by themselves; none of an image whose size is not known."""
+    sides = pool.sides_of(np.arange(len(pool))).astype(np.float32)
+    is_known = (sides > 0).all(axis=1)
     lengths = (pool.boxes[:, 2:] - pool.boxes[:, :2]) * sides
     long, short = lengths.max(axis=1), lengths.min(axis=1)
     if rule is Rule.SLIVER:
-        return np.asarray(long > settings.max_aspect * short)
+        return np.asarray(is_known & (long > settings.max_aspect * short))
     if rule is Rule.TINY:
-        return np.asarray(short < settings.min_side_px)
+        return np.asarray(is_known & (short < settings.min_side_px))
     gaps = np.concatenate([pool.boxes[:, :2] * sides, (1 - pool.boxes[:, 2:]) * sides], axis=1)
-    return np.asarray(((gaps > 0) & (gaps <= settings.border_px)).any(axis=1))
+    return np.asarray(is_known & ((gaps > 0) & (gaps <= settings.border_px)).any(axis=1))
 
 
 def _worse_of_pairs(pool: Pool, rule: Rule, settings: GeometrySettings, counts: NDArray[np.bool_]) -> NDArray[np.bool_]:
