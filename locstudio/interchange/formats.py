@@ -11,6 +11,7 @@ from locstudio.domain.errors import BadInput
 from locstudio.domain.text import shown
 from locstudio.interchange import (
     coco_writer,
+    csv_table,
     cvat_writer,
     label_studio_writer,
     labelme_writer,
@@ -21,6 +22,7 @@ from locstudio.interchange import (
     yolo_writer,
 )
 from locstudio.interchange.coco import CocoFile
+from locstudio.interchange.csv_table import CsvTable
 from locstudio.interchange.cvat import CvatFile
 from locstudio.interchange.label_studio import LabelStudioFile
 from locstudio.interchange.labelme import LabelmeFile
@@ -204,6 +206,17 @@ _ALL = (
         writer=phrases_jsonl_writer.write_phrases,
         carries=phrases_jsonl_writer.CARRIES,
         looks_like=_is_phrases,
+    ),
+    Format(
+        name="csv",
+        title="CSV",
+        suffixes=(".csv",),
+        is_folder=False,
+        reader=CsvTable,
+        writer=csv_table.write_csv,
+        carries=csv_table.CARRIES,
+        looks_like=_is_nothing,
+        is_out_only=True,
     ),
     Format(
         name="parquet",
