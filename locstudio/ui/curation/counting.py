@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from locstudio.domain.regions import Origin, Review
 from locstudio.services.curation.geometry import Rule, is_breaking
 from locstudio.services.curation.pool import Pool
-from locstudio.services.curation.view import Wish, rows_of, visible
+from locstudio.services.curation.progress import ReviewProgress, review_progress
+from locstudio.services.curation.view import Order, Wish, rows_of, visible
+from locstudio.store.dataset import Dataset
 from locstudio.ui.curation.filter_row import Counts
 
 _MAX_PHRASES = 2_000
@@ -34,6 +36,36 @@ class Thresholds:
     num_doubles: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Counted:
+    """Everything that is counted of a pool and a wish, for a worker.
+
+    Attributes:
+        counts: How many items meet each condition.
+        scores: Scores of what the threshold of confidence speaks of.
+        phrases: Phrases of the view without its filter of phrases, with their counts.
+        known: All phrases of the pool, for completion.
+        progress: How far the review is.
+    """
+
+    counts: Counts
+    scores: NDArray[np.float32]
+    phrases: list[tuple[str, int]]
+    known: list[tuple[str, int]]
+    progress: ReviewProgress
+
+    @classmethod
+    def of(cls, dataset: Dataset, pool: Pool, wish: Wish) -> "Counted":
+        """Count."""
+        return cls(
+            counts=counts_of(pool, wish),
+            scores=pool.scores[pool.is_provisional],
+            phrases=phrases_of(pool, rows_of(pool, replace(wish, phrases=frozenset(), order=Order.SCORE))),
+            known=phrases_of(pool, pool.rows),
+            progress=review_progress(dataset, pool, visible(pool, wish.min_score, wish.max_overlap)),
+        )
+
+
 def thresholds_of(pool: Pool, wish: Wish) -> Thresholds:
     """What the two thresholds let through, whatever else is filtered."""
     is_open = pool.is_provisional
@@ -41,11 +73,6 @@ def thresholds_of(pool: Pool, wish: Wish) -> Thresholds:
     is_seen = is_open & visible(pool, wish.min_score, wish.max_overlap)
     num_above = int(np.count_nonzero(is_above))
     return Thresholds(int(np.count_nonzero(is_open)), num_above, num_above - int(np.count_nonzero(is_seen)))
-
-
-def scores_of(pool: Pool) -> NDArray[np.float32]:
-    """The scores that the threshold of confidence speaks of."""
-    return pool.scores[pool.is_provisional]
 
 
 def counts_of(pool: Pool, wish: Wish) -> Counts:

@@ -23,7 +23,7 @@ from locstudio.services.curation.view import Order, Wish, rows_of
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 from locstudio.ui.background import DatasetWorker, LatestOnly
-from locstudio.ui.curation.counting import counts_of, phrases_of, scores_of, thresholds_of, why_empty
+from locstudio.ui.curation.counting import Counted, thresholds_of, why_empty
 from locstudio.ui.curation.crop_model import Crop, Rows
 from locstudio.ui.curation.curation_page import CurationPage
 from locstudio.ui.curation.measuring import Measuring
@@ -85,7 +85,10 @@ class Curating(QObject):
         self._reads = DatasetWorker(self)
         self._views = LatestOnly(self, follow=True)
         self._views.arrived.connect(lambda view: self._put(*view))
-        self._views.failed.connect(lambda error: self.said.emit(str(error)))
+        self._counts = LatestOnly(self, follow=True)
+        self._counts.arrived.connect(self._on_counted)
+        for door in (self._views, self._counts):
+            door.failed.connect(lambda error: self.said.emit(str(error)))
         self._in_flight: deque[_Decision] = deque()
         self._classes: list[LabelClass] = []
         self._num_edits = 0
@@ -158,8 +161,9 @@ class Curating(QObject):
     def set_wish(self, wish: Wish) -> None:
         """Show what meets this."""
         if wish != self.wish:
+            is_sorted_anew = (wish.order, wish.is_descending) != (self.wish.order, self.wish.is_descending)
             self.wish = wish
-            self.show_view()
+            self.show_view(from_start=is_sorted_anew)
 
     def _on_filtered(self, wish: Wish) -> None:
         own = {name: getattr(self.wish, name) for name in ("min_score", "max_overlap", "phrases", "image_ids", "runs")}
@@ -208,14 +212,16 @@ class Curating(QObject):
         self._page.filters.set_num_shown(len(model.rows), num_all, model.num_done())
 
     def _count(self) -> None:
-        pool, wish = self.pool, self.wish
-        if pool is None:
-            return
-        self._page.filters.set_counts(counts_of(pool, wish), self._classes)
-        self._page.thresholds.set_scores(scores_of(pool))
-        self._page.editor.set_phrases(phrases_of(pool, pool.rows))
-        rows = rows_of(pool, replace(wish, phrases=frozenset())) if wish.phrases else self._page.model.rows
-        self._page.thresholds.phrases.set_phrases(phrases_of(pool, rows))
+        if self.pool is not None:
+            self._counts.submit(Counted.of, self._dataset, self.pool, self.wish)
+
+    def _on_counted(self, counted: Counted) -> None:
+        page = self._page
+        page.filters.set_counts(counted.counts, self._classes)
+        page.thresholds.set_scores(counted.scores)
+        page.thresholds.phrases.set_phrases(counted.phrases)
+        page.editor.set_phrases(counted.known)
+        page.head.set_progress(counted.progress)
 
     # measures and suggestions -----------------------------------------------------------------------------------
 
@@ -362,4 +368,5 @@ class Curating(QObject):
         self._counting.stop()
         self.measuring.close()
         self._views.close()
+        self._counts.close()
         self._reads.close()

@@ -1,7 +1,6 @@
 """The head of the curation page: Propose, the run that goes on, how far the review is, and the tools for all of it."""
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
@@ -16,12 +15,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from locstudio.services.curation.progress import ReviewProgress
 from locstudio.ui.curation.commands import CurationCommand
 from locstudio.ui.indexing import in_words
 from locstudio.ui.plain_text import label, shown
-
-if TYPE_CHECKING:
-    from locstudio.services.curation.progress import ReviewProgress
 
 _NOTHING_YET = "Nothing to review yet"
 
@@ -116,7 +113,7 @@ class HeadRow(QFrame):
             self._run_bar.setRange(0, 1000)
             self._run_bar.setValue(round(1000 * share))
 
-    def set_progress(self, progress: "ReviewProgress") -> None:
+    def set_progress(self, progress: ReviewProgress) -> None:
         """Show how far the review is."""
         total, decided = progress.total, progress.decided
         self._bar.setValue(round(1000 * decided / total) if total else 0)
