@@ -19,7 +19,7 @@ exit status: 0 done; 2 wrong usage; 3 project locked; 4 bad input; 5 disk or per
 
 
 IMPORT_FORMATS = ("coco", "voc", "yolo", "labelme", "cvat", "labelstudio", "phrases")
-EXPORT_FORMATS = (*IMPORT_FORMATS, "parquet", "webdataset")
+EXPORT_FORMATS = (*IMPORT_FORMATS, "csv", "parquet", "webdataset")
 """As in ``locstudio.interchange.formats``, which would take time to load here."""
 
 
