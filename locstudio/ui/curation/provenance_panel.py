@@ -116,7 +116,9 @@ class _StepDelegate(QStyledItemDelegate):
         painter.fillRect(QRect(line, rect.top(), 1, rect.height()), QColor(look.border))
         painter.setBrush(QColor(look.accent if index.row() == 0 else look.muted))
         painter.setPen(Qt.PenStyle.NoPen)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         painter.drawEllipse(QRect(line - 3, rect.top() + 8, 7, 7))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         words = rect.adjusted(20, 2, -4, -2)
         for text, ink, top in ((step.what, look.text, 0), (step.when, look.muted, words.height() // 2)):
             painter.setPen(QColor(ink))
@@ -139,8 +141,10 @@ class ProvenancePanel(QFrame):
     item_wanted = Signal(str)
     caption_saved = Signal(int, str)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, has_name: bool = True) -> None:
+        """``has_name``: say which region it is; beside a pane that says so, nobody needs to read it twice."""
         super().__init__(parent)
+        self._has_name = has_name
         self.setAccessibleName("Where the region comes from")
         self._shown: ShownProvenance | None = None
         self._hint = label(_NOTHING, "muted", self)
@@ -260,6 +264,7 @@ class ProvenancePanel(QFrame):
         """Show where a region comes from."""
         self._shown = provenance
         self._name.setText(shown(provenance.name) or "No phrase")
+        self._name.setVisible(self._has_name)
         self._origin.setText(shown(provenance.origin))
         has_caption = bool(provenance.caption)
         self.caption.setVisible(has_caption)
