@@ -6,7 +6,7 @@ longer what the dataset holds raises ``EditConflict``, so an edit never overwrit
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from locstudio.domain.phrase_rules import PhraseRule
 from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Region
@@ -70,6 +70,7 @@ class RuleChange:
     after: PhraseRule | None
 
 
+_CONTENT = tuple(field.name for field in fields(Region) if field.name not in ("review", "is_locked"))
 Change = RegionChange | ImageChange | ClassChange | CaptionChange | ChoiceChange | RuleChange
 
 
@@ -112,10 +113,13 @@ def touched(old: Region, new: Region) -> Region:
     """
     if new.box != old.box and new.mask == old.mask:
         new = replace(new, mask=None)
-    opinion_only = replace(new, review=old.review, is_locked=old.is_locked) == old
-    if opinion_only or new.origin in (Origin.HUMAN, Origin.EDITED):
+    if new.origin in (Origin.HUMAN, Origin.EDITED) or _without_opinions(new) == _without_opinions(old):
         return new
     return replace(new, origin=Origin.EDITED)
+
+
+def _without_opinions(region: Region) -> tuple[object, ...]:
+    return tuple(getattr(region, name) for name in _CONTENT)
 
 
 def reworded(caption: Caption, text: str, regions: Iterable[Region], title: str = "Edit caption") -> Edit:

@@ -100,13 +100,17 @@ class _Captions:
     dataset: Dataset
     supply: Supply
     numbers: Sequence[int]
+    _places: dict[int, list[int]] = field(init=False)
     _known: dict[int, Caption] = field(init=False)
     _made: dict[str, Caption] = field(init=False)
     _new: dict[int, Caption] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        caption_rows = np.asarray(self.supply.proposals.caption_rows)[list(self.numbers)]
-        asked = [self.supply.proposals.captions[row] for row in np.unique(caption_rows[caption_rows >= 0])]
+        proposals, numbers = self.supply.proposals, np.array(self.numbers, np.int64)
+        caption_rows = np.asarray(proposals.caption_rows[numbers])
+        columns = (caption_rows, proposals.image_ids[numbers], *proposals.spans[numbers].T)
+        self._places = dict(zip(self.numbers, np.stack(columns, axis=1).tolist(), strict=True))
+        asked = [proposals.captions[row] for row in np.unique(caption_rows[caption_rows >= 0])]
         known = self.dataset.captions([caption.id for caption in asked if caption.id > 0])
         self._known = {caption.id: caption for caption in known}
         images = sorted({caption.image_id for caption in asked if caption.id == 0})
@@ -115,11 +119,10 @@ class _Captions:
 
     def of(self, number: int) -> tuple[Caption | None, tuple[int, int] | None, bool]:
         """The caption of a proposal, where its phrase stands in it, and whether the dataset lacks the caption."""
-        row = int(self.supply.proposals.caption_rows[number])
+        row, image_id, start, end = self._places[number]
         if row < 0:
             return None, None, False
         said = self.supply.proposals.captions[row]
-        image_id = int(self.supply.proposals.image_ids[number])
         if said.image_id != image_id:  # a stranger's file may say anything
             return None, None, False
         if said.id > 0:
@@ -133,6 +136,5 @@ class _Captions:
                 caption = self._new[row] = Caption(key, image_id, said.text, Origin.MODEL, source, str(row))
         if caption is None or caption.image_id != image_id:
             return None, None, False
-        start, end = self.supply.proposals.spans[number].tolist()
         span = found_again(said.text, (start, end), caption.text) if start < end <= len(said.text) else None
         return caption, span, is_new
