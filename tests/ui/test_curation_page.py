@@ -186,7 +186,7 @@ def test_that_writing_another_phrase_accepts_it_so(page, desk, dataset, qtbot):
     assert (region.phrase, region.review, region.origin) == ("a polar bear", Review.ACCEPTED, Origin.EDITED)
     assert page.model.crop(0).words == "a polar bear"
     assert page.grid.place == 1
-    assert page.grid.hasFocus()
+    assert page.window().focusWidget() is page.grid
 
 
 def test_that_an_item_that_is_shown_by_a_decided_one_is_not_asked_again(page, desk, qtbot):

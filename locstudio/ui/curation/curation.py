@@ -80,6 +80,7 @@ class Curation(QObject):
             desk.said.connect(self.said)
             desk.place_wanted.connect(self.place_wanted)
             desk.collection_wanted.connect(self.collection_wanted)
+            desk.propose_again_wanted.connect(self.propose_again)
             desk.page.head.stop_wanted.connect(self.stop)
             desk.page.head.set_run(*self._progress)
             desk.set_service(self._service)
@@ -125,6 +126,13 @@ class Curation(QObject):
         """Propose as chosen."""
         self.proposing.start(vesl)
         self.said.emit(_GOES_ON)
+
+    def propose_again(self, image_id: int) -> None:
+        """Propose for one image anew: its caption was edited."""
+        if self.proposing.is_busy:
+            self.said.emit(_BUSY)
+        else:
+            self.proposing.start_again(image_id)
 
     def stop(self) -> None:
         """Ask the run that proposes to stop."""

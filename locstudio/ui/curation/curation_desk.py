@@ -8,6 +8,7 @@ from locstudio.services.search import SearchService
 from locstudio.ui.curation.commands import CurationCommand
 from locstudio.ui.curation.curating import Curating
 from locstudio.ui.curation.curation_page import CurationPage
+from locstudio.ui.curation.sheets import Sheets
 from locstudio.ui.desk import Desk
 from locstudio.ui.gallery.picture_loader import PictureLoader
 from locstudio.ui.opening import Place
@@ -24,18 +25,19 @@ class CurationDesk(QObject):
     Signals:
         collection_wanted: the collection is to come to the front.
         place_wanted: a ``Place`` to be shown in the collection.
+        propose_again_wanted: identity of an image whose caption was edited.
         said: a sentence for the status line.
     """
 
     collection_wanted = Signal()
     place_wanted = Signal(object)
+    propose_again_wanted = Signal(int)
     said = Signal(str)
 
     def __init__(self, collection: Desk, propose: QAction, window: QWidget, parent: QObject | None = None) -> None:
         """``window`` is what sheets belong to."""
         super().__init__(parent)
         self._collection = collection
-        self._window = window
         pictures, opened = collection.pictures, collection.opened
         self.crops = PictureLoader(pictures.crop, max_bytes=_CROP_BYTES, parent=self)
         self.large = PictureLoader(pictures.large_crop, max_bytes=_LARGE_BYTES, num_threads=1, parent=self)
@@ -44,6 +46,14 @@ class CurationDesk(QObject):
         self.curating = Curating(opened.project, opened.dataset, collection.editing, self.page, self)
         self.curating.said.connect(self.said)
         self._relearn.timeout.connect(self.curating.measuring.measure)
+        self.sheets = Sheets(collection, self.curating, self.page, self.crops, window, self)
+        for mine, theirs in (
+            (self.said, self.sheets.said),
+            (self.place_wanted, self.sheets.place_wanted),
+            (self.collection_wanted, self.sheets.collection_wanted),
+            (self.propose_again_wanted, self.sheets.propose_again_wanted),
+        ):
+            theirs.connect(mine)
         self.page.command_wanted.connect(self._on_command)
         self.curating.measuring.phrases_unknown.connect(collection.following.learn)
         collection.following.followed.connect(self._on_followed)
@@ -52,6 +62,7 @@ class CurationDesk(QObject):
     def set_service(self, service: SearchService | None) -> None:
         """Take vectors of regions and words from this index."""
         self.curating.measuring.set_service(service)
+        self.sheets.set_service(service)
 
     def wake(self) -> None:
         """The page is seen again."""
@@ -64,6 +75,7 @@ class CurationDesk(QObject):
     def close(self) -> None:
         """Wait for what is being read."""
         self._relearn.stop()
+        self.sheets.close()
         self.curating.close()
         self.crops.close()
         self.large.close()
@@ -73,6 +85,8 @@ class CurationDesk(QObject):
             self._relearn.start()
 
     def _on_command(self, command: CurationCommand) -> None:
+        if self.sheets.run(command):
+            return
         if command is CurationCommand.TIDY:
             self.curating.show_view()
         elif command is CurationCommand.LIKENESS:

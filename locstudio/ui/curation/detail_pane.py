@@ -87,7 +87,7 @@ class DetailPane(QFrame):
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(12, 12, 12, 8)
         self._column.setSpacing(6)
-        self._column.addWidget(self._picture, 3)
+        self._column.addWidget(self._picture, 5)
         self._column.addWidget(self._words)
         self._column.addLayout(facts)
         self._column.addWidget(self._suggestions)
@@ -98,8 +98,9 @@ class DetailPane(QFrame):
 
     def add_below(self, panel: QWidget) -> None:
         """Put a panel about the same item below the buttons."""
+        self._column.takeAt(self._column.count() - 1)  # the empty room below
         self._column.addWidget(_line(self))
-        self._column.addWidget(panel, 2)
+        self._column.addWidget(panel, 4)
 
     # what is shown ----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Proposing in the background: a VESL run of the trainer, which outlives the window and is met again by the next."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
@@ -9,7 +10,7 @@ from locstudio.domain.text import counted
 from locstudio.jobs.configs import Vesl
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
-from locstudio.services.proposing import start_vesl
+from locstudio.services.proposing import propose_again, start_vesl
 from locstudio.services.run_summary import RunSummary
 from locstudio.services.runs import list_runs
 from locstudio.store.project import Project
@@ -57,13 +58,20 @@ class Proposing(QObject):
 
     def start(self, vesl: Vesl) -> None:
         """Propose as asked; does nothing while a run goes on, or without a model."""
+        self._start(lambda opened, checkpoint: start_vesl(opened.project, opened.dataset, checkpoint, vesl=vesl))
+
+    def start_again(self, image_id: int) -> None:
+        """Propose for one image as before, as after its caption was edited."""
+        self._start(lambda opened, checkpoint: propose_again(opened.project, opened.dataset, checkpoint, [image_id]))
+
+    def _start(self, make: Callable[[OpenedProject, Path], RunFolder]) -> None:
         opened = self._opened()
         checkpoint = opened.checkpoint
         if self.is_busy or checkpoint is None:
             return
         self._is_starting = True
         self.progressed.emit("Getting ready to propose", -1.0)
-        self._ask(lambda: start_vesl(opened.project, opened.dataset, checkpoint, vesl=vesl), self._on_made)
+        self._ask(lambda: make(opened, checkpoint), self._on_made)
 
     def stop(self) -> None:
         """Ask the run to stop after this image."""
