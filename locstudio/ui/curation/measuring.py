@@ -11,6 +11,7 @@ from locstudio.services.curation.measures import Measures, liken, measure, reval
 from locstudio.services.curation.pool import Pool
 from locstudio.services.curation.suggestions import Suggestion, suggestions
 from locstudio.services.curation.vectors import ItemVectors
+from locstudio.services.promotion import active_id
 from locstudio.services.search import SearchService
 from locstudio.store.view import DatasetView
 from locstudio.ui.background import LatestOnly
@@ -136,8 +137,7 @@ class Measuring(QObject):
 
 
 def _measure(dataset: DatasetView, pool: Pool, service: SearchService | None) -> _Measured:
-    active = dataset.active_checkpoint()
-    vectors = ItemVectors(pool, active.id if active is not None else "", service.index if service else None)
+    vectors = ItemVectors(pool, active_id(dataset), service.index if service else None)
     vocabulary = service.vocabulary if service is not None else None
     unknown = without_vector(pool, vocabulary) if vocabulary is not None else []
     return _Measured(measure(pool, vectors, vocabulary), vectors, unknown)

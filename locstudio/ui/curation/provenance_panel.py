@@ -163,7 +163,8 @@ class ProvenancePanel(QFrame):
     def _make_body(self) -> QWidget:
         body = QWidget(self)
         column = QVBoxLayout(body)
-        column.setContentsMargins(12, 12, 12, 12)
+        side = 12 if self._has_name else 0  # a pane around it has its own margins
+        column.setContentsMargins(side, 12 if self._has_name else 4, max(side, 6), 12)
         column.setSpacing(6)
         self._name = label("", "heading", body)
         self._origin = label("", "muted", body)
