@@ -60,6 +60,16 @@ def _reviews(text: str) -> str:
     return text
 
 
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"a number from 0 to 1, not {text!r}")
+    return share
+
+
 def _parser() -> _Parser:
     parser = _Parser(
         prog="locstudio",
@@ -130,10 +140,6 @@ def _add_search_commands(command) -> None:  # type: ignore[no-untyped-def]
     sub = command("ground", "search", "find the box of a phrase in one image")
     sub.add_argument("--image", required=True)
     sub.add_argument("--text", required=True)
-    sub = command("phrases", "search", "rank the collection's phrases for a box")
-    sub.add_argument("--image", required=True)
-    sub.add_argument("--box", type=_box, required=True, metavar="x0,y0,x1,y1")
-    sub.add_argument("--top", type=_positive, default=8)
 
 
 def _add_run_commands(command) -> None:  # type: ignore[no-untyped-def]
@@ -178,6 +184,8 @@ def _add_run_commands(command) -> None:  # type: ignore[no-untyped-def]
 def _add_curation_commands(command) -> None:  # type: ignore[no-untyped-def]
     _add_proposing_commands(command)
     _add_segment_command(command)
+    _add_review_command(command)
+    _add_phrases_command(command)
 
 
 def _add_proposing_commands(command) -> None:  # type: ignore[no-untyped-def]
@@ -210,6 +218,39 @@ def _add_proposing_commands(command) -> None:  # type: ignore[no-untyped-def]
         choices=["sidecar", "metadata", "all"],
         help="take in: text and JSON files beside the images, or EXIF, IPTC and XMP inside of them",
     )
+
+
+def _add_review_command(command) -> None:  # type: ignore[no-untyped-def]
+    sub = command("review", "curating", "accept or reject many pseudo-labels at once, in one undo step")
+    what = sub.add_mutually_exclusive_group(required=True)
+    for action in ("accept", "reject", "pending"):
+        what.add_argument(f"--{action}", dest="action", action="store_const", const=action)
+    sub.add_argument("--phrase", action="append", metavar="P", help="only this phrase; may be said again")
+    sub.add_argument("--class", dest="class_name", action="append", metavar="C", help="only this class, by name or id")
+    sub.add_argument("--min-score", type=_share, default=0.2, metavar="S", help="only what is as sure (default: 0.2)")
+    sub.add_argument("--max-score", type=_share, metavar="S", help="only what is not surer")
+    sub.add_argument(
+        "--max-overlap",
+        type=_share,
+        default=0.6,
+        metavar="S",
+        help="of two that overlap more, the surer (default: 0.6)",
+    )
+    sub.add_argument("--origin", action="append", choices=["human", "imported", "model", "edited"])
+    sub.add_argument("--rule", action="append", choices=["sliver", "tiny", "nested", "outside", "duplicate"])
+    sub.add_argument("--run", help="only what this run has proposed: its id, or a part of it that no other has")
+    sub.add_argument("--limit", type=_positive, metavar="N", help="only the N surest")
+    sub.add_argument("--dry-run", action="store_true", help="only say how many it would be")
+
+
+def _add_phrases_command(command) -> None:  # type: ignore[no-untyped-def]
+    sub = command("phrases", "curating", "list, map and merge phrases; or rank the collection's phrases for a box")
+    sub.add_argument("--image", help="with --box: the image to look at")
+    sub.add_argument("--box", type=_box, metavar="x0,y0,x1,y1")
+    sub.add_argument("--top", type=_positive, default=8, help="how many for a box")
+    sub.add_argument("--map", action="append", metavar="PHRASE=CLASS", help="give a phrase a class (empty: none)")
+    sub.add_argument("--merge", action="append", metavar="A,B=C", help="let phrases become one of them")
+    sub.add_argument("--similar", action="store_true", help="list phrases that may mean the same")
 
 
 def _add_segment_command(command) -> None:  # type: ignore[no-untyped-def]
