@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QImage
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor, QImage
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from locstudio.domain.geometry import UnitBox
@@ -127,7 +127,30 @@ def test_that_a_tile_below_the_cut_can_be_taken_by_itself(open_sheet, qtbot):
     assert sheet.tiles.taken().tolist() == [*range(20), 30]
     qtbot.keyClick(sheet.histogram, Qt.Key.Key_Home)  # now it is above the cut, like all others
     assert sheet.tiles.num_taken == 40
+
+
+def test_that_a_tile_that_is_taken_from_below_the_cut_is_bright_and_a_vetoed_one_is_not(qtbot):
+    white = QImage(64, 64, QImage.Format.Format_RGB32)
+    white.fill(QColor("#ffffff"))
+    loader = PictureLoader(lambda key: white)
+    sheet = AlikeSheet(alike(), loader)
+    qtbot.addWidget(sheet)
+    with qtbot.waitExposed(sheet):
+        sheet.show()
     sheet.grid.grab()
+    qtbot.waitUntil(lambda: not loader.is_busy)
+
+    def brightness(row):
+        tile = sheet.grid.visualRect(sheet.tiles.index(row, 0))
+        shot = sheet.grid.viewport().grab().toImage()
+        return shot.pixelColor(tile.center() + QPoint(0, -tile.height() // 4)).lightness()
+
+    plain, below = brightness(2), brightness(20)
+    sheet.tiles.toggle([20])
+    assert brightness(20) == plain > below
+    sheet.tiles.toggle([2])
+    assert brightness(2) < plain / 2
+    loader.close()
 
 
 def test_that_an_enter_on_its_way_to_the_gallery_fixes_nothing(qtbot, crops):

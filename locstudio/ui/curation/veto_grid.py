@@ -202,6 +202,7 @@ class VetoGrid(HitsView):
         self.itemDelegate().paint(painter, option, index)
         look = theme.current()
         painter.setPen(QPen(QColor(look.accent), 2))
+        painter.setBrush(Qt.BrushStyle.NoBrush)  # the delegate leaves its own
         painter.drawRect(option.rect.adjusted(1, 1, -1, -1))
         badge = QRect(option.rect.right() - 23, option.rect.top() + 5, 18, 18)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
