@@ -34,10 +34,10 @@ UNBOXED = _words(
     """
     front back side sides left right top bottom middle center centre end ends edge foreground distance way ways
     group groups couple pair bunch lot lots number variety kind kinds type types sort sorts piece pieces set part parts
-    others
+    others something anything everything nothing
     """
 )
-"""Places and quantities.  A phrase of these and stop words alone ("the left", "a group") is left out.
+"""Places, quantities and what may be anything.  A phrase of these and stop words alone ("the left", "a group") is left out.
 
 Not in the paper, whose grammar lets them pass: nothing has a box that is "the left", and a detector that gives each
 box the likeliest of the phrases hands such ones to arbitrary boxes.  Of the phrases of COCO's captions they are 5 %.
