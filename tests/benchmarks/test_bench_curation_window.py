@@ -2,7 +2,8 @@
 
     pytest tests/benchmarks/test_bench_curation_window.py -s
 
-Budgets are CPU time of this process, because the machine is shared.  The pictures of the tiles are made, not decoded:
+Budgets are CPU time of this process, because the machine is shared; of the window's thread alone where the rest of the
+work (the edit on its way to the disk) is not waited for.  The pictures of the tiles are made, not decoded:
 what decoding costs is measured with the search window.
 """
 
@@ -149,7 +150,10 @@ def test_that_the_next_crop_is_painted_in_under_30_ms_of_cpu_after_a_decision(be
     for number in range(25):
         place = grid.place
         key = Qt.Key.Key_C if number % 3 else Qt.Key.Key_X
-        costs.append(cpu_ms(lambda key=key: (QTest.keyClick(grid, key), bench.paint())))
+        start = time.thread_time()
+        QTest.keyClick(grid, key)
+        bench.paint()
+        costs.append((time.thread_time() - start) * 1000)
         assert grid.place == place + 1
         assert page.model.review(place) is not Review.PENDING
         assert page.detail.crop == grid.current
@@ -157,7 +161,7 @@ def test_that_the_next_crop_is_painted_in_under_30_ms_of_cpu_after_a_decision(be
     while bench.dataset.undo() is not None:
         pass
     record_property("advance_cpu_ms", statistics.median(costs))
-    print(f"decide and go on: median {statistics.median(costs):.1f}, worst {max(costs):.1f} ms CPU")
+    print(f"decide and go on: median {statistics.median(costs):.1f}, worst {max(costs):.1f} ms CPU of the window")
     assert statistics.median(costs) < 30
 
 

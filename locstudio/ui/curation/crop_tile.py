@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QPoint, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
@@ -24,7 +24,7 @@ _MAX_TILES = 400
 _BADGE = 18
 _SIGN = 12
 _DARK = QColor(10, 12, 16, 205)
-_TileKey = tuple[int, str, int, int, float]
+_TileKey = tuple[int, tuple[float, float, float, float], tuple[str, bool], int, int, float]
 
 
 class CropDelegate(QStyledItemDelegate):
@@ -72,20 +72,25 @@ class CropDelegate(QStyledItemDelegate):
         if picture is not None:
             ratio = painter.device().devicePixelRatioF()
             painter.drawPixmap(target.topLeft(), self._tile(picture, target.size(), ratio, crop))
-        elif self._crops.failure(crop.crop_key):
+            return
+        if self._crops.failure(crop.crop_key):
             sign = drawn.pixmap("missing", 24, theme.current().muted)
             painter.drawPixmap(area.center().x() - 12, area.center().y() - 12, sign)
         paint_box(painter, QRectF(target), crop)
 
     def _tile(self, picture: QPixmap, size: QSize, ratio: float, crop: Crop) -> QPixmap:
-        """The crop scaled to the tile; kept, since a scroll or a decision paints the same tiles again."""
-        key = (picture.cacheKey(), crop.item.key, size.width(), size.height(), ratio)
+        """The crop scaled to the tile, with its box; kept, since a scroll or a decision paints the same tiles again."""
+        look = (crop.color, crop.review is Review.PENDING)
+        key = (picture.cacheKey(), crop.item.box.as_tuple(), look, size.width(), size.height(), ratio)
         tile = self._tiles.get(key)
         if tile is None:
             tile = picture.scaled(
                 size * ratio, Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation
             )
             tile.setDevicePixelRatio(ratio)
+            painter = QPainter(tile)
+            paint_box(painter, QRectF(QRect(QPoint(0, 0), size)), crop)
+            painter.end()
             self._tiles[key] = tile
             if len(self._tiles) > _MAX_TILES:
                 self._tiles.popitem(last=False)

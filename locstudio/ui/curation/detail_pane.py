@@ -54,7 +54,7 @@ class DetailPane(QFrame):
         for words in (self._words, self._facts):
             words.setWordWrap(True)
             words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Maximum)
-        self._origin = QLabel(self)
+        self._origin, self._swatch = QLabel(self), QLabel(self)
         self._suggestions = QWidget(self)
         self._flow = FlowLayout(self._suggestions, spacing=4)
         self._chips: list[QPushButton] = []
@@ -72,6 +72,7 @@ class DetailPane(QFrame):
         facts = QHBoxLayout()
         facts.setSpacing(6)
         facts.addWidget(self._origin, 0, Qt.AlignmentFlag.AlignTop)
+        facts.addWidget(self._swatch, 0, Qt.AlignmentFlag.AlignTop)
         facts.addWidget(self._facts, 1)
         buttons = QGridLayout()
         buttons.setHorizontalSpacing(8)
@@ -84,23 +85,27 @@ class DetailPane(QFrame):
         flow = FlowLayout(links, spacing=2)
         for command in _LINKS:
             flow.addWidget(self._buttons[command])
+        item = QVBoxLayout()
+        item.setContentsMargins(12, 12, 12, 8)
+        item.setSpacing(6)
+        item.addWidget(self._picture, 1)
+        item.addWidget(self._words)
+        item.addLayout(facts)
+        item.addWidget(self._suggestions)
+        item.addSpacing(2)
+        item.addLayout(buttons)
+        item.addWidget(links)
         self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(12, 12, 12, 8)
-        self._column.setSpacing(6)
-        self._column.addWidget(self._picture, 5)
-        self._column.addWidget(self._words)
-        self._column.addLayout(facts)
-        self._column.addWidget(self._suggestions)
-        self._column.addSpacing(2)
-        self._column.addLayout(buttons)
-        self._column.addWidget(links)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(0)
+        self._column.addLayout(item, 5)
         self._column.addStretch(1)
 
     def add_below(self, panel: QWidget) -> None:
         """Put a panel about the same item below the buttons."""
         self._column.takeAt(self._column.count() - 1)  # the empty room below
         self._column.addWidget(_line(self))
-        self._column.addWidget(panel, 4)
+        self._column.addWidget(panel, 3)
 
     # what is shown ----------------------------------------------------------------------------------------------
 
@@ -163,6 +168,7 @@ class DetailPane(QFrame):
         for button in self._buttons.values():
             button.setEnabled(crop is not None)
         self._origin.setVisible(crop is not None)
+        self._swatch.hide()
         if crop is None:
             self._words.setText("")
             self._facts.setText(_NOBODY)
@@ -172,16 +178,16 @@ class DetailPane(QFrame):
         self._words.setText(shown(crop.words, 120) or "nothing said")
         look = theme.current()
         self._origin.setPixmap(drawn.pixmap(ORIGIN_SIGNS[crop.item.origin], 14, look.muted))
-        if crop.color and crop.item.phrase and crop.item.class_name:
-            self._origin.setPixmap(class_icon(crop.color).pixmap(12, 12))
+        self._swatch.setVisible(bool(crop.color))
+        if crop.color:
+            self._swatch.setPixmap(class_icon(crop.color).pixmap(12, 12))
         parts = (
             crop.item.class_name if crop.item.class_name != crop.words else "",
             f"score {crop.item.score:.2f}" if crop.item.score is not None else "",
-            ORIGIN_WORDS[crop.item.origin],
             crop.path.rsplit("/", 1)[-1],
         )
-        facts = " · ".join(shown(part) for part in parts if part)
-        self._facts.setText(facts)
+        self._facts.setText(" · ".join(shown(part) for part in parts if part))
+        self._origin.setToolTip(ORIGIN_WORDS[crop.item.origin])
         self._facts.setToolTip(tip(crop.sentence()))
 
 
