@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from locstudio.domain.errors import BadInput
 from locstudio.domain.text import shown
@@ -63,19 +64,25 @@ def check_embeddings(contents: Contents, path: Path) -> str:
     """Compare every embedding with what the contents have of its region; the first that differs, or ""."""
     if contents.embeddings is None:
         return ""
-    batches = _opened(path / REGIONS).iter_batches(_BATCH, columns=["region_id", "embedding"])
-    stored = chain.from_iterable(
-        zip(*(column.to_pylist() for column in batch.columns), strict=True) for batch in batches
-    )
+    stored = _stored_embeddings(path / REGIONS)
     for page in contents.pages():
         has_R, vectors_KD = contents.embeddings.of(page.regions)
         each = iter(vectors_KD)
         for region, has in zip(page.regions, has_R.tolist(), strict=True):
-            region_id, vector = next(stored, (0, None))
-            is_same = (vector is not None) == has and (not has or np.array_equal(np.float16(vector), next(each)))
+            region_id, vector_D = next(stored, (0, None))
+            is_same = (vector_D is not None) == has and (vector_D is None or np.array_equal(vector_D, next(each)))
             if region_id != region.id or not is_same:
                 return f"the embedding of region {region.id}"
     return ""
+
+
+def _stored_embeddings(path: Path) -> Iterator[tuple[int, NDArray[np.float16] | None]]:
+    for batch in _opened(path).iter_batches(_BATCH, columns=["region_id", "embedding"]):
+        ids, embeddings = batch.columns
+        vectors_KD = embeddings.flatten().to_numpy().reshape(-1, embeddings.type.list_size)  # without the nulls
+        each = iter(vectors_KD)
+        for region_id, is_valid in zip(ids.to_pylist(), embeddings.is_valid().to_pylist(), strict=True):
+            yield region_id, next(each) if is_valid else None
 
 
 def _caption(row: _Row) -> CaptionRow:
