@@ -18,6 +18,7 @@ Mask = NDArray[np.bool_]
 Outline = NDArray[np.float64]
 """Corners (N, 2) of a closed polygon, x and y in pixels; where polygons of a mask overlap, they cut each other out."""
 
+MAX_PIXELS = 1 << 30
 _MAX_OUTLINE_SIDE = 768
 
 
@@ -36,11 +37,12 @@ def mask_of_runs(counts: Sequence[int], width: int, height: int) -> Mask:
     """The mask of run lengths.
 
     Raises:
-        ValueError: they do not fill the size.
+        ValueError: they do not fill the size, or no picture has this size.
     """
+    num_pixels = sum(counts)
+    if not counts or min(counts) < 0 or num_pixels != width * height or num_pixels > MAX_PIXELS:
+        raise ValueError(f"run lengths of {num_pixels} pixels for {width} x {height}")
     lengths = np.asarray(counts, np.int64)
-    if lengths.size and (lengths.min() < 0 or lengths.sum() != width * height):
-        raise ValueError(f"run lengths of {lengths.sum()} pixels for {width} x {height}")
     bits = np.repeat(np.arange(lengths.size) % 2 == 1, lengths)
     mask: Mask = bits.reshape(width, height).T
     return mask

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from locstudio.domain.masks import counts_of
+
 PixelBox = tuple[float, float, float, float]
 
 MAX_RUNS = 4_000_000
@@ -94,32 +96,15 @@ def runs_of_mask(segmentation: Any) -> list[int]:
     if not is_size or size is None:
         raise BadMask("the run lengths have no size")
     if isinstance(counts, str):
-        counts = _uncompressed(counts)
+        try:
+            counts = counts_of(counts)
+        except ValueError as error:
+            raise BadMask(str(error)) from error
     if not isinstance(counts, list) or not counts or len(counts) > MAX_RUNS:
         raise BadMask("the run lengths are no list")
     if not all(type(run) is int and run >= 0 for run in counts) or sum(counts) != size[0] * size[1]:
         raise BadMask("the run lengths do not fill their size")
     return counts
-
-
-def _uncompressed(text: str) -> list[int]:
-    """COCO's string form: six bits a character, five of them number, and from the fourth run on differences."""
-    runs: list[int] = []
-    value, shift = 0, 0
-    for character in text:
-        bits = ord(character) - 48
-        if not 0 <= bits < 64 or shift > 60:
-            raise BadMask("the run lengths are no valid string")
-        value |= (bits & 31) << shift
-        shift += 5
-        if not bits & 32:
-            if bits & 16:
-                value -= 1 << shift
-            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-            value, shift = 0, 0
-    if shift:
-        raise BadMask("the run lengths end in the middle")
-    return runs
 
 
 def _box_of_runs(runs: list[int], height: int) -> PixelBox:

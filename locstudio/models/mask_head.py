@@ -18,14 +18,15 @@ from torch import Tensor, nn
 
 from locstudio.models.config import TowerConfig
 
-GRID = 16  # cells of a window's image embedding
-MASK_SIDE = 64  # logits of a window
+GRID = 12  # cells of a window's image embedding
+MASK_SIDE = 4 * GRID  # logits of a window
 FINE_WIDTHS = (24, 48)  # channels of the tower's maps at stride 4 and 8
 BOX_MARGIN = 1.4  # side of a window in sides of the box it is for
 POSITIVE, NEGATIVE, NO_POINT = 1, 0, -1
 
 _FRAME_PX = 256  # the prompt encoder counts in pixels of a window; any number would do
 _SMALLEST_SIDE = 1e-3
+_DISC_RADIUS = 0.2  # of the window's side
 
 
 class MaskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,7 +90,11 @@ class Prompts:
 
 
 class MaskHead(nn.Module):
-    """From maps in windows and prompts to mask logits and the overlap that each mask is expected to reach."""
+    """From maps in windows and prompts to mask logits and the overlap that each mask is expected to reach.
+
+    Not in Segment Anything: logits begin with the ellipse inscribed in the box, or a disc around the points, from which
+    the decoder only has to learn the difference; and convolutions that see the maps themselves refine what it says.
+    """
 
     def __init__(self, config: MaskConfig) -> None:
         super().__init__()
@@ -117,13 +122,13 @@ class MaskHead(nn.Module):
             iou_head_depth=3,
             iou_head_hidden_dim=dim,
         )
+        self.prior = nn.Parameter(torch.tensor([2.0, 0.0, 3.0, -1.0]))  # slope and height of ellipses, then of discs
+        self.join_coarse = nn.Conv2d(dim, 24, 1)
+        self.join_middle = nn.Sequential(LayerNorm2d(FINE_WIDTHS[1]), nn.Conv2d(FINE_WIDTHS[1], 24, 1))
+        self.join = nn.Sequential(nn.GELU(), nn.Conv2d(24, 24, 3, padding=1), nn.GELU())
         self.enter_fine = nn.Sequential(LayerNorm2d(FINE_WIDTHS[0]), nn.Conv2d(FINE_WIDTHS[0], 12, 1))
         self.refine = nn.Sequential(
-            nn.Conv2d(12 + 3 + 1, 16, 3, padding=1),
-            nn.GELU(),
-            nn.Conv2d(16, 16, 3, padding=2, dilation=2),
-            nn.GELU(),
-            nn.Conv2d(16, 1, 3, padding=1),
+            nn.Conv2d(24 + 12 + 3 + 1, 16, 3, padding=1), nn.GELU(), nn.Conv2d(16, 1, 3, padding=1)
         )
         last = self.refine[-1]
         assert isinstance(last, nn.Conv2d)
@@ -149,9 +154,20 @@ class MaskHead(nn.Module):
             dense_prompt_embeddings=dense_BCHW + image_BCHW,
             multimask_output=False,
         )
-        seen = torch.cat([self.enter_fine(maps.fine), maps.rgb, logits_B1SS.clamp(-8, 8)], dim=1)
+        logits_B1SS = logits_B1SS + self._first_guess(prompts)[:, None]
+        joined = self.join(_twice(self.join_coarse(image_BCHW)) + self.join_middle(maps.middle))
+        seen = torch.cat([_twice(joined), self.enter_fine(maps.fine), maps.rgb, logits_B1SS.clamp(-8, 8)], dim=1)
         refined_B1SS = logits_B1SS + self.refine(seen)
         return refined_B1SS[:, 0], logits_B1SS[:, 0], expected_B1[:, 0]
+
+    def _first_guess(self, prompts: Prompts) -> Tensor:
+        """Logits (B, S, S) that know no picture."""
+        slope, height, disc_slope, disc_height = self.prior.unbind()
+        if prompts.boxes_B4 is not None:
+            return slope * (1 - ellipse_radius2(prompts.boxes_B4, MASK_SIDE)).clamp(min=-3) + height
+        assert prompts.points_BK2 is not None
+        assert prompts.labels_BK is not None
+        return disc_slope * nearness(prompts.points_BK2, prompts.labels_BK, MASK_SIDE) + disc_height
 
     def _embedding(self, maps: WindowMaps) -> Tensor:
         sides = torch.log(maps.sides_B2.clamp(min=_SMALLEST_SIDE))
@@ -194,6 +210,29 @@ def paint_boxes(boxes_B4: Tensor, side: int) -> Tensor:
     across = covered(boxes_B4[:, 0], boxes_B4[:, 2])
     down = covered(boxes_B4[:, 1], boxes_B4[:, 3])
     return 2 * down[:, :, None] * across[:, None, :] - 1
+
+
+def ellipse_radius2(boxes_B4: Tensor, side: int) -> Tensor:
+    """Squared distance (B, side, side) from the middle of boxes in the ``window`` frame; 1 on the inscribed ellipse."""
+    steps = (torch.arange(side, device=boxes_B4.device) + 0.5) / side
+    middle_B2 = (boxes_B4[:, :2] + boxes_B4[:, 2:]) / 2
+    radius_B2 = ((boxes_B4[:, 2:] - boxes_B4[:, :2]) / 2).clamp(min=_SMALLEST_SIDE)
+    across = ((steps[None] - middle_B2[:, :1]) / radius_B2[:, :1]) ** 2
+    down = ((steps[None] - middle_B2[:, 1:]) / radius_B2[:, 1:]) ** 2
+    return down[:, :, None] + across[:, None, :]
+
+
+def nearness(points_BK2: Tensor, labels_BK: Tensor, side: int) -> Tensor:
+    """How near (B, side, side) a place in the ``window`` frame is to a point inside the thing, from 1 down to 0."""
+    steps = (torch.arange(side, device=points_BK2.device) + 0.5) / side
+    across = (steps - points_BK2[..., :1]) ** 2
+    down = (steps - points_BK2[..., 1:]) ** 2
+    near_BKSS = torch.exp(-(down[..., :, None] + across[..., None, :]) / (2 * _DISC_RADIUS**2))
+    return (near_BKSS * (labels_BK == POSITIVE)[..., None, None]).amax(dim=1)
+
+
+def _twice(map_BCHW: Tensor) -> Tensor:
+    return F.interpolate(map_BCHW, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def _sampled(map_1CHW: Tensor, windows_B4: Tensor, side: int, is_flipped: bool) -> Tensor:

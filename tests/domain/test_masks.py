@@ -70,7 +70,17 @@ def test_that_polygons_are_their_own_outlines():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "{}", '{"size":[2,2],"counts":[9]}', '{"size":[2],"counts":"12"}', "[[1]]", "7"]
+    "text",
+    [
+        "",
+        "{",
+        "{}",
+        '{"size":[2,2],"counts":[9]}',
+        '{"size":[2],"counts":"12"}',
+        "[[1]]",
+        "7",
+        '{"size":[999999999,999999999],"counts":[999999998000000001]}',
+    ],
 )
 def test_that_a_damaged_mask_has_no_outline(text):
     assert outlines_of_text(text) == []

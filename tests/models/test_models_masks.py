@@ -15,6 +15,7 @@ from locstudio.domain.geometry import Letterbox, UnitBox
 from locstudio.models.checkpoint import load_checkpoint, new_model
 from locstudio.models.config import ClocConfig
 from locstudio.models.mask_head import (
+    GRID,
     MASK_SIDE,
     ImageMaps,
     MaskConfig,
@@ -175,8 +176,8 @@ def test_that_a_window_of_the_whole_square_is_the_map_itself():
     map_ = torch.arange(16.0).view(1, 1, 4, 4)
     maps = ImageMaps(map_, map_, map_, map_)
     seen = sample_windows(maps, torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.5, 0.5]]))
-    assert seen.coarse.shape == (2, 1, 16, 16)
-    assert torch.nn.functional.avg_pool2d(seen.coarse[:1], 4)[0, 0, 1, 1] == pytest.approx(
+    assert seen.coarse.shape == (2, 1, GRID, GRID)
+    assert torch.nn.functional.avg_pool2d(seen.coarse[:1], GRID // 4)[0, 0, 1, 1] == pytest.approx(
         float(map_[0, 0, 1, 1]), abs=0.01
     )
     assert seen.coarse[1].max() < map_.max() / 2

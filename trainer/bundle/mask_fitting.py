@@ -15,7 +15,7 @@ from trainer.bundle.mask_scenes import MaskScenes
 from trainer.losses.masks import mask_loss, reached_overlap
 from trainer.optim import learning_rate_at, make_optimizer, set_learning_rate
 
-_RATE = 1e-3
+_RATE = 2e-3
 _WEIGHT_DECAY = 0.05
 _COARSE_WEIGHT = 0.5
 _OVERLAP_WEIGHT = 1.0
@@ -26,7 +26,7 @@ _MAX_NORM = 1.0
 class MaskSchedule:
     """How long and on what.  ``composed_share`` is the share of composed scenes in a batch."""
 
-    num_steps: int = 900
+    num_steps: int = 400
     num_scenes: int = 8
     per_scene: int = 4
     composed_share: float = 0.25

@@ -1,4 +1,7 @@
-"""Masks painted over the picture, under the boxes: a translucent fill and an outline that shows on any picture."""
+"""Masks painted over the picture, under the boxes: a translucent fill with a thin outline.
+
+A mask on its way has a dark edge besides, so that it shows on any picture.
+"""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -11,7 +14,7 @@ from locstudio.domain.regions import Region, Review
 from locstudio.ui.canvas.mask_tool import MaskPoint
 from locstudio.ui.canvas.view import View
 
-FILL_ALPHA = 70
+FILL_ALPHA = 80
 _PREVIEW_ALPHA = 110
 _MAX_PATHS = 512
 _POINT_RADIUS = 6.0
@@ -31,13 +34,13 @@ class MaskPainter:
             if region.mask:
                 fill = QColor(color)
                 fill.setAlpha(0 if region.review is Review.REJECTED else FILL_ALPHA)
-                self._paint(painter, region.mask, fill, color, view)
+                self._paint(painter, region.mask, fill, ((color, 1.0),), view)
 
     def paint_preview(self, painter: QPainter, text: str, color: QColor, view: View) -> None:
         """Paint a mask that is not there yet."""
         fill = QColor(color)
         fill.setAlpha(_PREVIEW_ALPHA)
-        self._paint(painter, text, fill, color, view)
+        self._paint(painter, text, fill, ((_EDGE, 3.0), (color, 1.5)), view)
 
     def paint_points(self, painter: QPainter, points: Iterable[MaskPoint], size: tuple[int, int], view: View) -> None:
         """Paint points: a plus inside the thing, a minus outside it, so that they differ without colour too."""
@@ -54,7 +57,9 @@ class MaskPainter:
                 painter.drawLine(at - QPointF(0, arm), at + QPointF(0, arm))
         painter.restore()
 
-    def _paint(self, painter: QPainter, text: str, fill: QColor, line: QColor, view: View) -> None:
+    def _paint(
+        self, painter: QPainter, text: str, fill: QColor, lines: Iterable[tuple[QColor, float]], view: View
+    ) -> None:
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.translate(view.left, view.top)
@@ -62,7 +67,7 @@ class MaskPainter:
         path = self._path_of(text)
         painter.fillPath(path, fill)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        for color, width in ((_EDGE, 3.0), (line, 1.5)):
+        for color, width in lines:
             pen = QPen(color, width)
             pen.setCosmetic(True)
             painter.setPen(pen)
