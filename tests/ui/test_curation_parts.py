@@ -137,6 +137,24 @@ def test_that_the_chosen_rows_are_told_in_the_order_of_the_tiles(grid, model):
     assert grid.chosen().tolist() == model.rows[[0, 2, 5, 9]].tolist()
 
 
+def test_that_shift_selects_what_lies_between_as_tiles_are_read(grid, model):
+    columns = grid.num_columns
+    grid.go_to(columns - 1)
+    QTest.keyClick(grid, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    QTest.keyClick(grid, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    assert grid.chosen().tolist() == model.rows[columns - 1 : columns + 2].tolist()
+    QTest.keyClick(grid, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
+    assert len(grid.chosen()) == 2
+    QTest.mouseClick(
+        grid.viewport(),
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.ShiftModifier,
+        grid.visualRect(model.index(columns - 3, 0)).center(),
+    )
+    assert grid.chosen().tolist() == model.rows[columns - 3 : columns].tolist()
+    assert grid.place == columns - 3
+
+
 def test_that_the_keys_of_a_held_ctrl_mean_nothing_here(grid, qtbot):
     with qtbot.assertNotEmitted(grid.decided, wait=50):
         QTest.keyClick(grid, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, QRect, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from locstudio.domain.regions import Review
@@ -21,6 +21,17 @@ DEFAULT_SIDE = 128
 _SIDE_STEP = 16
 _MAX_TRAIL = 1_000
 _TEXT_WIDTH = 460
+_SHIFT = Qt.KeyboardModifier.ShiftModifier
+_MOVES = {
+    int(Qt.Key.Key_Left): UniformGrid.CursorAction.MoveLeft,
+    int(Qt.Key.Key_Right): UniformGrid.CursorAction.MoveRight,
+    int(Qt.Key.Key_Up): UniformGrid.CursorAction.MoveUp,
+    int(Qt.Key.Key_Down): UniformGrid.CursorAction.MoveDown,
+    int(Qt.Key.Key_PageUp): UniformGrid.CursorAction.MovePageUp,
+    int(Qt.Key.Key_PageDown): UniformGrid.CursorAction.MovePageDown,
+    int(Qt.Key.Key_Home): UniformGrid.CursorAction.MoveHome,
+    int(Qt.Key.Key_End): UniformGrid.CursorAction.MoveEnd,
+}
 _NO_MODIFIERS = Qt.KeyboardModifier.NoModifier
 
 
@@ -46,6 +57,7 @@ class CropGrid(UniformGrid):
         self._model = model
         self._crops = crops
         self._trail: list[int] = []
+        self._anchor = -1
         self._empty_text = ""
         # Told once for a step, however many signals it makes.
         self._telling = QTimer(self, interval=0, singleShot=True)
@@ -152,11 +164,40 @@ class CropGrid(UniformGrid):
     # keys -------------------------------------------------------------------------------------------------------
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if not self.take_key(event):
+        if not self.take_key(event) and not self._extend_by_key(event):
             before = self.place
             super().keyPressEvent(event)
             if self.place != before and before >= 0 and event.modifiers() == _NO_MODIFIERS:
                 self._trail = [*self._trail[-_MAX_TRAIL:], before]
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Shift and a click select everything between, as the tiles are read."""
+        index = self.indexAt(event.position().toPoint())
+        if event.modifiers() == _SHIFT and event.button() == Qt.MouseButton.LeftButton and index.isValid():
+            self._extend_to(index.row())
+        else:
+            super().mousePressEvent(event)
+
+    def _extend_by_key(self, event: QKeyEvent) -> bool:
+        """Move with Shift held: select everything between, as the tiles are read."""
+        modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+        action = _MOVES.get(event.key()) if modifiers == _SHIFT else None
+        if action is None:
+            return False
+        self._extend_to(self.moveCursor(action, _NO_MODIFIERS).row())
+        return True
+
+    def _extend_to(self, place: int) -> None:
+        if not 0 <= place < len(self._model.rows):
+            return
+        anchor = self._anchor if 0 <= self._anchor < len(self._model.rows) else max(0, self.place)
+        index, selection = self._model.index(place, 0), self.selectionModel()
+        first, last = sorted((anchor, place))
+        between = QItemSelection(self._model.index(first, 0), self._model.index(last, 0))
+        selection.setCurrentIndex(index, QItemSelectionModel.SelectionFlag.NoUpdate)
+        selection.select(between, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+        self._anchor = anchor
+        self.scrollTo(index)
 
     def take_key(self, event: QKeyEvent) -> bool:
         """Do what a key of the gallery means; False where it means nothing here."""
@@ -177,6 +218,7 @@ class CropGrid(UniformGrid):
 
     def currentChanged(self, current: AnyIndex, previous: AnyIndex) -> None:
         super().currentChanged(current, previous)
+        self._anchor = current.row()
         self._telling.start()
 
     def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:

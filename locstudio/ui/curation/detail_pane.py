@@ -105,7 +105,10 @@ class DetailPane(QFrame):
         """Put a panel about the same item below the buttons."""
         self._column.takeAt(self._column.count() - 1)  # the empty room below
         self._column.addWidget(_line(self))
-        self._column.addWidget(panel, 3)
+        below = QVBoxLayout()
+        below.setContentsMargins(12, 4, 2, 0)
+        below.addWidget(panel)
+        self._column.addLayout(below, 3)
 
     # what is shown ----------------------------------------------------------------------------------------------
 
