@@ -37,7 +37,7 @@ UNBOXED = _words(
     others something anything everything nothing
     """
 )
-"""Places, quantities and what may be anything.  A phrase of these and stop words alone ("the left", "a group") is left out.
+"""Places, quantities and what may be anything.  A phrase of these and stop words alone ("the left") is left out.
 
 Not in the paper, whose grammar lets them pass: nothing has a box that is "the left", and a detector that gives each
 box the likeliest of the phrases hands such ones to arbitrary boxes.  Of the phrases of COCO's captions they are 5 %.
