@@ -81,6 +81,8 @@ def _read_config(folder: Path) -> ClocConfig:
         raise BadInput(
             f"The checkpoint {folder.name} asks for impossible sizes: {widths}, {config.tower.num_tokens} tokens."
         )
+    if config.proposals == "points" and round((config.tower.num_tokens - 1) ** 0.5) % 4:
+        raise BadInput(f"The checkpoint {folder.name} asks for points on a grid that cannot be halved twice.")
     return config
 
 

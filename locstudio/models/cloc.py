@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from locstudio.models.config import ClocConfig, PrompterConfig
 from locstudio.models.extractors import RoiAlign, crop_pixels
 from locstudio.models.heads import GroundingHead, ProposalHead, best_proposals
+from locstudio.models.point_head import PointHead
 from locstudio.models.prompter import Prompter
 from locstudio.models.towers import Towers
 
@@ -58,7 +59,8 @@ class Cloc(nn.Module):
         self.prompter = _extractor(config.prompter, width=width, dim=dim, grid=grid)
         self.crop_project = nn.Linear(width, dim) if config.prompter.extractor == "crop" else None
         self.grounding = GroundingHead(width=width)
-        self.proposals = ProposalHead(width=width, grid=grid)
+        head = PointHead if config.proposals == "points" else ProposalHead
+        self.proposals: PointHead | ProposalHead = head(width=width, grid=grid)
         self.logit_scale = nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))
         for layer in (self.image_project, self.text_project):
             _start_as_identity(layer)

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 Extractor = Literal["prompter", "literal", "roi_align", "crop"]
+Proposals = Literal["anchors", "points"]
 
 
 class TowerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,12 +55,42 @@ class PrompterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     crop_px: int = 0
 
 
+class DetectionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How likely a box shows a phrase: the logistic function of a sum of logarithms.
+
+    ``bias + share_weight * log(share) + objectness_weight * log(objectness)``, where ``share`` is the phrase's part of
+    a softmax over all phrases that were asked, and over nothing.
+
+    The numbers are fitted to images that neither the proposals nor the Prompter have learnt from.
+
+    Args:
+        nothing: The cosine at which a phrase is as likely as no phrase.
+    """
+
+    nothing: float = 0.2
+    share_weight: float = 1.0
+    objectness_weight: float = 0.5
+    bias: float = 0.0
+
+
 class ClocConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole CLOC model.  ``dim`` is the width of embeddings, ``token_width`` that of the tokens that are cached."""
+    """A whole CLOC model.
+
+    Args:
+        name: What a person calls it.
+        tower: The towers.
+        prompter: How a box becomes an embedding.
+        proposals: Which head proposes boxes; checkpoints from before there were two have ``anchors``.
+        detection: How boxes with phrases are scored.
+        dim: Width of embeddings.
+        token_width: Width of the tokens that are cached.
+    """
 
     name: str
     tower: TowerConfig
     prompter: PrompterConfig = PrompterConfig()
+    proposals: Proposals = "anchors"
+    detection: DetectionConfig = DetectionConfig()
     dim: int
     token_width: int
     format_version: int = 1

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from locstudio.models.cloc import Cloc, PreparedImage
+from locstudio.models.config import DetectionConfig
 
 LOOSE_IOU = 0.8
 """Of two boxes that overlap more than this, only the more likely one is told; what overlaps less is the person's."""
-_NOTHING = 0.2  # the cosine at which a phrase is as likely as no phrase
-_OBJECTNESS_POWER = 0.5
+_LEAST = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,8 +51,9 @@ def detect(model: Cloc, prepared: PreparedImage, text_TD: Tensor, *, num_boxes: 
     vectors_PD = model.embed_boxes(prepared, boxes_P4)
     if not len(boxes_P4):
         return Detected(boxes_P4, objectness_P, torch.zeros(0, dtype=torch.int64), objectness_P, vectors_PD)
-    share_P, phrase_P = shares(vectors_PD @ text_TD.to(model.device).T, float(model.logit_scale.exp())).max(dim=1)
-    score_P = share_P * objectness_P**_OBJECTNESS_POWER
+    cosine_PT, wanted = vectors_PD @ text_TD.to(model.device).T, model.config.detection
+    share_P, phrase_P = shares(cosine_PT, float(model.logit_scale.exp()), wanted.nothing).max(dim=1)
+    score_P = confidence(share_P, objectness_P, wanted)
     order_P = score_P.argsort(descending=True, stable=True)
     return Detected(
         boxes_P4=boxes_P4.to(model.device)[order_P],
@@ -63,11 +64,26 @@ def detect(model: Cloc, prepared: PreparedImage, text_TD: Tensor, *, num_boxes: 
     )
 
 
-def shares(cosine_PT: Tensor, scale: float) -> Tensor:
+def shares(cosine_PT: Tensor, scale: float, nothing: float) -> Tensor:
     """How likely each phrase is in each box (P, T): a softmax over the phrases and over nothing at all.
 
     With one phrase it is a sigmoid, so that a phrase alone is no sure phrase.
+
+    Args:
+        cosine_PT: Likeness of boxes and phrases.
+        scale: What turns a cosine into a logit.
+        nothing: The cosine at which a phrase is as likely as no phrase.
     """
-    nothing_P1 = torch.full_like(cosine_PT[:, :1], _NOTHING)
+    nothing_P1 = torch.full_like(cosine_PT[:, :1], nothing)
     shares_PT: Tensor = (scale * torch.cat([cosine_PT, nothing_P1], dim=1)).softmax(dim=1)[:, :-1]
     return shares_PT
+
+
+def confidence(share_P: Tensor, objectness_P: Tensor, wanted: DetectionConfig) -> Tensor:
+    """How likely each box shows its phrase (P,); see ``DetectionConfig``."""
+    logit_P = (
+        wanted.bias
+        + wanted.share_weight * share_P.clamp(min=_LEAST).log()
+        + wanted.objectness_weight * objectness_P.clamp(min=_LEAST).log()
+    )
+    return logit_P.sigmoid()

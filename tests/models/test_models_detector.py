@@ -1,11 +1,14 @@
 """What is found in an image by phrases: every box once, the surest first, unsure of a phrase alone."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from locstudio.domain.geometry import iou_matrix
-from locstudio.models.detector import LOOSE_IOU, detect, shares
+from locstudio.models.config import DetectionConfig
+from locstudio.models.detector import LOOSE_IOU, confidence, detect, shares
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +56,21 @@ def test_that_without_a_phrase_nothing_is_found(tiny, prepared):
 
 def test_that_a_phrase_alone_is_not_sure_of_itself():
     unlike_11, like_11 = torch.tensor([[0.0]]), torch.tensor([[0.5]])
-    assert shares(unlike_11, 20.0).item() < 0.05
-    assert shares(like_11, 20.0).item() > 0.95
+    assert shares(unlike_11, 20.0, 0.2).item() < 0.05
+    assert shares(like_11, 20.0, 0.2).item() > 0.95
 
 
 def test_that_two_like_phrases_share_what_one_would_have():
     # Two equal cosines and nothing: e / (2 e + n) each.
-    both = shares(torch.tensor([[0.4, 0.4]]), 10.0)[0]
-    nothing = shares(torch.tensor([[0.4]]), 10.0).item()
+    both = shares(torch.tensor([[0.4, 0.4]]), 10.0, 0.2)[0]
+    nothing = shares(torch.tensor([[0.4]]), 10.0, 0.2).item()
     odds = nothing / (1 - nothing)
     assert both.tolist() == pytest.approx([odds / (2 * odds + 1)] * 2, rel=1e-5)
+
+
+def test_the_confidence_of_a_box_by_hand():
+    # Share 1/2, objectness 1/4: 1 + 2 log(1/2) + 1/2 log(1/4) = 1 - 3 log 2.
+    wanted = DetectionConfig(share_weight=2.0, objectness_weight=0.5, bias=1.0)
+    found = confidence(torch.tensor([0.5, 0.0]), torch.tensor([0.25, 0.25]), wanted)
+    assert found[0].item() == pytest.approx(1 / (1 + math.exp(-(1 - 3 * math.log(2)))), rel=1e-5)
+    assert found[1].item() < 1e-9

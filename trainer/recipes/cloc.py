@@ -51,8 +51,9 @@ from locstudio.models.cloc import Cloc
 from locstudio.models.extractors import crop_pixels
 from trainer.losses.contrastive import clip_loss, region_text_loss, temperature
 from trainer.losses.distillation import distillation_loss
-from trainer.losses.grounding import grounding_loss, nearest_boxes, overlap_grounding_loss, proposal_loss, total_loss
+from trainer.losses.grounding import grounding_loss, nearest_boxes, overlap_grounding_loss, total_loss
 from trainer.losses.hardness import NO_TEXT, altered_phrase_loss, sigmoid_region_text_loss, text_contrast_loss
+from trainer.losses.points import loss_of_proposals
 from trainer.recipes.attributes import NUM_ALTERED, altered_phrases
 from trainer.recipes.cloc_batch import ClocBatch
 from trainer.recipes.keeping import Parent
@@ -376,7 +377,7 @@ class ClocStep:
         rows = [row for row, objects_O4 in enumerate(objects) if objects_O4 is not None]
         logits_BA, boxes_BA4 = head(tokens_BNC[rows])
         losses = [
-            proposal_loss(logits_A, boxes_A4, head.anchors_A4, objects_O4.to(logits_A.device))
+            loss_of_proposals(head, logits_A, boxes_A4, objects_O4.to(logits_A.device))
             for logits_A, boxes_A4, objects_O4 in zip(
                 logits_BA, boxes_BA4, (objects_O4 for objects_O4 in objects if objects_O4 is not None), strict=True
             )
