@@ -44,6 +44,7 @@ CARRIES = Carries(
     all_classes=True,
     spans=True,
     empty_images=True,
+    precision="CVAT keeps phrases, reviews and scores where its labels have the attributes that the file's head lists.",
     text=xml_text,
     fit=fit_cvat,
 )

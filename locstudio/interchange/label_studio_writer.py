@@ -38,6 +38,10 @@ CARRIES = Carries(
     origins=True,
     spans=True,
     empty_images=True,
+    precision=(
+        "In the labelling interface the picture is called image, with the value $image; boxes, polygons, strokes, "
+        "phrases and captions come from rectangle, polygon, brush, phrase and caption."
+    ),
     fit=fit_shapes,
 )
 
