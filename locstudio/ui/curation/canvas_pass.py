@@ -109,9 +109,10 @@ class CanvasPass(QObject):
         return self._suggested
 
     @property
-    def num_left(self) -> int:
-        """How many regions of the open image wait, the current one included."""
-        return sum(self._is_pending(region_id) for region_id in self._todo)
+    def waiting(self) -> list[Region]:
+        """The regions of the open image that wait, in the order in which they are asked about."""
+        boxes = self._canvas.editor.boxes
+        return [boxes.regions[boxes.rows[region_id]] for region_id in self._todo if self._is_pending(region_id)]
 
     def start(self) -> None:
         """Begin with the open image if something waits in it, else with the most valuable one."""
@@ -209,8 +210,7 @@ class CanvasPass(QObject):
         if not self._can_decide:
             return
         self._canvas.editor.flush()
-        boxes = self._canvas.editor.boxes
-        left = [boxes.regions[boxes.rows[i]] for i in self._todo if self._is_pending(i)]
+        left = self.waiting
         if left:
             title = "Reject box" if len(left) == 1 else f"Reject {len(left)} boxes"
             self._change([(region, replace(region, review=Review.REJECTED)) for region in left], title)
