@@ -21,6 +21,7 @@ from locstudio.index.vocabulary import Vocabulary
 from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.services.cutting import cut_for, robust
 from locstudio.services.places import SAME_PLACE_IOU, ImageHits, settle
+from locstudio.services.run_vectors import RunVectors
 from locstudio.store.dataset import Dataset
 from locstudio.store.filters import ImageFilter
 from locstudio.store.project import Project
@@ -81,6 +82,8 @@ class Query:
 class Follow:
     """What an index lacks after an edit: regions whose boxes must be embedded, and phrases that have no vector.
 
+    A region that is as a run of this checkpoint has proposed it lacks nothing: the run has stored its vector.
+
     ``removed`` are the regions whose old vectors have been taken out.
     """
 
@@ -129,6 +132,7 @@ class SearchService:
         self._dataset = dataset
         self.index = index
         self.vocabulary = vocabulary
+        self._runs = RunVectors(dataset.project, index.checkpoint_id, index.dim) if dataset.project else None
 
     @classmethod
     def open(cls, project: Project, dataset: Dataset, checkpoint: Path) -> "SearchService":
@@ -208,6 +212,7 @@ class SearchService:
             StorageFailed: the index cannot be written.
         """
         to_embed: dict[int, Region | None] = {}
+        repainted: set[int] = set()  # images with another content, of which no run has seen anything
         for change in edit.changes:
             if isinstance(change, RegionChange):
                 if change.after is None and change.before is not None:
@@ -216,12 +221,16 @@ class SearchService:
                     to_embed[change.after.id] = change.after
             elif isinstance(change, ImageChange) and change.before.sha256 != change.after.sha256:
                 self.index.drop_image(change.after.id)
+                repainted.add(change.after.id)
                 to_embed.update((region.id, region) for region in self._dataset.regions_of(change.after.id))
         removed = [region_id for region_id in to_embed if self.index.row_of_region(region_id) is not None]
         self.index.remove_regions(removed)
         changed = [change.after for change in edit.changes if isinstance(change, RegionChange)]
         phrases = self.vocabulary.missing(region.phrase for region in changed if region and region.phrase)
-        return Follow(tuple(region for region in to_embed.values() if region), tuple(removed), tuple(phrases))
+        regions = [region for region in to_embed.values() if region]
+        left = [region for region in regions if region.image_id in repainted]
+        left += self._without_known([region for region in regions if region.image_id not in repainted])
+        return Follow(tuple(left), tuple(removed), tuple(phrases))
 
     def put_regions(self, regions: Sequence[Region], vectors_RD: ArrayLike) -> None:
         """Let regions be found by their new vectors.
@@ -253,7 +262,17 @@ class SearchService:
             page = self._dataset.region_page(page[-1].id, _PAGE)
         removed = sorted(unseen | {region.id for region in to_embed if self.index.row_of_region(region.id) is not None})
         self.index.remove_regions(removed)
-        return Follow(tuple(to_embed), tuple(removed), tuple(phrases))
+        return Follow(tuple(self._without_known(to_embed)), tuple(removed), tuple(phrases))
+
+    def _without_known(self, regions: Sequence[Region]) -> list[Region]:
+        """Put the vectors that a run of this checkpoint has stored into the index; the regions that are left."""
+        if self._runs is None or not regions:
+            return list(regions)
+        known, vectors_RD = self._runs.of(regions)
+        if known:
+            self.put_regions(known, vectors_RD)
+        ids = {region.id for region in known}
+        return [region for region in regions if region.id not in ids]
 
     def _outdated(self, regions: Sequence[Region]) -> list[Region]:
         rows = [self.index.row_of_region(region.id) for region in regions]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from locstudio.index.nearest import unit_rows
 from locstudio.index.region_index import RegionIndex
-from locstudio.jobs.raw_proposals import BOX_STEPS
+from locstudio.jobs.raw_proposals import BOX_STEPS, RawProposals
 from locstudio.services.curation.overlaps import Rows
 from locstudio.services.curation.table import Pool
 from locstudio.store.columns import single_boxes
@@ -50,10 +50,7 @@ class ItemVectors:
         for run_row, supply in enumerate(self._pool.supplies):
             at = np.flatnonzero((kinds == _RAW) & (run_rows == run_row))
             if len(at):
-                vectors_RD = unit_rows(supply.proposals.vectors[places[at]])
-                lengths = np.einsum("rd,rd->r", vectors_RD, vectors_RD)
-                vectors_RD[~(lengths > 0.5)] = np.nan  # a stranger's file may hold anything
-                found_RD[at] = vectors_RD
+                found_RD[at] = stored_vectors(supply.proposals, places[at])
         at = np.flatnonzero(kinds == _INDEXED)
         if len(at) and self._index is not None:
             found_RD[at] = self._index.vectors(places[at])
@@ -80,3 +77,12 @@ class ItemVectors:
         is_known = np.array([place is not None for place in places], bool)
         self._kinds[rows[is_known]] = _INDEXED
         self._places[rows[is_known]] = [place for place in places if place is not None]
+
+
+def stored_vectors(proposals: RawProposals, numbers: Rows) -> _Vectors:
+    """The vectors that a run has stored, of length one; NaN for what is none, since a stranger may store anything."""
+    half_RD = proposals.vectors[numbers]
+    is_none = ~np.isfinite(half_RD).all(axis=1)
+    vectors_RD = unit_rows(half_RD)
+    vectors_RD[is_none | ~(np.einsum("rd,rd->r", vectors_RD, vectors_RD) > 0.5)] = np.nan
+    return vectors_RD
