@@ -47,14 +47,15 @@ def read_names(folder: Path) -> YoloNames:
     """
     found = YoloNames()
     said: dict[str, dict[int, str]] = {}
-    for name in sorted(os.listdir(folder)):
+    for name in _names_of(folder):
         if name.lower().endswith((".yaml", ".yml")) and (folder / name).is_file():
             names = _take_yaml(folder, name, found)
             if names:
                 said[name] = names
     for name in _PLAIN_LISTS:
         if (folder / name).is_file():
-            said[name] = dict(enumerate(_lines_of(folder / name, _MAX_BYTES)))
+            lines = _lines_of(folder / name, _MAX_BYTES)
+            said[name] = {number: clean(line).strip() for number, line in enumerate(lines)}
     for name, names in said.items():
         first = next(iter(said))
         if names != said[first]:
@@ -76,6 +77,17 @@ def listed_images(folder: Path, found: YoloNames) -> list[str]:
     for name in found.lists:
         names += [line.removeprefix("./") for line in _lines_of(folder / name, _MAX_LIST_BYTES)]
     return names
+
+
+def _names_of(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> BadInput:
+    return BadInput(f"{shown(path.name)} cannot be read: {(error.strerror or 'unknown error').lower()}.")
 
 
 def _take_yaml(folder: Path, name: str, found: YoloNames) -> dict[int, str]:
@@ -109,7 +121,7 @@ def _yaml_of(path: Path) -> Any:
     except RecursionError as error:
         raise BadInput(f"{name} is nested too deeply.") from error
     except OSError as error:
-        raise BadInput(f"{name} cannot be read: {(error.strerror or 'unknown error').lower()}.") from error
+        raise _unreadable(path, error) from error
 
 
 def _names_in(file: str, names: Any) -> dict[int, str]:
@@ -133,7 +145,7 @@ def _lines_of(path: Path, limit: int) -> list[str]:
             raise BadInput(f"{shown(path.name)} is too large for a list.")
         text = os.fsdecode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except OSError as error:
-        raise BadInput(f"{shown(path.name)} cannot be read: {(error.strerror or 'unknown error').lower()}.") from error
+        raise _unreadable(path, error) from error
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     while lines and not lines[-1].strip():
         lines.pop()

@@ -170,8 +170,13 @@ class _Import:
                     f"The list of classes is another than at the last import ({self._other_names}). Regions that were "
                     "here keep the class they had; if they should follow the new list, undo that import first."
                 )
-        for row in rows:
-            self._classes.find_or_make(row.key, "" if row.is_no_class else row.name)
+        for number, row in enumerate(rows):
+            _, name = self._classes.find_or_make(row.key, "" if row.is_no_class else row.name)
+            if name not in ("", row.name):
+                reason = "it differs only in case or spaces from another class, and is taken for it"
+                self._report.note(
+                    RowNote("classes", number, str(row.key), Outcome.KEPT, reason, f"{row.name} is {name}")
+                )
         self._apply_classes()
 
     def _apply_classes(self) -> None:

@@ -178,6 +178,12 @@ def test_that_the_list_may_be_a_text(dataset, kit, name):
     assert classes(dataset) == ["cat"]
 
 
+def test_that_a_name_that_is_no_utf_8_can_be_stored(dataset, kit):
+    (kit / "classes.txt").write_bytes(b"\xef\xbb\xbfdog \xff\n")
+    imported(dataset, kit, "", a=ROW)
+    assert classes(dataset) == ["dog \ufffd"]
+
+
 def test_row_103_two_lists_that_differ_are_a_question(dataset, kit):
     (kit / "classes.txt").write_text("cat\ndog\n")
     with pytest.raises(BadInput, match=r"classes\.txt and data\.yaml in kit name the classes differently"):
@@ -211,8 +217,10 @@ def test_row_103_classes_are_those_of_the_dataset_by_name_whatever_their_number(
     (other / "labels").mkdir(parents=True)
     (other / "data.yaml").write_text("names: [cat, DOG]\n")
     (other / "labels/b.txt").write_text(ROW.replace("0 ", "1 ", 1))
-    import_annotations(dataset, other, kit, format="yolo")
+    report = import_annotations(dataset, other, kit, format="yolo")
     assert classes(dataset) == ["dog", "dog"]
+    reason = "it differs only in case or spaces from another class, and is taken for it"
+    assert [(note.id, note.reason, note.detail) for note in report.notes] == [("1", reason, "DOG is dog")]
 
 
 @pytest.mark.parametrize(
@@ -313,6 +321,16 @@ def test_row_62_and_63_a_second_import_adds_nothing_and_never_overwrites_a_corre
     third = imported(dataset, kit, a=[ROW.replace("0.25", "0.3", 1), ROW])
     assert [conflict.reason for conflict in third.conflicts] == ["you have corrected this region"]
     assert dataset.region_page(0, 10)[0].phrase == "mine"
+
+
+def test_that_a_folder_that_is_not_there_is_one_sentence(dataset, kit):
+    with pytest.raises(BadInput, match=r"nowhere holds no YOLO labels, .*; of the first file: it cannot be read"):
+        import_annotations(dataset, kit / "nowhere", kit, format="yolo")
+
+
+def test_that_an_import_can_be_cancelled_while_the_folder_is_looked_through(dataset, kit):
+    report = imported(dataset, kit, a=ROW, options={"cancel": lambda: True})
+    assert (report.is_cancelled, dataset.count_images(), dataset.count_regions()) == (True, 0, 0)
 
 
 def test_that_a_folder_without_labels_is_one_sentence(dataset, kit):
