@@ -105,8 +105,7 @@ class CvatFile:
                 detail = error.detail if isinstance(error, BadRow) else ""
                 self._note(row, name, Outcome.DROPPED, str(error), detail)
             else:
-                if value is not None:
-                    yield value
+                yield value
 
     def _add_image(self, tables: Tables, row: int, element: Element) -> None:
         name = clean(element.get("name", ""))
@@ -131,7 +130,7 @@ class CvatFile:
 
     def _row_of(
         self, row: int, name: str, key: str, image: Element, part: Element, own: dict[str, str]
-    ) -> RegionRow | CaptionRow | None:
+    ) -> RegionRow | CaptionRow:
         if not key:
             raise BadRow("its image has no name")
         if part.tag == "tag":
