@@ -180,9 +180,23 @@ def test_that_escape_and_cancel_ask_for_nothing(open_sheet, qtbot):
 
 def test_that_the_offer_can_be_silenced_for_the_session(open_sheet, qtbot):
     sheet = open_sheet(alike())
-    with qtbot.waitSignal(sheet.silence_wanted):
-        sheet.silence.trigger()
+    assert sheet.offer.text() == "Do not offer again in this session"
+    with qtbot.waitSignal(sheet.offer_wanted) as wanted:
+        sheet.offer.trigger()
+    assert wanted.args == [False]
     assert sheet.isHidden()
+
+
+def test_that_a_sheet_that_was_asked_for_can_be_offered_again(qtbot, crops):
+    sheet = AlikeSheet(alike(), crops, is_offered=False)
+    qtbot.addWidget(sheet)
+    with qtbot.waitExposed(sheet):
+        sheet.show()
+    assert sheet.offer.text() == "Offer this after each correction"
+    with qtbot.waitSignal(sheet.offer_wanted) as wanted:
+        sheet.offer.trigger()
+    assert wanted.args == [True]
+    assert sheet.isVisible()
 
 
 def test_that_everything_that_takes_the_keys_has_a_name(open_sheet):

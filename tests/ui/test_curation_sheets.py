@@ -97,7 +97,7 @@ def test_that_after_a_rejection_the_same_is_asked_for_with_one_key(curation, she
 def test_that_an_offer_that_was_silenced_comes_no_more_unless_it_is_asked_for(curation, sheets, desk, qtbot):
     sheet = relabel_one(curation, sheets, qtbot)
     with qtbot.waitSignal(sheets.alike.offer_changed):
-        sheet.silence.trigger()
+        sheet.offer.trigger()
     assert sheets.alike.sheet is None
     go_to(curation, "a grey dog", 1)
     row = curation.page.grid.current.item.row
@@ -108,6 +108,8 @@ def test_that_an_offer_that_was_silenced_comes_no_more_unless_it_is_asked_for(cu
     sheets.run(CurationCommand.ALIKE)
     qtbot.waitUntil(lambda: sheets.alike.sheet is not None, timeout=10_000)
     assert sheets.alike.sheet.question.startswith("6 regions look the same")
+    sheets.alike.sheet.offer.trigger()
+    assert sheets.alike.is_offering
 
 
 def test_that_an_item_nobody_has_corrected_has_no_identical_mistakes(curation, sheets, qtbot):
@@ -115,6 +117,22 @@ def test_that_an_item_nobody_has_corrected_has_no_identical_mistakes(curation, s
     with qtbot.waitSignal(sheets.said) as said:
         sheets.run(CurationCommand.ALIKE)
     assert said.args[0].startswith("Correct this item first")
+
+
+def test_that_a_name_that_was_set_right_in_the_canvas_pass_shows_its_identical_mistakes(
+    curation, sheets, dataset, desk, qtbot
+):
+    sheets.run(CurationCommand.CANVAS)
+    walk = sheets.canvas_pass
+    for _ in range(2):
+        qtbot.waitUntil(lambda: walk.current is not None and desk.canvas.has_picture, timeout=10_000)
+        qtbot.keyClick(desk.canvas, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: walk.current is not None and walk.current.phrase == "a grey dog", timeout=10_000)
+    qtbot.waitUntil(lambda: bool(walk.suggested), timeout=10_000)
+    assert walk.suggested[0].text == "a white cat"
+    qtbot.keyClick(desk.canvas, Qt.Key.Key_1)
+    qtbot.waitUntil(lambda: sheets.alike.sheet is not None, timeout=10_000)
+    assert sheets.alike.sheet.question.startswith("7 regions look the same and are called “a grey dog”")
 
 
 # geometry -------------------------------------------------------------------------------------------------------

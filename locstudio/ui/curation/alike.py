@@ -141,9 +141,9 @@ class AlikeFlow(QObject):
         is_free = QApplication.activeModalWidget() is None and self.sheet is None
         if not is_free or not (found.is_asked or self._is_offering):
             return
-        sheet = self.sheet = AlikeSheet(found.shown, self._crops, parent=self._window)
+        sheet = self.sheet = AlikeSheet(found.shown, self._crops, parent=self._window, is_offered=self._is_offering)
         sheet.fix_wanted.connect(partial(self._on_fix_wanted, found.correction))
-        sheet.silence_wanted.connect(lambda: self.set_offering(False))
+        sheet.offer_wanted.connect(self.set_offering)
         sheet.place_wanted.connect(self.place_wanted)
         sheet.finished.connect(self._on_closed)
         sheet.open()

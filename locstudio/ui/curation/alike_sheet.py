@@ -77,12 +77,12 @@ class AlikeSheet(QDialog):
 
     Signals:
         fix_wanted: rows of the pool to be changed as the example was; the sheet closes itself.
-        silence_wanted: do not offer this again in this session; the sheet closes itself.
+        offer_wanted: whether the sheet is to open by itself after a correction; without, it closes itself.
         place_wanted: a ``HitItem`` to open in its image; the sheet closes itself.
     """
 
     fix_wanted = Signal(object)
-    silence_wanted = Signal()
+    offer_wanted = Signal(bool)
     place_wanted = Signal(object)
 
     def __init__(
@@ -91,8 +91,12 @@ class AlikeSheet(QDialog):
         crops: PictureLoader,
         thumbnail_of: Callable[[int], QPixmap | None] = lambda _: None,
         parent: QWidget | None = None,
+        *,
+        is_offered: bool = True,
     ) -> None:
+        """``is_offered``: the sheet opens by itself in this session; else a person has asked for it."""
         super().__init__(parent)
+        self._is_offered = is_offered
         self.setWindowTitle("Fix the identical mistakes")
         self.setAccessibleName("Fix the identical mistakes together")
         self._alike = alike
@@ -152,9 +156,10 @@ class AlikeSheet(QDialog):
         self._menu.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         drawn.follow(self._menu, "menu")
         menu = QMenu(self._menu)
-        self.silence = QAction("Do not offer again in this session", menu)
-        self.silence.triggered.connect(self._on_silence)
-        menu.addAction(self.silence)
+        words = "Do not offer again in this session" if self._is_offered else "Offer this after each correction"
+        self.offer = QAction(words, menu)
+        self.offer.triggered.connect(self._on_offer)
+        menu.addAction(self.offer)
         self._menu.setMenu(menu)
         cancel = QPushButton("Cancel", self)
         cancel.setToolTip("Leave them as they are (Esc)")
@@ -231,9 +236,10 @@ class AlikeSheet(QDialog):
         self.accept()
         self.fix_wanted.emit(rows)
 
-    def _on_silence(self) -> None:
-        self.reject()
-        self.silence_wanted.emit()
+    def _on_offer(self) -> None:
+        if self._is_offered:
+            self.reject()
+        self.offer_wanted.emit(not self._is_offered)
 
     def _on_opened(self, hit: HitItem) -> None:
         self.reject()

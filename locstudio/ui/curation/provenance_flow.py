@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-from PySide6.QtCore import QLocale, QObject, Signal
+from PySide6.QtCore import QEvent, QLocale, QObject, Signal
 
 from locstudio.domain.edits import CaptionChange, Edit, reworded
 from locstudio.domain.regions import Caption, Origin
@@ -66,6 +66,7 @@ class ProvenanceFlow(QObject):
         self._reads.failed.connect(lambda error: panel.clear(str(error)))
         panel.item_wanted.connect(self.item_wanted)
         panel.caption_saved.connect(self._on_caption_saved)
+        panel.installEventFilter(self)
         curating.pool_changed.connect(lambda _: self._read())
         editing.applied.connect(self._on_applied)
 
@@ -76,6 +77,12 @@ class ProvenanceFlow(QObject):
                 self.panel.caption.save()  # what she typed counts
             self._key = key
             self._read()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The panel is seen again: what was not read meanwhile is read now."""
+        if watched is self.panel and event.type() == QEvent.Type.Show:
+            self._read()
+        return super().eventFilter(watched, event)
 
     def close(self) -> None:
         """Wait for what is being read."""

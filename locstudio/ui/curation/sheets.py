@@ -9,6 +9,7 @@ from functools import partial
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
+from locstudio.domain.regions import Region
 from locstudio.index.vocabulary import Vocabulary
 from locstudio.services.curation.pool import Pool, row_of_key
 from locstudio.services.curation.suggestions import suggestions
@@ -22,7 +23,7 @@ from locstudio.ui.curation.geometry_flow import GeometryFlow
 from locstudio.ui.curation.pass_bar import PassBar
 from locstudio.ui.curation.pass_source import Suggested
 from locstudio.ui.curation.phrase_flow import PhraseFlow
-from locstudio.ui.curation.pool_source import PoolSource
+from locstudio.ui.curation.pool_source import PoolSource, row_of_region
 from locstudio.ui.curation.provenance_flow import ProvenanceFlow
 from locstudio.ui.curation.provenance_panel import ProvenancePanel
 from locstudio.ui.desk import Desk
@@ -63,6 +64,7 @@ class Sheets(QObject):
         self._page = page
         self._window = window
         self._service: SearchService | None = None
+        self._corrected: tuple[int, Pool] | None = None
         self.alike = AlikeFlow(dataset, curating, crops, window, self)
         self.geometry = GeometryFlow(dataset, curating, crops, self)
         self.phrases = PhraseFlow(dataset, curating, editing, self._vocabulary, self)
@@ -85,6 +87,8 @@ class Sheets(QObject):
             part.said.connect(self.said)
         for flow in (self.alike, self.geometry):
             flow.place_wanted.connect(lambda hit: self.place_wanted.emit(_place(hit)))
+        self.canvas_pass.corrected.connect(self._on_corrected)
+        self._curating.pool_changed.connect(self._on_pool_changed)
         self.provenance.item_wanted.connect(self._go_to)
         self.provenance.propose_again_wanted.connect(self.propose_again_wanted)
         page = self._page
@@ -117,6 +121,22 @@ class Sheets(QObject):
         crop = self._page.grid.current
         if crop is not None:
             self.alike.ask(crop.item.row)
+
+    def _on_corrected(self, old: Region, new: Region) -> None:
+        """A box was named right in the canvas pass: its identical mistakes are looked for when that is on disk."""
+        pool = self._curating.pool
+        row = row_of_region(pool, old) if pool is not None else -1
+        is_named = (old.phrase, old.class_id) != (new.phrase, new.class_id)
+        self._corrected = (row, pool) if pool is not None and row >= 0 and is_named else None
+
+    def _on_pool_changed(self, pool: Pool) -> None:
+        if self._corrected is None:
+            return
+        row, before = self._corrected
+        is_other = any(getattr(before, name)[row] != getattr(pool, name)[row] for name in ("phrase_rows", "class_ids"))
+        if is_other:
+            self._corrected = None
+            self.alike.follow(row, before)
 
     def _start_pass(self) -> None:
         self.collection_wanted.emit()
