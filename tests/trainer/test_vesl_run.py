@@ -287,6 +287,7 @@ def test_that_a_broken_shard_is_done_again(paint, tiny_checkpoint, small_shards)
     assert sorted(proposals_of(folder).seen_image_ids.tolist()) == [image.id for image in painted.images]
 
 
+@pytest.mark.timeout(240)
 def test_that_a_run_which_is_killed_goes_on_after_its_last_shard(paint, tiny_checkpoint):
     painted = paint(140)
     folder = new_run(painted, tiny_checkpoint)

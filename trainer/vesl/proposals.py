@@ -14,18 +14,20 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from locstudio.domain.errors import StorageFailed
 from locstudio.domain.geometry import BoxArray
 from locstudio.jobs.raw_proposals import Manifest, RawCaption, RawProposals, quantised, write_raw_proposals
 from locstudio.jobs.run_folder import write_whole
 
 IMAGES_PER_SHARD = 64
-_COLUMNS = ("phrase_rows", "scores", "objectness", "caption_rows", "spans", "boxes_q", "vectors")
+_SMALL_COLUMNS = ("image_ids", "phrase_rows", "scores", "objectness", "caption_rows", "spans", "boxes_q")
+_COLUMNS = (*_SMALL_COLUMNS, "vectors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class ProposalFilling:
         self._waiting: list[ImageProposals] = []
         self._shards: list[Path] = []
         self._seen: set[int] = set()
-        for number in range(len(list(self._folder.iterdir()))):
+        for number in range(len(list(self._folder.glob("shard_*.npz")))):
             shard = self._folder / _name(number)
             if (content := _read_shard(shard, dim)) is None:
                 break  # what follows a shard that is not there, or is broken, is done again
@@ -102,13 +104,19 @@ class ProposalFilling:
     def write(self, manifest: Manifest) -> RawProposals:
         """Put all shards together into the run's result; ``manifest`` lacks only the counts."""
         self.commit()
-        whole = _Whole(self._dim)
-        for shard in self._shards:
-            content = _read_shard(shard, self._dim)
-            assert content is not None
-            whole.add(content)
-        proposals = whole.proposals(manifest)
-        write_raw_proposals(self._results, proposals)
+        vectors = self._folder / "vectors.whole"
+        try:
+            with open(vectors, "wb") as file:
+                whole = _Whole(self._dim, file)
+                for shard in self._shards:
+                    content = _read_shard(shard, self._dim)
+                    if content is None:
+                        raise StorageFailed(f"{shard} can no longer be read; resume the run to do its images again.")
+                    whole.add(content)
+            proposals = whole.proposals(manifest, vectors)
+            write_raw_proposals(self._results, proposals)
+        finally:
+            vectors.unlink(missing_ok=True)
         return proposals
 
     def clear(self) -> None:
@@ -117,13 +125,17 @@ class ProposalFilling:
 
 
 class _Whole:
-    """Shards, one after the other, with one table of phrases and one of captions."""
+    """Shards, one after the other, with one table of phrases and one of captions.
 
-    def __init__(self, dim: int) -> None:
+    Vectors, which may be larger than the memory, go through ``vectors``, a file.
+    """
+
+    def __init__(self, dim: int, vectors: BinaryIO) -> None:
         self._dim = dim
+        self._vectors = vectors
         self._phrases: dict[str, int] = {}
         self._captions: list[RawCaption] = []
-        self._parts: dict[str, list[NDArray[Any]]] = {name: [] for name in (*_COLUMNS, "image_ids", "seen_image_ids")}
+        self._parts: dict[str, list[NDArray[Any]]] = {name: [] for name in (*_SMALL_COLUMNS, "seen_image_ids")}
 
     def add(self, content: dict[str, NDArray[Any]]) -> None:
         phrases = msgspec.json.decode(content["phrases"].tobytes(), type=list[str])
@@ -136,10 +148,15 @@ class _Whole:
         }
         for name, parts in self._parts.items():
             parts.append(moved.get(name, content[name]))
+        self._vectors.write(content["vectors"].tobytes())
         self._captions += captions
 
-    def proposals(self, manifest: Manifest) -> RawProposals:
+    def proposals(self, manifest: Manifest, vectors: Path) -> RawProposals:
+        """All of it; the vectors stay in their file."""
         columns = {name: np.concatenate([_empty(name, self._dim), *parts]) for name, parts in self._parts.items()}
+        columns["vectors"] = _empty("vectors", self._dim)
+        if num_rows := len(columns["image_ids"]):  # an empty file cannot be mapped
+            columns["vectors"] = np.memmap(vectors, np.float16, "r", shape=(num_rows, self._dim))
         counts = {"num_rows": len(columns["image_ids"]), "num_images": len(columns["seen_image_ids"])}
         return RawProposals(
             manifest=msgspec.structs.replace(manifest, **counts),
@@ -152,7 +169,7 @@ class _Whole:
 def _shard_of(images: Sequence[ImageProposals], dim: int) -> dict[str, NDArray[Any]]:
     phrases: dict[str, int] = {}
     captions: list[RawCaption] = []
-    parts: dict[str, list[Any]] = {name: [] for name in (*_COLUMNS, "image_ids")}
+    parts: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     for image in images:
         first = len(captions)
         captions += image.captions
