@@ -287,6 +287,7 @@ class Studio(QObject):
         if has_changed:
             self._with_desk(lambda desk: desk.refresh())
             self._with_index(lambda index: index.read())
+            self._with_curation(lambda curation: curation.refresh())
 
     def _on_notice_accepted(self, name: str) -> None:
         self.window.notice.hide()

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 
+from locstudio.domain.errors import StorageFailed
 from locstudio.domain.regions import Origin, Review
 from locstudio.services.curation.view import Order
 from locstudio.store.dataset import Dataset
@@ -300,3 +301,54 @@ def test_that_a_project_without_proposals_says_what_to_do(studio, desk, qtbot):
     qtbot.waitUntil(lambda: len(page.model.rows) == 16, timeout=10_000)  # the pending regions of the import
     page.filters.choices()[0].clear()
     assert page.thresholds.score_words == "No proposals"
+
+
+def test_that_a_project_that_is_open_read_only_refuses_decisions_in_a_sentence(studio, sample, proposed, qtbot):
+    with qtbot.waitSignal(studio.ready, timeout=10_000):
+        studio.open_path(sample.project.path, read_only=True)
+    studio.window.actions_by_name["show_curation"].trigger()
+    page, flow = studio.curation.desk.page, studio.curation.desk.curating
+    qtbot.waitUntil(lambda: flow.pool is not None, timeout=10_000)
+    press(page, Qt.Key.Key_X)
+    assert page.model.crop(0).review is Review.PENDING
+    assert studio.window.status.currentMessage().startswith("This project is open read-only")
+    studio.window.actions_by_name["propose"].trigger()
+    assert studio.window.status.currentMessage().endswith("nothing can be proposed here.")
+
+
+def test_that_a_decision_that_the_dataset_refuses_is_taken_off_its_tile(page, desk, studio, monkeypatch, qtbot):
+    def refuse(*_, **__):
+        raise StorageFailed("The disk is full.")
+
+    monkeypatch.setattr(desk.opened.dataset, "apply", refuse)
+    press(page, Qt.Key.Key_C)
+    assert page.model.crop(0).review is Review.ACCEPTED
+    qtbot.waitUntil(lambda: page.model.crop(0).review is Review.PENDING, timeout=10_000)
+    assert studio.window.status.currentMessage() == "The disk is full."
+
+
+def test_that_m_pins_the_current_item_and_sorts_by_likeness_to_it(page, curation, qtbot):
+    measuring = curation.curating.measuring
+    qtbot.waitUntil(lambda: measuring.vectors is not None, timeout=10_000)
+    key = page.grid.current.item.key
+    press(page, Qt.Key.Key_M)
+    qtbot.waitUntil(lambda: curation.curating.wish.order is Order.LIKENESS, timeout=10_000)
+    assert curation.curating.wish.pinned == key
+    assert {page.model.crop(place).words for place in range(16)} == {"a white cat", "a grey dog"}
+    assert page.filters._sort.text() == "Sort: likeness"
+
+
+def test_that_a_digit_takes_the_suggestion_that_is_shown(page, curation, desk, dataset, qtbot):
+    qtbot.waitUntil(lambda: bool(page.detail.suggestion_words), timeout=10_000)
+    words = page.detail.suggestion_words[1].partition("  ")[2]
+    press(page, Qt.Key.Key_2)
+    settle(desk, qtbot)
+    region = proposals_of(dataset)[0]
+    assert (region.phrase, region.review, region.origin) == (words, Review.ACCEPTED, Origin.EDITED)
+    assert page.grid.place == 1
+
+
+def test_that_progress_is_told_while_it_is_made(page, desk, qtbot):
+    press(page, Qt.Key.Key_C, Qt.Key.Key_X)
+    settle(desk, qtbot)
+    qtbot.waitUntil(lambda: page.head.words == "2 of 24 decided 1 accepted · 1 rejected", timeout=10_000)

@@ -11,6 +11,7 @@ from locstudio.jobs.messages import Failed, Finished, Progress, Started
 from locstudio.jobs.run_folder import EventLog, RunFolder
 from locstudio.jobs.run_state import claim_run
 from locstudio.ui.curation.propose_sheet import ProposeMaterial, ProposeSheet
+from locstudio.ui.top_bar import Page
 
 MATERIAL = ProposeMaterial(
     num_images=100, num_captioned=60, num_classes=3, selected_ids=(4, 7), open_id=9, open_name="boat.jpg"
@@ -119,15 +120,25 @@ def test_that_a_run_of_an_earlier_window_is_followed_and_its_proposals_are_shown
     page = studio.curation.desk.page
     say(run, lambda n: Progress(sequence=n, step=3, num_steps=8, images_per_second=1.0, seconds_left=5.0))
     qtbot.waitUntil(lambda: page.head.run_words == "3 of 8 images · 5 s left", timeout=10_000)
-    assert studio.window.status._work_text.text() == "3 of 8 images · 5 s left"
+    assert studio.window.status._work_text.text() == "Proposing: 3 of 8 images · 5 s left"
     assert studio.curation.is_proposing
     qtbot.waitUntil(lambda: len(page.model.rows) == 16, timeout=10_000)
     proposed_for(run)
     finish(run, lambda n: Finished(sequence=n))
     qtbot.waitUntil(lambda: len(page.model.rows) == 40, timeout=10_000)
     assert page.head.run_words == ""
-    assert studio.window.notice.text.startswith("Proposals are there.")
+    assert studio.window.status.currentMessage().startswith("Proposals are there.")
     assert not studio.curation.is_proposing
+
+
+def test_that_proposals_that_come_while_another_page_is_shown_are_offered(run, studio, desk, proposed_for, qtbot):
+    qtbot.waitUntil(lambda: studio.curation.is_proposing, timeout=10_000)
+    proposed_for(run)
+    finish(run, lambda n: Finished(sequence=n))
+    qtbot.waitUntil(lambda: studio.window.notice.text.startswith("Proposals are there."), timeout=10_000)
+    studio.window.notice._button.click()
+    assert studio.window.page is Page.CURATION
+    assert not studio.window.notice.isVisible()
 
 
 def test_that_a_run_that_fails_says_why(run, studio, desk, qtbot):

@@ -57,6 +57,16 @@ def test_that_every_tab_of_the_training_page_and_the_retrain_sheet_have_names(st
     assert unnamed(sheet) == []
 
 
+def test_that_the_curation_page_and_its_sheet_have_names(studio, desk, qtbot):
+    studio.window.actions_by_name["show_curation"].trigger()
+    assert unnamed(studio.window) == []
+    studio.window.actions_by_name["propose"].trigger()
+    qtbot.waitUntil(lambda: studio.curation.sheet is not None)
+    sheet = studio.curation.sheet
+    sheet._detector.setCurrentIndex(1)
+    assert unnamed(sheet) == []
+
+
 def test_that_no_key_means_two_things():
     keys = [QKeySequence(key).toString() for spec in ACTIONS for key in spec.keys]
     keys += [

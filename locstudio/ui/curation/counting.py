@@ -108,4 +108,6 @@ def why_empty(pool: Pool, wish: Wish) -> str:
     is_plain = wish == Wish(
         min_score=wish.min_score, max_overlap=wish.max_overlap, order=wish.order, is_descending=wish.is_descending
     )
-    return _ALL_DECIDED if is_plain else _FILTERED
+    if not is_plain:
+        return _FILTERED
+    return _ALL_DECIDED if pool.supplies else _NOTHING

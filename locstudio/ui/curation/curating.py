@@ -134,7 +134,7 @@ class Curating(QObject):
         if self._in_flight or num_edits != self._num_edits:
             self.read()  # something was decided meanwhile; what was read knows nothing of it
             return
-        is_first = self.pool is None
+        is_first = self.pool is None or not self.pool.supplies
         self.pool, self._classes = read.pool, read.classes
         self._page.model.set_classes(read.classes)
         self._page.editor.set_classes(read.classes)
@@ -365,6 +365,7 @@ class Curating(QObject):
 
     def close(self) -> None:
         """Wait for what is being read; nothing arrives any more."""
+        self.pool = None
         self._counting.stop()
         self.measuring.close()
         self._views.close()

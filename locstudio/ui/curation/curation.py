@@ -96,6 +96,11 @@ class Curation(QObject):
         """Look for a run that an earlier window has left."""
         self.proposing.read()
 
+    def refresh(self) -> None:
+        """Read what can be reviewed anew, as after regions came in from a file."""
+        if self._desk is not None:
+            self._desk.refresh()
+
     def show(self) -> None:
         """Bring the page to the front."""
         self.page_wanted.emit(self.desk.page)
@@ -163,9 +168,12 @@ class Curation(QObject):
             self._desk.page.head.set_run(words, share)
 
     def _on_proposed(self, sentence: str) -> None:
-        if self._desk is not None:
-            self._desk.refresh()
-        self.noticed.emit(f"Proposals are there. {sentence}", "Review them", False)
+        self.refresh()
+        words = f"Proposals are there. {sentence}"
+        if self._desk is not None and self._desk.page.isVisible():
+            self.said.emit(words)
+        else:
+            self.noticed.emit(words, "Review them", False)
 
 
 def _material(collection: Desk, selected: tuple[int, ...], open_id: int, open_name: str) -> ProposeMaterial:

@@ -75,8 +75,9 @@ class CurationDesk(QObject):
     def close(self) -> None:
         """Wait for what is being read."""
         self._relearn.stop()
-        self.sheets.close()
+        self.page.grid.blockSignals(True)  # nobody asks anything about the current item any more
         self.curating.close()
+        self.sheets.close()
         self.crops.close()
         self.large.close()
 

@@ -106,7 +106,7 @@ class HeadRow(QFrame):
     def set_run(self, words: str, share: float) -> None:
         """Show the run that proposes and how far it is (negative: nobody knows); empty words hide it."""
         self._run.setVisible(bool(words))
-        self._run_words.setText(shown(words))
+        self._run_words.setText(shown(words.removeprefix("Proposing: ")))  # it stands beside the button
         if share < 0:
             self._run_bar.setRange(0, 0)
         else:

@@ -121,7 +121,7 @@ def progress_of(run: RunSummary) -> tuple[str, float]:
     if not run.num_steps or not run.step:
         return "Proposing: loading the model", -1.0
     left = f" · {in_words(run.seconds_left)} left" if run.seconds_left > 1 else ""
-    return f"{run.step:,} of {run.num_steps:,} images{left}", run.step / run.num_steps
+    return f"Proposing: {run.step:,} of {run.num_steps:,} images{left}", run.step / run.num_steps
 
 
 def _left_running(project: Project) -> RunFolder | None:
