@@ -312,6 +312,14 @@ def test_that_a_file_in_a_folder_that_is_not_there_is_found_by_its_own_name(data
     assert report.num_regions_added == 1
 
 
+def test_that_the_first_folders_of_a_name_may_be_those_of_another_machine(dataset, images):
+    (images / "sub").mkdir()
+    Image.new("RGB", (100, 80)).save(images / "sub" / "c.png")
+    document = coco(annotation(), images=[{"id": 1, "file_name": "data/train/sub/c.png", "width": 100, "height": 80}])
+    assert imported(dataset, images, document).num_regions_added == 1
+    assert [image.path for image in dataset.image_page()] == ["sub/c.png"]
+
+
 def test_that_images_without_a_file_or_that_cannot_be_read_are_listed(dataset, images):
     (images / "broken.png").write_bytes(b"words")
     rows = [{"id": 1, "file_name": "gone.png"}, {"id": 2, "file_name": "broken.png"}]
