@@ -277,6 +277,7 @@ def _review(studio: Studio, person: Person, truths: dict[int, list[Truth]], min_
         curation.page.thresholds.set_thresholds(min_score, curating.wish.max_overlap)
         curating.wish = type(curating.wish)(min_score, curating.wish.max_overlap)
     studio.window.show_collection()
+    curation.sheets.alike.set_offering(False)  # measured is one box after another
     walk: CanvasPass = curation.sheets.canvas_pass
     left = {image_id: list(there) for image_id, there in truths.items()}
     walk.start()
