@@ -28,7 +28,7 @@ def pool_after(pool: Pool, edit: Edit) -> Pool:
     after = _after(pool, edit)
     kept = {
         key: values
-        for key, values in pool.remembered.items()
+        for key, values in list(pool.remembered.items())  # another thread may remember more meanwhile
         if all(getattr(pool, name) is getattr(after, name) for name in key[0])
     }
     return replace(after, revision=pool.revision + 1, remembered=kept)

@@ -97,7 +97,7 @@ def _worse_of_pairs(pool: Pool, rule: Rule, settings: GeometrySettings, counts: 
         inner, outer = pool.remember(columns, (rule, settings), lambda: _nested(pool, settings))
         found[inner[counts[inner] & counts[outer]]] = True
         return found
-    first = int(np.searchsorted(pool.edges.ious, settings.duplicate_iou, "right"))
+    first = int(np.searchsorted(pool.edges.ious, np.float32(settings.duplicate_iou), "right"))
     one, other = pool.edges.better[first:], pool.edges.worse[first:]
     is_same = counts[one] & counts[other] & _have_same_name(pool, one, other)
     one, other = one[is_same], other[is_same]

@@ -75,9 +75,9 @@ class Measures:
 
     def remember(self, what: Hashable, work_out: Callable[[], Rows]) -> Rows:
         """What ``work_out`` makes of these measures, worked out once."""
-        if what not in self.remembered:
-            self.remembered[what] = work_out()
-        return self.remembered[what]
+        if (known := self.remembered.get(what)) is None:
+            known = self.remembered[what] = work_out()
+        return known
 
 
 def measure(pool: Pool, vectors: ItemVectors, vocabulary: Vocabulary | None) -> Measures:

@@ -62,7 +62,8 @@ def suppressed(
     Fixed rows stay, and take away what overlaps them; of open rows the better takes the worse away, unless it is taken
     away itself.  In rounds: whatever nothing better overlaps stays for good, and takes away its neighbours.
     """
-    first = int(np.searchsorted(edges.ious, max(max_overlap, LEAST_OVERLAP), "right"))
+    # As exact as the overlaps are: what overlaps by just as much is not more.
+    first = int(np.searchsorted(edges.ious, np.float32(max(max_overlap, LEAST_OVERLAP)), "right"))
     better, worse = edges.better[first:], edges.worse[first:]
     gone = np.zeros(len(is_open), bool)
     if is_fixed.any():

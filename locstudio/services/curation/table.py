@@ -138,9 +138,9 @@ class Pool:
     def remember(self, columns: tuple[str, ...], what: Hashable, work_out: Callable[[], T]) -> T:
         """What ``work_out`` makes of these columns, worked out once; the pools that follow share it while it holds."""
         key = (columns, what)
-        if key not in self.remembered:
-            self.remembered[key] = work_out()
-        found: T = self.remembered[key]
+        if (known := self.remembered.get(key)) is None:  # two threads may both work it out, to the same
+            known = self.remembered[key] = work_out()
+        found: T = known
         return found
 
     def sides_of(self, rows: NDArray[np.int64]) -> NDArray[np.int32]:

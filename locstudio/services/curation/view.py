@@ -89,7 +89,7 @@ def _suppressed(pool: Pool, max_overlap: float) -> NDArray[np.bool_]:
     came from elsewhere hides nothing.
     """
     columns = ("edges", "is_there", "reviews", "origins")
-    known = [key for key in pool.remembered if key[0] == columns]
+    known = [key for key in list(pool.remembered) if key[0] == columns]
     for key in known[: max(0, len(known) - _NUM_OVERLAPS)]:
         pool.remembered.pop(key, None)
 
