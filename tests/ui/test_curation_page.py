@@ -1,15 +1,20 @@
 """The crop gallery pass on a real small project: done by keys, shown at once, taken back by undo."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 
+from locstudio.domain.edits import Edit, RegionChange
 from locstudio.domain.errors import StorageFailed
+from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Origin, Review
 from locstudio.services.curation.view import Order
 from locstudio.store.dataset import Dataset
+from locstudio.ui.curation import curating as curating_module
 from locstudio.ui.curation.commands import CurationCommand
 from locstudio.ui.top_bar import Page
 
@@ -352,3 +357,18 @@ def test_that_progress_is_told_while_it_is_made(page, desk, qtbot):
     press(page, Qt.Key.Key_C, Qt.Key.Key_X)
     settle(desk, qtbot)
     qtbot.waitUntil(lambda: page.head.words == "2 of 24 decided 1 accepted · 1 rejected", timeout=10_000)
+
+
+def test_that_a_very_large_pool_is_looked_through_on_a_worker(page, curation, monkeypatch, qtbot):
+    monkeypatch.setattr(curating_module, "MANY_ROWS", 0)
+    page.thresholds.score.setValue(50)
+    assert page.filters.count_words == "40 of 48 items"  # not yet
+    qtbot.waitUntil(lambda: page.filters.count_words == "32 of 48 items", timeout=10_000)
+
+
+def test_that_regions_that_came_in_from_a_file_are_shown(page, studio, curation, dataset, qtbot):
+    region = dataset.regions_of(1)[0]
+    new = replace(region, id=dataset.next_region_id(), box=UnitBox(0.0, 0.9, 0.1, 1.0), phrase="a late bird")
+    dataset.apply(Edit("Import", (RegionChange(None, new),)), actor="import")
+    studio._on_transfer_ended(True)
+    qtbot.waitUntil(lambda: page.filters.count_words == "41 of 49 items", timeout=10_000)

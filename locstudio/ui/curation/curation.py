@@ -96,10 +96,10 @@ class Curation(QObject):
         """Look for a run that an earlier window has left."""
         self.proposing.read()
 
-    def refresh(self) -> None:
-        """Read what can be reviewed anew, as after regions came in from a file."""
+    def refresh(self, *, has_other_files: bool = True) -> None:
+        """Read what can be reviewed anew, as after images or regions came in from files."""
         if self._desk is not None:
-            self._desk.refresh()
+            self._desk.refresh(has_other_files=has_other_files)
 
     def show(self) -> None:
         """Bring the page to the front."""
@@ -168,7 +168,7 @@ class Curation(QObject):
             self._desk.page.head.set_run(words, share)
 
     def _on_proposed(self, sentence: str) -> None:
-        self.refresh()
+        self.refresh(has_other_files=False)
         words = f"Proposals are there. {sentence}"
         if self._desk is not None and self._desk.page.isVisible():
             self.said.emit(words)

@@ -68,8 +68,11 @@ class CurationDesk(QObject):
         """The page is seen again."""
         self.page.grid.setFocus()
 
-    def refresh(self) -> None:
-        """A run has ended, or files came in: read everything anew."""
+    def refresh(self, *, has_other_files: bool = False) -> None:
+        """Read everything anew: a run has ended, or files came in, were found again or replaced."""
+        if has_other_files:
+            self.crops.clear()
+            self.large.clear()
         self.curating.read()
 
     def close(self) -> None:

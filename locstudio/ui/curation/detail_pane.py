@@ -19,6 +19,7 @@ from locstudio.ui.icons import drawn
 from locstudio.ui.plain_text import action_text, label, shown, tip
 
 _MAX_WORDS = 28
+_MAX_HEADING = 56  # two lines of the narrowest pane
 _NOBODY = "Choose an item to see it here."
 _BUTTONS = {
     CurationCommand.ACCEPT: ("Accept · Enter", "Accept what is chosen (Enter or C)"),
@@ -178,7 +179,8 @@ class DetailPane(QFrame):
             self._facts.setToolTip("")
             self.set_suggestions(())
             return
-        self._words.setText(shown(crop.words, 120) or "nothing said")
+        self._words.setText(shown(crop.words, _MAX_HEADING) or "nothing said")
+        self._words.setToolTip(tip(crop.words))
         look = theme.current()
         self._origin.setPixmap(drawn.pixmap(ORIGIN_SIGNS[crop.item.origin], 14, look.muted))
         self._swatch.setVisible(bool(crop.color))
