@@ -12,7 +12,7 @@ from torch import Tensor
 from locstudio.models.cloc import Cloc, PreparedImage
 from locstudio.models.config import DetectionConfig
 
-LOOSE_IOU = 0.8
+LOOSE_IOU = 0.7
 """Of two boxes that overlap more than this, only the more likely one is told; what overlaps less is the person's."""
 _LEAST = 1e-6
 

@@ -66,7 +66,7 @@ class PointHead(nn.Module):
         whole = self.again_1(whole + widened(self.from_half(half)))
         double = self.look_double(unfolded(self.to_double(whole)))
         maps = zip(self.leave, (double, whole, half, quarter), strict=True)
-        out_BA5 = torch.cat([leave(grid).flatten(1, 2) for leave, grid in maps], dim=1)
+        out_BA5 = torch.cat([leave(grid).flatten(1, 2) for leave, grid in maps], dim=1).float()
         centre_BA2 = self.centre_A2 + out_BA5[..., 1:3] * self.cell_A[:, None]
         scale_BA2 = out_BA5[..., 3:].clamp(-_MAX_LOG_SCALE, _MAX_LOG_SCALE).exp()
         half_BA2 = self.side_A[:, None] * scale_BA2 / 2

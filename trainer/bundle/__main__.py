@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from locstudio.models.towers import Towers, build_towers, lite_config
 from trainer.bundle import measuring
 from trainer.bundle.arms import ARMS, Arm, Schedule, fit
 from trainer.bundle.card import card, folds_table, table
+from trainer.bundle.detector import DETECTION
 from trainer.bundle.features import (
     Amount,
     SceneSet,
@@ -31,7 +32,7 @@ from trainer.bundle.features import (
 from trainer.bundle.folds import compared, pooled_scores
 from trainer.bundle.held_out import demo_colours, dev_colours, dev_mosaics, mosaics_of_dev
 from trainer.bundle.photos import coco_class_names
-from trainer.bundle.proposals import fit_proposals
+from trainer.bundle.proposals import ROUNDS, fit_proposals
 from trainer.bundle.sampling import batches
 from trainer.bundle.teacher import teach
 from trainer.recipes.cloc import ClocStep
@@ -118,7 +119,8 @@ def _prepare(data: Path, scratch: Path, *, is_quick: bool) -> Bench:
     path = scratch / "proposals.pt"
     if not path.exists():
         rows = range(len(training.scenes))
-        fit_proposals(model, training, rows, num_steps=max(2, round(400 * share)), batch_size=6, seed=0, say=_say)
+        rounds = [replace(one, num_steps=max(2, round(one.num_steps * share))) for one in ROUNDS]
+        fit_proposals(model, training, rows, rounds=rounds, seed=0, say=_say)
         torch.save(model.proposals.state_dict(), path)
     return Bench(data, scratch, towers, amount, training, dev, mosaics, reduction, share, _known_texts(scratch), {})
 
@@ -140,7 +142,15 @@ def _keep_texts(bench: Bench) -> None:
 
 
 def _config(arm: Arm) -> ClocConfig:
-    return ClocConfig(name="cloc-lite", tower=lite_config(), prompter=arm.prompter, dim=DIM, token_width=TOKEN_WIDTH)
+    return ClocConfig(
+        name="cloc-lite",
+        tower=lite_config(),
+        prompter=arm.prompter,
+        proposals="points",
+        detection=DETECTION,
+        dim=DIM,
+        token_width=TOKEN_WIDTH,
+    )
 
 
 def _fresh(bench: Bench, arm: Arm, seed: int) -> Cloc:

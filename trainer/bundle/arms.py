@@ -170,14 +170,15 @@ def fit(
 class RunningMean:
     """Exponential mean of the parameters that want gradients, shorter at the start."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, decay: float = _EMA) -> None:
+        self._decay = decay
         self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         self._means: list[Tensor] = [parameter.detach().clone() for parameter in self._parameters]
 
     @torch.no_grad()
     def fold(self, step: int) -> None:
         """Take the parameters after this step (counted from 0) in."""
-        share = 1 - min(_EMA, (step + 1) / (step + 10))
+        share = 1 - min(self._decay, (step + 1) / (step + 10))
         for mean, parameter in zip(self._means, self._parameters, strict=True):
             mean.lerp_(parameter, share)
 
