@@ -327,3 +327,16 @@ def test_that_the_chips_stand_beside_the_box_and_never_outside_the_canvas(qtbot,
         "left": chips.geometry().right() < rect.left(),
         "inside": rect.contains(chips.geometry()),
     }[side]
+
+
+def test_that_a_long_phrase_is_cut_to_the_room_of_the_bar(qtbot):
+    bar = PassBar()
+    qtbot.addWidget(bar)
+    bar.resize(520, 60)
+    bar.show()
+    bar.show_place(3, 1_000, 12, 40)
+    bar.show_detail("an extremely <b>long</b> phrase " * 6)
+    assert bar._detail.text().startswith("an extremely <b>")
+    assert bar._detail.text().endswith("…")
+    bar.show_detail("a dog")
+    assert bar._detail.text() == "a dog"

@@ -302,3 +302,13 @@ def test_that_the_canvas_pass_begins_with_the_surest_of_the_page_and_follows_its
     qtbot.waitUntil(lambda: desk.browsing.image.id != image_id and desk.editing.is_idle, timeout=10_000)
     found = {round(r.score, 1): r.review for r in dataset.regions_of(image_id) if r.origin is Origin.MODEL}
     assert found == {0.9: Review.ACCEPTED, 0.6: Review.REJECTED}
+
+
+def test_that_the_page_stays_where_nothing_waits(curation, sheets, desk, studio, qtbot):
+    curating = curation.curating
+    curating.decide(curation.page.model.rows, Review.REJECTED)
+    qtbot.waitUntil(lambda: desk.editing.is_idle and not sheets.canvas_pass._source.pending_images(), timeout=10_000)
+    with qtbot.waitSignal(sheets.said) as said:
+        sheets.run(CurationCommand.CANVAS)
+    assert said.args == ["Nothing waits for review."]
+    assert studio.window.page.name == "CURATION"

@@ -134,8 +134,8 @@ class CanvasPass(QObject):
         self._look.begin()
         self._canvas.set_tool(Tool.SELECT)
         self.bar.show()
+        self.toggled.emit(True)  # whoever shows the canvas does so now
         self._canvas.setFocus()
-        self.toggled.emit(True)
         self._open(images[0])
 
     def leave(self) -> None:

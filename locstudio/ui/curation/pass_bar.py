@@ -1,6 +1,7 @@
 """The slim bar above the canvas while a pass is on: where it is, which key does what, and the way out."""
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from locstudio.ui.flow_layout import FlowLayout
@@ -32,6 +33,7 @@ class PassBar(QFrame):
         super().__init__(parent)
         self.setProperty("role", "bar")
         self.setAccessibleName("Canvas pass")
+        self._words = ""
         self._place = label("", "heading", self)
         self._detail = label("", "muted", self)
         self.zoom = QToolButton(self)
@@ -85,7 +87,18 @@ class PassBar(QFrame):
         """Say that it is at image ``image`` of ``images`` and there at region ``region`` of ``regions``, from 1."""
         at = f"Region {region:,} of {regions:,}" if region else "…"
         self._place.setText(f"Image {image:,} of {images:,}  ·  {at}")
+        self.layout().activate()
+        self._cut()
 
     def show_detail(self, words: str) -> None:
-        """Say what the region is said to be."""
-        self._detail.setText(shown(words))
+        """Say what the region is said to be, cut to the room there is."""
+        self._words = shown(words)
+        self._cut()
+
+    def _cut(self) -> None:
+        metrics = self._detail.fontMetrics()
+        self._detail.setText(metrics.elidedText(self._words, Qt.TextElideMode.ElideRight, self._detail.width()))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._cut()

@@ -87,6 +87,7 @@ class Sheets(QObject):
             part.said.connect(self.said)
         for flow in (self.alike, self.geometry):
             flow.place_wanted.connect(lambda hit: self.place_wanted.emit(_place(hit)))
+        self.canvas_pass.toggled.connect(lambda is_on: self.collection_wanted.emit() if is_on else None)
         self.canvas_pass.corrected.connect(self._on_corrected)
         self._curating.pool_changed.connect(self._on_pool_changed)
         self.provenance.item_wanted.connect(self._go_to)
@@ -139,8 +140,10 @@ class Sheets(QObject):
             self.alike.follow(row, before)
 
     def _start_pass(self) -> None:
-        self.collection_wanted.emit()
-        self.canvas_pass.start()
+        if self._dataset.is_read_only:
+            self.said.emit("This project is open read-only, so nothing can be decided.")
+        else:
+            self.canvas_pass.start()
 
     def _go_to(self, key: str) -> None:
         """Make an item of the gallery the current one; one that it does not show is shown in its image."""
