@@ -312,7 +312,7 @@ SHAPES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(shapes=st.lists(SHAPES | VALUE, max_size=4), more=st.dictionaries(st.text(max_size=4), VALUE, max_size=2))
 def test_row_53_whatever_a_file_holds_the_sound_ones_go_in(tmp_path_factory, shapes, more):
     folder = tmp_path_factory.mktemp("any")

@@ -341,7 +341,7 @@ def test_that_a_folder_without_labels_is_one_sentence(dataset, kit):
 WORD = st.sampled_from(["0", "1", "0.5", "-1", "nan", "1e999", "x", "0.1", "\ufeff", "1_0"]) | st.text(max_size=4)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rows=st.lists(st.lists(WORD, max_size=9).map(" ".join), max_size=5), noise=st.binary(max_size=20))
 def test_row_60_whatever_a_file_holds_the_sound_ones_go_in(tmp_path_factory, rows, noise):
     folder = tmp_path_factory.mktemp("any") / "kit"

@@ -101,7 +101,7 @@ def mask_of(region):
 
 
 @pytest.mark.parametrize("name", ["voc", "labelme"])
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rows=st.lists(REGIONS, max_size=6), captions=st.lists(TEXT.filter(str.strip), max_size=2))
 def test_that_boxes_classes_phrases_reviews_origins_and_scores_come_back(tmp_path_factory, name, rows, captions):
     text = FORMATS[name].carries.text
@@ -119,7 +119,7 @@ def test_that_boxes_classes_phrases_reviews_origins_and_scores_come_back(tmp_pat
     assert lost == len(captions)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rows=st.lists(REGIONS, min_size=1, max_size=6))
 def test_that_yolo_gives_back_accepted_boxes_with_their_classes(tmp_path_factory, rows):
     if not any(row["class_id"] and row["review"] is Review.ACCEPTED for row in rows):
