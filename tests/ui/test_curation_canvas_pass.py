@@ -142,6 +142,25 @@ def test_that_a_digit_takes_the_suggestion_and_accepts_in_one_step(started, desk
     assert started.current.phrase == "a red car"
 
 
+def test_that_an_image_on_its_way_is_not_skipped_unseen(started, desk, qtbot):
+    press(desk, qtbot, Qt.Key.Key_C)
+    wait_for(started, desk, qtbot, image=0, phrase="a red car")
+    press(desk, qtbot, Qt.Key.Key_C)
+    for _ in range(3):  # she is faster than the disk
+        if started.current is None:
+            press(desk, qtbot, Qt.Key.Key_Space)
+    wait_for(started, desk, qtbot, image=1, phrase="a brown dog")
+
+
+def test_that_a_locked_box_keeps_its_name(started, desk, qtbot):
+    qtbot.waitUntil(lambda: bool(started.suggested))
+    press(desk, qtbot, Qt.Key.Key_L)
+    with qtbot.waitSignal(started.said) as said:
+        press(desk, qtbot, Qt.Key.Key_1)
+    assert said.args[0].startswith("A locked box keeps its name.")
+    assert started.current.phrase == "a brown dog"
+
+
 def test_that_a_chip_can_be_clicked(started, desk, qtbot):
     qtbot.waitUntil(lambda: len(started.chips.texts) == 3)
     region_id = started.current.id

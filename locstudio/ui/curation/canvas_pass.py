@@ -222,6 +222,9 @@ class CanvasPass(QObject):
         region = self.current
         if region is None or not self._can_decide or number >= len(self._suggested):
             return
+        if region.is_locked:
+            self.said.emit("A locked box keeps its name. Press L to unlock it.")
+            return
         self._canvas.editor.flush()
         region = self.current or region
         new = taken(region, self._suggested[number])
@@ -276,8 +279,12 @@ class CanvasPass(QObject):
     # walking ----------------------------------------------------------------------------------------------------
 
     def skip(self) -> None:
-        """Leave the region as it is and go on."""
-        self._advance()
+        """Leave the region as it is and go on; an image that is still on its way is not skipped unseen."""
+        image = self._browsing.image
+        if self.current is not None:
+            self._advance()
+        elif image is not None and self._opening.shown_id == image.id and self._editing.is_idle:
+            self._next_image()
 
     def back(self) -> None:
         """Go to the region before, decided or not, also in the image before."""
