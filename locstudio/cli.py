@@ -198,7 +198,7 @@ def _add_proposing_commands(command) -> None:  # type: ignore[no-untyped-def]
         help="who describes images without a caption: nobody (own), our plain captioner, or a model of yours",
     )
     sub.add_argument("--captioner-model", default="", metavar="MODEL", help="folder or hub tag of its weights")
-    sub.add_argument("--detector", choices=["own", "owlv2", "grounding-dino"], default="own")
+    sub.add_argument("--detector", choices=["own", "closer", "owlv2", "grounding-dino"], default="own")
     sub.add_argument("--detector-model", default="", metavar="MODEL", help="folder or hub tag of its weights")
     sub.add_argument("--phrases", default="", metavar="A,B", help="look for these instead of the captions' phrases")
     sub.add_argument("--class-names", action="store_true", help="look for the names of the classes too")

@@ -20,7 +20,12 @@ from locstudio.store.dataset import Dataset, ImageFilter
 from locstudio.store.project import Project
 
 INTERRUPTED = 130
-_DETECTORS: dict[str, DetectorName] = {"own": "own", "owlv2": "owlv2", "grounding-dino": "grounding_dino"}
+_DETECTORS: dict[str, DetectorName] = {
+    "own": "own",
+    "closer": "closer",
+    "owlv2": "owlv2",
+    "grounding-dino": "grounding_dino",
+}
 _CAPTIONERS: dict[str, CaptionerName] = {
     "own": "own",
     "classes": "classes",

@@ -8,7 +8,7 @@ Preset = Literal["quick", "standard"]
 Task = Literal["regions", "retrieval", "grounding", "images", "proposals", "all"]
 Kind = Literal["cloc", "embed", "evaluate", "compare", "vesl"]
 CaptionerName = Literal["own", "classes", "coca", "blip", "florence2"]
-DetectorName = Literal["own", "owlv2", "grounding_dino"]
+DetectorName = Literal["own", "closer", "owlv2", "grounding_dino"]
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,7 +128,8 @@ class Vesl(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         captioner: Who describes an image that has no caption: ``own`` is nobody (such an image gets the class names as
             phrases), ``classes`` the plain captioner, the others open_clip's CoCa and transformers' models.
         captioner_model: Folder or hub tag of the captioner's weights.
-        detector: ``own`` is the checkpoint's proposals against phrase embeddings.
+        detector: ``own`` is the checkpoint's proposals against phrase embeddings; ``closer`` looks at four enlarged
+            parts of each image too.
         detector_model: Folder or hub tag of the detector's weights.
         phrases: Look for these instead of the captions' phrases.
         has_class_names: Look for the names of the project's classes too.

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image as PillowImage
 
 from locstudio.domain.geometry import Letterbox
 from locstudio.media.decode import decode_upright, resized
@@ -23,10 +24,20 @@ def load_square(path: Path, side: int) -> tuple[NDArray[np.uint8], Letterbox]:
     """
     picture, header = decode_upright(path, side)
     letterbox = Letterbox(header.width, header.height)
+    return _padded(picture, letterbox, side), letterbox
+
+
+def square_of(rgb_HW3: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], Letterbox]:
+    """``load_square`` of pixels that are there already."""
+    letterbox = Letterbox(rgb_HW3.shape[1], rgb_HW3.shape[0])
+    return _padded(PillowImage.fromarray(rgb_HW3), letterbox, side), letterbox
+
+
+def _padded(picture: PillowImage.Image, letterbox: Letterbox, side: int) -> NDArray[np.uint8]:
     left, top, right, bottom = letterbox.content(side)
     if picture.size != (right - left, bottom - top):
         picture = resized(picture, (right - left, bottom - top))
     square = np.empty((side, side, 3), np.uint8)
     square[:] = PADDING
     square[top:bottom, left:right] = np.asarray(picture)
-    return square, letterbox
+    return square

@@ -15,7 +15,8 @@ from locstudio.jobs.configs import Vesl
 from locstudio.media.square import load_square
 from locstudio.models.checkpoint import load_checkpoint
 from trainer.vesl.captions import PlainCaptioner, captioner_of, enumeration
-from trainer.vesl.detector import MIN_SCORE_OF_OTHERS, Found, detector_of
+from trainer.vesl.detector import MIN_SCORE_OF_OTHERS, Found
+from trainer.vesl.detectors import detector_of
 from trainer.vesl.scene import Scene
 from trainer.vesl.texts import TextMemory
 
@@ -23,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import tiny_models
 
+OURS = ("own", "closer")
 CPU = torch.device("cpu")
 PHRASES = ["a dog", "the very long phrase that a detector of few words cuts off", "a red u.s. army truck"]
 
@@ -59,9 +61,9 @@ def detector_named(name, model, source):
     return detector_of(Vesl(detector=name, detector_model=source), model, TextMemory(model))
 
 
-@pytest.mark.parametrize("name", ["own", "owlv2", "grounding_dino"])
+@pytest.mark.parametrize("name", ["own", "closer", "owlv2", "grounding_dino"])
 def test_that_every_box_lies_in_the_image_and_has_one_phrase(name, model, scene, tiny):
-    detector = detector_named(name, model, "" if name == "own" else tiny(name))
+    detector = detector_named(name, model, "" if name in OURS else tiny(name))
     found = detector.detect(scene, PHRASES)
     assert len(found.boxes_P4) == len(found.phrase_P) == len(found.score_P) == len(found.objectness_P) > 0
     assert ((found.boxes_P4 >= 0) & (found.boxes_P4 <= 1)).all()
@@ -69,15 +71,15 @@ def test_that_every_box_lies_in_the_image_and_has_one_phrase(name, model, scene,
     for values in (found.score_P, found.objectness_P):
         assert values.dtype == np.float32
         assert ((values >= 0) & (values <= 1)).all()
-    if name != "own":
+    if name not in OURS:
         assert (found.score_P > MIN_SCORE_OF_OTHERS).all()
         assert found.vectors_PD is None
         assert tiny(name) in detector.words
 
 
-@pytest.mark.parametrize("name", ["own", "owlv2", "grounding_dino"])
+@pytest.mark.parametrize("name", ["own", "closer", "owlv2", "grounding_dino"])
 def test_that_nothing_is_found_where_nothing_is_looked_for(name, model, scene, tiny):
-    assert len(detector_named(name, model, "" if name == "own" else tiny(name)).detect(scene, []).boxes_P4) == 0
+    assert len(detector_named(name, model, "" if name in OURS else tiny(name)).detect(scene, []).boxes_P4) == 0
 
 
 def test_that_many_phrases_are_asked_of_grounding_dino_in_several_turns(model, scene, tiny):

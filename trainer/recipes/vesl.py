@@ -23,7 +23,8 @@ from trainer.images import Unreadable, batched
 from trainer.loop import StepMetrics, run_loop
 from trainer.recipes.evaluate import token_source
 from trainer.vesl.captions import Captioner, captioner_of
-from trainer.vesl.detector import Detector, detector_of
+from trainer.vesl.detector import Detector
+from trainer.vesl.detectors import detector_of
 from trainer.vesl.pipeline import Proposing, fallback_phrases
 from trainer.vesl.proposals import ProposalFilling
 from trainer.vesl.scene import Scene
@@ -169,6 +170,6 @@ def _manifest(wanted: Vesl, model: Cloc, detector: Detector, captioner: Captione
         dim=model.dim,
         num_rows=0,
         num_images=0,
-        default_score=DEFAULT_SCORE if wanted.detector == "own" else DEFAULT_SCORE_OF_OTHERS,
+        default_score=DEFAULT_SCORE if wanted.detector in ("own", "closer") else DEFAULT_SCORE_OF_OTHERS,
         default_overlap=DEFAULT_OVERLAP,
     )

@@ -15,7 +15,6 @@ from PIL import Image as Picture
 from torch import Tensor
 
 from locstudio.domain.geometry import BoxArray, suppress_overlaps
-from locstudio.jobs.configs import Vesl
 from locstudio.models.cloc import Cloc
 from locstudio.models.detector import LOOSE_IOU, detect
 from trainer.vesl.outside import from_pretrained, load_from_outside
@@ -76,18 +75,6 @@ class Detector(Protocol):
     def detect(self, scene: Scene, phrases: Sequence[str]) -> Found:
         """Boxes with the most confident of these phrases each; none where there is no phrase."""
         ...
-
-
-def detector_of(vesl: Vesl, model: Cloc, texts: TextMemory) -> Detector:
-    """The detector that a run asks for.
-
-    Raises:
-        BadInput: its weights are not there.
-    """
-    if vesl.detector == "own":
-        return OwnDetector(model, texts, vesl.num_boxes)
-    source = vesl.detector_model or DEFAULT_MODELS[vesl.detector]
-    return (Owlv2 if vesl.detector == "owlv2" else GroundingDino)(source, model.device)
 
 
 class OwnDetector:

@@ -36,10 +36,11 @@ _CAPTIONERS: dict[CaptionerName, str] = {
 }
 _DETECTORS: dict[DetectorName, str] = {
     "own": "The model in use",
+    "closer": "The model in use, with a closer look (five times as long)",
     "owlv2": "OWLv2 (transformers)",
     "grounding_dino": "Grounding DINO (transformers)",
 }
-_OURS = ("own", "classes")
+_OURS = ("own", "closer", "classes")
 _MODEL_HINT = "Folder with its weights, or its hub tag"
 
 
