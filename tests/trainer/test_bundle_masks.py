@@ -9,7 +9,7 @@ from locstudio.models.towers import lite_config
 from trainer.bundle.mask_card import mask_card
 from trainer.bundle.mask_fitting import MaskSchedule, fit_masks
 from trainer.bundle.mask_measuring import SIZES, MaskScores
-from trainer.bundle.mask_samples import KINDS, MAX_POINTS, draw_batch
+from trainer.bundle.mask_samples import KINDS, MAX_POINTS, draw_prompts, joined_batches
 from trainer.bundle.mask_scenes import MaskPhoto, MaskScenes, TrueMask, scenes_of
 
 SQUARE = [[20, 30, 60, 30, 60, 50, 20, 50]]  # 40 x 20 pixels of a photo of 100 x 80
@@ -66,7 +66,7 @@ def test_that_what_is_mostly_cut_off_is_left_out_of_a_part():
 def test_that_prompts_mean_the_mask_that_they_come_with(scenes, kind):
     random = np.random.default_rng(3)
     for _ in range(6):
-        batch = draw_batch(scenes, np.array([0, 0]), kind, 2, random)
+        batch = joined_batches(draw_prompts(scenes, np.array([0, 0]), kind, 2, random))
         assert batch.truth_BSS.shape == (2, MASK_SIDE, MASK_SIDE)
         assert (batch.cells_B >= batch.truth_BSS.sum(dim=(1, 2)) * 0.8).all()
         assert (batch.prompts.boxes_B4 is None) == (kind == "points")
@@ -86,19 +86,18 @@ def test_that_prompts_mean_the_mask_that_they_come_with(scenes, kind):
 
 
 def test_that_the_same_seed_draws_the_same_prompts(scenes):
-    one, other = (draw_batch(scenes, np.array([0]), "both", 2, np.random.default_rng(7)) for _ in range(2))
+    (one,), (other,) = (draw_prompts(scenes, np.array([0]), "both", 2, np.random.default_rng(7)) for _ in range(2))
     assert torch.equal(one.prompts.points_BK2, other.prompts.points_BK2)
     assert torch.equal(one.truth_BSS, other.truth_BSS)
 
 
-def test_that_scenes_without_masks_are_refused():
+def test_that_scenes_without_masks_give_no_prompts():
     empty = [scene for _, scene in scenes_of(iter([MaskPhoto("x", np.zeros((8, 8, 3), np.uint8), ())]), 64, 0, None)]
     zeros = [np.zeros((1, *shape), np.float16) for shape in ((17, 4), (48, 8, 8), (24, 16, 16))]
+    scenes = MaskScenes(empty, *zeros, np.zeros((1, 64, 64, 3), np.uint8))
+    assert draw_prompts(scenes, np.array([0]), "box", 2, np.random.default_rng(0)) == []
     with pytest.raises(ValueError, match="none of these scenes"):
-        draw_batch(
-            MaskScenes(empty, *zeros, np.zeros((1, 64, 64, 3), np.uint8)),
-            np.array([0]), "box", 2, np.random.default_rng(0),
-        )  # fmt: skip
+        joined_batches([])
 
 
 def test_that_a_few_steps_of_training_leave_a_head_that_learns_no_more(scenes):

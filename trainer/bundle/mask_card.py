@@ -48,7 +48,7 @@ Command: `python -m trainer.bundle.masks --data DIR --out assets/checkpoints/mas
 ## Training
 
 {schedule.num_steps} steps of AdamW on one CPU thread, {schedule.num_scenes} scenes with up to
-{schedule.per_scene} prompts each: boxes (60 %, most of them jittered), one to three points (30 %), both (10 %).
+{schedule.per_scene} prompts each: boxes (65 %, most of them jittered), one to three points (20 %), both (15 %).
 Focal and dice loss as in Segment Anything (arXiv:2304.02643), and the squared error of the expected overlap.
 Choices were made on the last 44 photos of coco_train; coco_dev was only measured.
 

@@ -9,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from locstudio.models.mask_head import MaskConfig, MaskHead
-from trainer.bundle.arms import RunningMean
-from trainer.bundle.mask_samples import KIND_SHARES, KINDS, draw_batch, joined_batches
+from trainer.bundle.mask_samples import KIND_SHARES, KINDS, draw_prompts, joined_batches
 from trainer.bundle.mask_scenes import MaskScenes
 from trainer.losses.masks import mask_loss, reached_overlap
 from trainer.optim import learning_rate_at, make_optimizer, set_learning_rate
@@ -26,7 +25,7 @@ _MAX_NORM = 1.0
 class MaskSchedule:
     """How long and on what.  ``composed_share`` is the share of composed scenes in a batch."""
 
-    num_steps: int = 400
+    num_steps: int = 800
     num_scenes: int = 8
     per_scene: int = 4
     composed_share: float = 0.25
@@ -48,7 +47,7 @@ def fit_masks(
     random = np.random.default_rng([seed, 61])
     head = MaskHead(config)
     optimizer = make_optimizer(head, learning_rate=schedule.rate, weight_decay=_WEIGHT_DECAY)
-    mean = RunningMean(head)
+    rows = np.array([row for row in rows if photos.scenes[row].masks])
     num_composed = round(schedule.num_scenes * schedule.composed_share)
     begun, told = time.process_time(), []
     head.train()
@@ -56,15 +55,10 @@ def fit_masks(
         rate = learning_rate_at(number, peak=schedule.rate, num_warmup_steps=50, num_steps=schedule.num_steps)
         set_learning_rate(optimizer, rate)
         kind = KINDS[int(random.choice(len(KINDS), p=KIND_SHARES))]
-        batch = joined_batches(
-            [
-                draw_batch(scenes, chosen, kind, schedule.per_scene, random)
-                for scenes, chosen in (
-                    (photos, random.choice(rows, schedule.num_scenes - num_composed)),
-                    (composed, random.integers(len(composed.scenes), size=num_composed)),
-                )
-            ]
-        )
+        chosen = random.choice(rows, schedule.num_scenes - num_composed)
+        prompts = draw_prompts(photos, chosen, kind, schedule.per_scene, random)
+        chosen = random.integers(len(composed.scenes), size=num_composed)
+        batch = joined_batches(prompts + draw_prompts(composed, chosen, kind, schedule.per_scene, random))
         logits, coarse, expected_B = head(batch.maps, batch.prompts)
         reached_B = reached_overlap(logits.detach(), batch.truth_BSS, batch.seen_BSS, batch.cells_B)
         loss = (
@@ -76,7 +70,6 @@ def fit_masks(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(head.parameters(), _MAX_NORM)
         optimizer.step()
-        mean.fold(number)
         if kind == "box":
             told.append(float(reached_B.mean()))
         if (number + 1) % 100 == 0:
@@ -84,5 +77,4 @@ def fit_masks(
                 f"masks {number + 1} of {schedule.num_steps}, {time.process_time() - begun:.0f} CPU s: loss "
                 f"{loss.item():.3f}, overlap from boxes {np.mean(told[-50:]):.3f}"
             )
-    mean.put_back()
     return head.eval().requires_grad_(False)

@@ -28,7 +28,7 @@ from trainer.bundle.mask_scenes import MaskScene, MaskScenes
 
 Kind = Literal["box", "points", "both"]
 KINDS: tuple[Kind, ...] = ("box", "points", "both")
-KIND_SHARES = (0.6, 0.3, 0.1)
+KIND_SHARES = (0.65, 0.2, 0.15)
 MAX_POINTS = 3
 _EXACT_SHARE = 0.3
 _JITTER = 0.06  # of a side, one standard deviation
@@ -50,23 +50,22 @@ class MaskBatch:
     cells_B: Tensor
 
 
-def draw_batch(
+def draw_prompts(
     scenes: MaskScenes, rows: NDArray[np.int64], kind: Kind, per_scene: int, random: np.random.Generator
-) -> MaskBatch:
-    """Prompts of one kind for at most ``per_scene`` regions of each scene.
-
-    Raises:
-        ValueError: no scene has a region with a mask.
-    """
+) -> list[MaskBatch]:
+    """Prompts of one kind for at most ``per_scene`` regions of each scene that has masks."""
     parts = [_of_scene(scenes.scenes[row], scenes.maps(int(row)), kind, per_scene, random) for row in rows]
-    found = [part for part in parts if part is not None]
-    if not found:
-        raise ValueError("none of these scenes has a mask")
-    return joined_batches(found)
+    return [part for part in parts if part is not None]
 
 
 def joined_batches(parts: Sequence[MaskBatch]) -> MaskBatch:
-    """Batches of the same kind as one."""
+    """Batches of the same kind as one.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not parts:
+        raise ValueError("none of these scenes has a mask")
 
     def together(name: str, of: str) -> Tensor:
         return torch.cat([getattr(getattr(part, of), name) for part in parts])
