@@ -254,7 +254,7 @@ def _session(
     with Dataset.open(Project(path), read_only=True) as dataset:
         found, precision = _measured(dataset, _truths(dataset, coco))
     effort = person.effort
-    return {
+    row = {
         "keys": effort.keys,
         "drags": effort.drawn,
         "points": effort.points,
@@ -267,6 +267,8 @@ def _session(
         "found": found,
         "precision": precision,
     }
+    print(json.dumps({path.name: row}), flush=True)
+    return row
 
 
 def _review(studio: Studio, person: Person, truths: dict[int, list[Truth]], min_score: float | None) -> None:
@@ -511,7 +513,6 @@ def _print_table(rows: dict[str, dict[str, float]], num_images: int) -> None:
     for title, row in rows.items():
         values = [f"{row[name]:12.3f}" if name in shares else f"{row[name] / num_images:12.2f}" for name in names]
         print(f"{title:20}" + "".join(values))
-    print(json.dumps({"num_images": num_images, **rows}))
 
 
 if __name__ == "__main__":
