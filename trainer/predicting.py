@@ -25,7 +25,11 @@ from trainer.prediction_tables import Detected, Found, ImageAnswers, Texts, put_
 NUM_PROPOSALS = max(PROPOSAL_LIMITS)
 NUM_DETECTIONS = 20
 DETECTION_FLOOR = 0.2
-"""Weaker detections are not kept.  Those between this and what a worklist calls sure excuse the other checkpoint's."""
+"""Weaker detections are not kept.  Those between this and what a worklist calls sure excuse the other checkpoint's.
+
+Scores are likelihoods (``DetectionConfig``): on photos of coco_train that proposals and Prompter had not seen, a
+quarter of those from here to 0.4 was right, and above that more than half.
+"""
 DETECTION_IOU = 0.5
 _SMALLEST_SIDE = 1 / 512
 NOTHING = Detected(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from locstudio.domain.geometry import BoxArray, iou_matrix, suppress_overlaps
-from locstudio.models.cloc import Cloc, PreparedImage
+from locstudio.models.cloc import GROUNDING_CANDIDATES, Cloc, PreparedImage
 from locstudio.models.detector import confidence, shares
 from trainer.bundle.features import SceneSet
 from trainer.bundle.measuring import prepared_scene
@@ -47,7 +47,7 @@ def proposals_measured(
 ) -> dict[str, float]:
     """Recall, average recall, precision by class names, grounding by class names, CPU milliseconds an image.
 
-    Where nothing else proposes, the model does.  Grounding is the app's with these boxes as its candidates.
+    Where nothing else proposes, the model does.  Grounding is the app's, the first 60 of these boxes its candidates.
     """
     text_TD = model.embed_texts(list(names))
     ranks, overlaps, found, grounded, spent = [], [], [], [], []
@@ -65,7 +65,8 @@ def proposals_measured(
         found.append(_named(model, prepared, text_TD, boxes_P4, objectness_P, scene.boxes_R4, truth))
         present = np.unique(truth)
         if len(present):
-            boxes_T4, _ = model.ground(prepared, text_TD[torch.from_numpy(present)], (boxes_P4, objectness_P))
+            candidates = boxes_P4[:GROUNDING_CANDIDATES], objectness_P[:GROUNDING_CANDIDATES]
+            boxes_T4, _ = model.ground(prepared, text_TD[torch.from_numpy(present)], candidates)
             for box, one in zip(boxes_T4.numpy(), present, strict=True):
                 grounded.append(float(iou_matrix(box[None], scene.boxes_R4[truth == one]).max()))
     measures = proposal_metrics(np.concatenate(ranks).astype(np.int64), np.concatenate(overlaps))
