@@ -66,7 +66,7 @@ def test_that_the_sheet_asks_in_a_sentence_and_the_button_says_how_many(open_she
         (alike(new=""), "20 regions look the same and are called “cow”. Reject them too?"),
         (alike(cut=0.98), "1 region looks the same and is called “cow”. Call it “horse”?"),
         (alike(cut=0.98, new=""), "1 region looks the same and is called “cow”. Reject it too?"),
-        (alike(cut=1.5), "Nothing reaches this cut."),
+        (alike(cut=1.5), "Nothing reaches this cut. Move it to the left to take what is less alike."),
         (alike(old=""), "20 regions look the same and had no name. Call them “horse”?"),
         (alike(old="<i>cow</i>"), "20 regions look the same and are called “<i>cow</i>”. Call them “horse”?"),
     ],

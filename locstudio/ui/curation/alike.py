@@ -206,7 +206,8 @@ def _find(
         among=visible(pool, wish.min_score, wish.max_overlap),
     )
     example = tile_of(dataset, pool, correction.row, _called(pool, correction.new_phrase, correction.new_class_id))
-    if example is None or not len(alike.rows):
+    num = len(alike.rows) + (len(alike.more_rows) if is_asked else 0)  # who asks may move the cut
+    if example is None or not num:
         return _Found(correction, None, is_asked)
     below = alike.more_rows[:_MAX_BELOW]
     rows = np.concatenate([alike.rows[: MAX_TILES - len(below)], below])

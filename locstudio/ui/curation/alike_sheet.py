@@ -67,7 +67,7 @@ class ShownAlike:
         called = f"{'are' if many else 'is'} called “{_short(self.old)}”" if self.old else "had no name"
         what = f"{num_above:,} {'regions look' if many else 'region looks'} the same and {called}."
         if num_above == 0:
-            return "Nothing reaches this cut."
+            return "Nothing reaches this cut. Move it to the left to take what is less alike."
         them = "them" if many else "it"
         return f"{what} Reject {them} too?" if not self.new else f"{what} Call {them} “{_short(self.new)}”?"
 
