@@ -11,6 +11,7 @@ from locstudio.jobs.messages import Failed, Finished, Progress, Started
 from locstudio.jobs.run_folder import EventLog, RunFolder
 from locstudio.jobs.run_state import claim_run
 from locstudio.ui.curation.propose_sheet import ProposeMaterial, ProposeSheet
+from locstudio.ui.curation.proposing import title_of
 from locstudio.ui.top_bar import Page
 
 MATERIAL = ProposeMaterial(
@@ -88,6 +89,13 @@ def test_that_enter_starts_and_escape_does_not(sheet, qtbot):
     with qtbot.waitSignal(sheet.start_wanted) as wanted:
         QTest.keyClick(sheet, Qt.Key.Key_Return)
     assert wanted.args == [Vesl(image_ids=(4, 7))]
+
+
+def test_that_a_run_is_called_after_what_it_looks_for():
+    assert title_of(Vesl()) == "Captions"
+    assert title_of(Vesl(has_class_names=True, image_ids=(3,))) == "Class names, 1 image"
+    assert title_of(Vesl(phrases=("a cat", "a <b>dog</b>"))) == "Words: a cat, a <b>dog</b>"
+    assert len(title_of(Vesl(phrases=("x" * 500,)))) < 80
 
 
 # the run --------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from locstudio.domain.text import counted
+from locstudio.domain.text import counted, shown
 from locstudio.jobs.configs import Vesl
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
@@ -19,6 +19,7 @@ from locstudio.ui.indexing import in_words
 from locstudio.ui.job_process import JobProcess
 from locstudio.ui.project_loading import OpenedProject
 
+_MAX_TITLE = 60
 _OVER = (RunState.DONE, RunState.STOPPED)
 _STOPPED = "Stopped after {images}; what was proposed so far is kept."
 
@@ -58,7 +59,10 @@ class Proposing(QObject):
 
     def start(self, vesl: Vesl) -> None:
         """Propose as asked; does nothing while a run goes on, or without a model."""
-        self._start(lambda opened, checkpoint: start_vesl(opened.project, opened.dataset, checkpoint, vesl=vesl))
+        title = title_of(vesl)
+        self._start(
+            lambda opened, checkpoint: start_vesl(opened.project, opened.dataset, checkpoint, vesl=vesl, title=title)
+        )
 
     def start_again(self, image_id: int) -> None:
         """Propose for one image as before, as after its caption was edited."""
@@ -110,6 +114,14 @@ class Proposing(QObject):
         self._is_starting = False
         self.progressed.emit("", -1.0)
         self.failed.emit(sentence)
+
+
+def title_of(vesl: Vesl) -> str:
+    """What a run is called where nobody has given it a name: what it looks for."""
+    if vesl.phrases:
+        return f"Words: {shown(', '.join(vesl.phrases), _MAX_TITLE)}"
+    what = "Class names" if vesl.has_class_names else "Captions"
+    return f"{what}, {counted(len(vesl.image_ids), 'image')}" if vesl.image_ids else what
 
 
 def progress_of(run: RunSummary) -> tuple[str, float]:
