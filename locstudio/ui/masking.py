@@ -49,6 +49,8 @@ class Masking(QObject):
     def _on_points_changed(self, asked: PointsAsked | None) -> None:
         if asked is None or self._image is None or not self._can_ask():
             self._points = 0
+            if asked is None:
+                self.said.emit("")  # what Enter would do is no longer true
             return
         prompt = Prompted(
             box=asked.box.as_tuple() if asked.box else None,
