@@ -110,6 +110,21 @@ def test_that_a_region_has_the_vector_of_the_index_and_a_moved_one_loses_the_raw
     index.close()
 
 
+def test_that_what_was_drawn_since_has_no_vector_yet_and_stops_nobody(pool, dataset, vocabulary):
+    vectors = ItemVectors(pool, "mine")
+    measures = measure(pool, vectors, vocabulary)
+    drawn = Region(dataset.next_region_id(), 1, UnitBox(*box(9)), "a fox", review=Review.ACCEPTED)
+    edit = add_regions([drawn])
+    dataset.apply(edit)
+    after = pool_after(pool, edit)
+    assert vectors.has(np.array([0, 20])).tolist() == [True, False]
+    assert np.isnan(vectors.vectors_of(np.array([20, 0]))).all(axis=1).tolist() == [True, False]
+    assert suggestions(after, 19, vectors, vocabulary, [])[0].text == "a dog"
+    likened = liken(measures, after, vectors, key_of(after, 0)).likeness
+    assert np.isnan(likened[20])
+    assert likened[1] > 0.9
+
+
 def test_that_vectors_a_stranger_made_of_nothing_are_none(project, dataset, make):
     make.add_pictures(dataset)
     rows = [(1, box(0), "a dog", 0.5, -1, (0, 0), (0, 0, 0)), (1, box(9), "a dog", 0.5, -1, (0, 0), (np.inf, 0, 0))]
@@ -160,6 +175,25 @@ def test_that_suggestions_are_words_that_fit_and_what_was_accepted_alike(pool, d
 
 def test_that_without_vectors_the_phrases_of_its_image_are_suggested_first(pool):
     assert [each.text for each in suggestions(pool, 19, ItemVectors(pool, "other"), None, [])] == ["a dog"]
+
+
+def test_that_where_only_its_own_name_has_votes_the_usual_phrases_are_suggested(pool, dataset, tmp_path):
+    edit = deciding.accept(dataset, pool, [10])  # a cat; nothing else is decided, and the index knows no words
+    dataset.apply(edit)
+    pool = pool_after(pool, edit)
+    found = suggestions(pool, 11, ItemVectors(pool, "mine"), Vocabulary.create(tmp_path / "none", "mine", 3), [])
+    assert [each.text for each in found] == ["a dog"]
+
+
+def test_that_the_usual_phrases_follow_those_that_fit_and_are_believed_no_more(pool, dataset, tmp_path):
+    vocabulary = Vocabulary.create(tmp_path / "one", "mine", 3)
+    vocabulary.add(["a hound"], np.array([DOG]))
+    edit = deciding.relabel(dataset, pool, range(5), "a hound")
+    dataset.apply(edit)
+    pool = pool_after(pool, edit)
+    found = suggestions(pool, 19, ItemVectors(pool, "mine"), vocabulary, [])
+    assert [each.text for each in found] == ["a hound", "a dog"]
+    assert found[0].score >= found[1].score > 0
 
 
 def test_that_what_the_vocabulary_lacks_is_told_the_most_used_first(pool, dataset, tmp_path):

@@ -19,7 +19,10 @@ _Vectors = NDArray[np.float32]
 
 
 class ItemVectors:
-    """Vectors of one pool's rows.  May be used from any thread; what the index learns later it does not know."""
+    """Vectors of one pool's rows, also for the pools that follow it: rows that came since have none.
+
+    May be used from any thread; what the index learns later it does not know.
+    """
 
     def __init__(self, pool: Pool, checkpoint_id: str, index: RegionIndex | None = None) -> None:
         self.checkpoint_id = checkpoint_id
@@ -39,22 +42,28 @@ class ItemVectors:
 
     def has(self, rows: Rows) -> NDArray[np.bool_]:
         """Which of the rows have a vector, (R,)."""
-        return np.asarray(self._kinds[rows] >= 0)
+        return np.asarray(self._kinds_of(rows) >= 0)
 
     def vectors_of(self, rows: Rows) -> _Vectors:
         """The vectors of rows, of length one, (R, D); NaN where there is none."""
         rows = np.asarray(rows, np.int64)
         found_RD = np.full((len(rows), self.dim), np.nan, np.float32)
-        kinds, places = self._kinds[rows], self._places[rows]
-        run_rows = self._pool.run_rows[rows]
-        for run_row, supply in enumerate(self._pool.supplies):
-            at = np.flatnonzero((kinds == _RAW) & (run_rows == run_row))
-            if len(at):
-                found_RD[at] = stored_vectors(supply.proposals, places[at])
+        kinds = self._kinds_of(rows)
+        raw = np.flatnonzero(kinds == _RAW)
+        run_rows = self._pool.run_rows[rows[raw]]
+        for run_row in np.unique(run_rows).tolist():
+            at = raw[run_rows == run_row]
+            found_RD[at] = stored_vectors(self._pool.supplies[run_row].proposals, self._places[rows[at]])
         at = np.flatnonzero(kinds == _INDEXED)
         if len(at) and self._index is not None:
-            found_RD[at] = self._index.vectors(places[at])
+            found_RD[at] = self._index.vectors(self._places[rows[at]])
         return found_RD
+
+    def _kinds_of(self, rows: Rows) -> NDArray[np.int8]:
+        kinds = np.full(len(rows), -1, np.int8)
+        is_known = rows < len(self._kinds)
+        kinds[is_known] = self._kinds[rows[is_known]]
+        return kinds
 
     def _find_raw(self) -> None:
         pool = self._pool
