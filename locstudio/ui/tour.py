@@ -1,4 +1,4 @@
-"""A guided tour without hands: search by box and by words, and a real retraining, with pictures and a report.
+"""A guided tour without hands: search, pseudo-labels and a real retraining, with pictures and a report.
 
 Meant for machines without a display, where it shows that everything is there and how fast it answers.
 """
@@ -19,9 +19,11 @@ from locstudio.domain.errors import UserError
 from locstudio.domain.regions import Region
 from locstudio.ui import theme
 from locstudio.ui.canvas.commands import CanvasCommand
+from locstudio.ui.curation.curation import Curation
 from locstudio.ui.desk import Desk
 from locstudio.ui.main_window import MainWindow
 from locstudio.ui.search.hits_model import HitItem
+from locstudio.ui.tour_curation import CurationTour
 from locstudio.ui.tour_report import page
 from locstudio.ui.tour_training import TrainingTour
 from locstudio.ui.training.retraining import Retraining
@@ -41,6 +43,7 @@ class Tour:
 
     window: MainWindow
     desk: Desk
+    curation: Curation
     retraining: Retraining
     folder: Path
     started: float
@@ -73,6 +76,7 @@ class Tour:
         self._search_by_words(self._telling_words(region))
         self._find_in_image(region.phrase)
         self._edit_box(region)
+        self._curate()
         self._retrain()
         self._show_light()
         self.report["pictures"] = self._pictures
@@ -158,6 +162,12 @@ class Tour:
         self._shoot("5-editing")
         canvas.run(CanvasCommand.ESCAPE)
 
+    def _curate(self) -> None:
+        """Propose regions, review some, and take the decisions back."""
+        tour = CurationTour(self.window, self.desk, self.curation, self._shoot, self.wait_for)
+        self.report["curation"] = tour.walk()
+        self.window.show_collection()
+
     def _retrain(self) -> None:
         """Retrain with the quick preset and show what has changed; the model in use stays in use."""
         self.report["retrain"] = TrainingTour(self.retraining, self._shoot, self.wait_for).walk()
@@ -168,7 +178,7 @@ class Tour:
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         theme.apply(app, "light")
-        self._shoot("9-light")
+        self._shoot("12-light")
 
     def _asked(self, ask: Callable[[], None]) -> float:
         answered: list[object] = []

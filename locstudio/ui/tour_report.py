@@ -10,17 +10,20 @@ _TITLES = {
     "3-search-by-words": "Search by words",
     "4-find-in-image": "Words found in the open image",
     "5-editing": "A box in hand, beside the table of regions",
-    "6-retrain": "What a training would take",
-    "7-training": "Retraining",
-    "8-what-changed": "What has changed",
-    "9-light": "The light theme",
+    "6-curation": "Proposals under review",
+    "7-alike": "The identical mistakes of one correction",
+    "8-canvas-pass": "Proposals one after another on the canvas",
+    "9-retrain": "What a training would take",
+    "10-training": "Retraining",
+    "11-what-changed": "What has changed",
+    "12-light": "The light theme",
 }
 
 
 def summary(report: dict[str, Any], folder: Path) -> list[str]:
     """The tour in lines for a terminal."""
     box, words, place = report["search_by_box"], report["search_by_words"], report["find_in_image"]
-    retrain = report["retrain"]
+    retrain, curation = report["retrain"], report["curation"]
     return [
         f"{report['images']:,} images, {report['regions']:,} regions, {report['device']}.",
         f"First hits {report['seconds_to_first_hits']:.1f} s after the start.",
@@ -30,6 +33,8 @@ def summary(report: dict[str, Any], folder: Path) -> list[str]:
         f"Words “{words['words']}”, answered in {_ms(words['seconds'])}:",
         f"  hits: {_hits(words['hits'])}",
         f"“{place['words']}” found in {place['image']} with score {place['score']:.2f}.",
+        _proposed(curation),
+        f"  {_decided(curation)}",
         f"Retraining on {retrain['learns_from'].split(' images')[0]} images: estimated {retrain['time']};",
         f"  it took {_seconds(retrain['seconds_to_train'])}, and {_seconds(retrain['seconds_to_compare'])} to compare.",
         f"  {_metrics(retrain)}",
@@ -40,7 +45,7 @@ def summary(report: dict[str, Any], folder: Path) -> list[str]:
 def page(report: dict[str, Any]) -> str:
     """The tour as a page of Markdown beside its pictures."""
     box, words, place = report["search_by_box"], report["search_by_words"], report["find_in_image"]
-    retrain = report["retrain"]
+    retrain, curation = report["retrain"], report["curation"]
     told = {
         "1-collection": [f"{report['images']:,} images with {report['regions']:,} regions."],
         "2-search-by-box": [
@@ -51,12 +56,15 @@ def page(report: dict[str, Any]) -> str:
             *_table(box["hits"]),
         ],
         "3-search-by-words": [f"“{words['words']}”. {_stand_out(words)}", "", *_table(words["hits"])],
-        "6-retrain": [
+        "6-curation": [_proposed(curation), "", _decided(curation)],
+        "7-alike": [curation["alike"] or "Nothing else looked like the item that was corrected."],
+        "8-canvas-pass": [f"{curation['canvas_pass']:,} regions to review in this image."],
+        "9-retrain": [
             f"{retrain['learns_from']} On {retrain['where']}: {retrain['time']}; memory {retrain['memory']}, "
             f"disk {retrain['disk']}. Measured in {retrain['seconds_to_measure']:.0f} s."
         ],
-        "7-training": [f"It took {_seconds(retrain['seconds_to_train'])}. {_metrics(retrain)}"],
-        "8-what-changed": [
+        "10-training": [f"It took {_seconds(retrain['seconds_to_train'])}. {_metrics(retrain)}"],
+        "11-what-changed": [
             f"Compared with the model in use in {_seconds(retrain['seconds_to_compare'])}:",
             "",
             *(f"- {sentence}" for sentence in retrain["gate"]),
@@ -72,6 +80,17 @@ def page(report: dict[str, Any]) -> str:
         title = _TITLES.get(name, name)
         lines += ["", f"## {title}", "", *told.get(name, []), "", f"![{title}]({name}.png)"]
     return "\n".join(lines) + "\n"
+
+
+def _proposed(curation: dict[str, Any]) -> str:
+    return (
+        f"{curation['raw_proposals']:,} raw proposals in {curation['images']} images in "
+        f"{_seconds(curation['seconds_to_propose'])}, {curation['to_review']:,} of them above the thresholds."
+    )
+
+
+def _decided(curation: dict[str, Any]) -> str:
+    return f"A key decides; the next item was current in {_ms(curation['seconds_a_decision'])}. All was undone again."
 
 
 def _metrics(retrain: dict[str, Any]) -> str:

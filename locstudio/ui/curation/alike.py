@@ -93,6 +93,11 @@ class AlikeFlow(QObject):
         """Whether the sheet opens by itself after a correction."""
         return self._is_offering
 
+    @property
+    def is_looking(self) -> bool:
+        """Whether identical mistakes are being looked for."""
+        return self._reads.is_busy
+
     def set_offering(self, is_offering: bool) -> None:
         """Let the sheet open by itself, or only when it is asked for."""
         if is_offering != self._is_offering:

@@ -259,10 +259,16 @@ class Curating(QObject):
             self._suggested = (key, suggestions)
             self._page.detail.set_suggestions(suggestions)
 
-    def _take_suggestion(self, number: int) -> None:
+    @property
+    def suggested(self) -> Sequence[Suggestion]:
+        """What the current item may be else; nothing while that is being worked out."""
         current = self._page.grid.current
         key, suggestions = self._suggested
-        if current is not None and current.item.key == key and number <= len(suggestions):
+        return suggestions if current is not None and current.item.key == key else ()
+
+    def _take_suggestion(self, number: int) -> None:
+        suggestions = self.suggested
+        if number <= len(suggestions):
             taken = suggestions[number - 1]
             self.relabel(self._page.grid.chosen(), taken.text, taken.class_id)
 
