@@ -1,7 +1,7 @@
 """What else an item may be: the answers under the digits.  Axes: T = texts, R = decided rows, D = embedding width."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,25 +42,42 @@ def suggestions(
     """What else this row may be, the likeliest first.
 
     Half of the belief comes from the words that fit its vector, half from what a person has accepted that looks most
-    like it.  Without vectors: the other phrases of its image, then those used most.
+    like it.  Where that names too few: the other phrases of its image, then those used most.
     """
-    vector_D = vectors.vectors_of(np.array([row]))[0] if vectors.dim else np.empty(0, np.float32)
-    if not vectors.dim or np.isnan(vector_D).any():
-        beliefs = _usual(pool, row)
-    else:
-        beliefs = _by_words(pool, vector_D, vocabulary, logit_scale)
-        votes = _by_likeness(pool, row, vectors, vector_D)
-        if votes:
-            names = beliefs.keys() | votes.keys()
-            share = 0.5 if beliefs else 0.0
-            beliefs = {name: share * beliefs.get(name, 0) + (1 - share) * votes.get(name, 0) for name in names}
-        beliefs = beliefs or _usual(pool, row)
     own = {pool.phrases[pool.phrase_rows[row]], ""}
     if pool.phrase_rows[row] == 0:
         own.add(pool.class_names.get(int(pool.class_ids[row]), ""))
-    ranked = sorted((-belief, name) for name, belief in beliefs.items() if name not in own)[:top]
+    ranked = _ranked(_fitting(pool, row, vectors, vocabulary, logit_scale), own)[:top]
+    if len(ranked) < top:  # an index that knows few words, and little is accepted yet
+        last = ranked[-1][1] if ranked else 1.0
+        usual = _ranked(_usual(pool, row), own | {name for name, _ in ranked})
+        ranked += [(name, min(belief, last)) for name, belief in usual[: top - len(ranked)]]
     class_of = _ClassesOf(pool, classes)
-    return [Suggestion(name, class_of(name), round(float(-belief), 4)) for belief, name in ranked]
+    return [Suggestion(name, class_of(name), round(belief, 4)) for name, belief in ranked]
+
+
+def _fitting(
+    pool: Pool, row: int, vectors: ItemVectors, vocabulary: Vocabulary | None, logit_scale: float
+) -> dict[str, float]:
+    """Beliefs in names by the vector of the row, its own name among them; nothing without a vector."""
+    if not vectors.dim:
+        return {}
+    vector_D = vectors.vectors_of(np.array([row]))[0]
+    if np.isnan(vector_D).any():
+        return {}
+    beliefs = _by_words(pool, vector_D, vocabulary, logit_scale)
+    votes = _by_likeness(pool, row, vectors, vector_D)
+    if not votes:
+        return beliefs
+    share = 0.5 if beliefs else 0.0
+    names = beliefs.keys() | votes.keys()
+    return {name: share * beliefs.get(name, 0) + (1 - share) * votes.get(name, 0) for name in names}
+
+
+def _ranked(beliefs: dict[str, float], without: Set[str]) -> list[tuple[str, float]]:
+    """Names with their beliefs, the likeliest first."""
+    ranked = sorted((-belief, name) for name, belief in beliefs.items() if name not in without)
+    return [(name, -belief) for belief, name in ranked]
 
 
 def _by_words(pool: Pool, vector_D: _Floats, vocabulary: Vocabulary | None, logit_scale: float) -> dict[str, float]:
