@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
 
 from locstudio.ui.canvas.commands import COMMANDS, CanvasCommand, title
+from locstudio.ui.curation import pass_keys
 from locstudio.ui.curation.commands import KEYS, NUM_SUGGESTIONS, TITLES, CurationCommand
 from locstudio.ui.icons import drawn
 
@@ -170,6 +171,10 @@ def key_table() -> list[tuple[str, list[tuple[str, str]]]]:
             ("Shift or Ctrl with arrows", "Select several; Ctrl+A all"),
         ]
     )
+    groups["Canvas pass"] = [
+        *((_keys(keys), pass_keys.TITLES[command]) for command, keys in pass_keys.KEYS.items()),
+        (f"1 – {NUM_SUGGESTIONS}", "Take a suggestion"),
+    ]
     groups["What changed"] = [
         ("K  or  ←", "Keep what the old model says"),
         ("N  or  →", "Take what the new model says"),

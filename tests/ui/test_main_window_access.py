@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QLabel, QToolButton, QWidget
 from locstudio.ui import theme
 from locstudio.ui.actions import ACTIONS, key_table
 from locstudio.ui.canvas.commands import COMMANDS, CanvasCommand
+from locstudio.ui.curation.pass_keys import PassCommand
 from locstudio.ui.engine_client import EngineState
 from locstudio.ui.key_sheet import KeySheet
 from locstudio.ui.preferences import Preferences
@@ -81,6 +82,13 @@ def test_that_no_key_means_two_things():
 def test_that_the_key_sheet_shows_every_action_that_has_a_key():
     shown = [words for _, rows in key_table() for _, words in rows]
     assert all(spec.text.rstrip("…") in shown for spec in ACTIONS if spec.keys)
+
+
+def test_that_the_key_sheet_has_the_keys_of_the_canvas_pass():
+    rows = {words: keys for keys, words in dict(key_table())["Canvas pass"]}
+    assert len(rows) == len(PassCommand)
+    assert rows["Reject what is left in the image"] == "Shift+X"
+    assert rows["Take a suggestion"] == "1 – 5"
 
 
 def test_that_no_label_of_the_window_guesses_at_markup(studio, desk):

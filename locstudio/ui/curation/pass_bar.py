@@ -55,7 +55,7 @@ class PassBar(QFrame):
         line.addWidget(self.zoom)
         line.addWidget(leave)
         self._detail.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        column = QVBoxLayout(self)
+        column = self._column = QVBoxLayout(self)
         column.setContentsMargins(12, 4, 8, 5)
         column.setSpacing(2)
         column.addLayout(line)
@@ -87,7 +87,7 @@ class PassBar(QFrame):
         """Say that it is at image ``image`` of ``images`` and there at region ``region`` of ``regions``, from 1."""
         at = f"Region {region:,} of {regions:,}" if region else "…"
         self._place.setText(f"Image {image:,} of {images:,}  ·  {at}")
-        self.layout().activate()
+        self._column.activate()
         self._cut()
 
     def show_detail(self, words: str) -> None:

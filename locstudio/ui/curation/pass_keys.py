@@ -1,9 +1,9 @@
-"""What a key means while a canvas pass is on."""
+"""What a key means while a canvas pass is on.  The key sheet reads this table; the keys of the pass are these."""
 
 from enum import StrEnum
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtCore import QKeyCombination, Qt
+from PySide6.QtGui import QKeyEvent, QKeySequence
 
 from locstudio.ui.canvas.commands import digit_of
 from locstudio.ui.curation.commands import NUM_SUGGESTIONS
@@ -24,24 +24,32 @@ class PassCommand(StrEnum):
     LEAVE = "leave"
 
 
-_KEYS = {
-    Qt.Key.Key_Return: PassCommand.ACCEPT,
-    Qt.Key.Key_Enter: PassCommand.ACCEPT,
-    Qt.Key.Key_C: PassCommand.ACCEPT,
-    Qt.Key.Key_X: PassCommand.REJECT,
-    Qt.Key.Key_Space: PassCommand.SKIP,
-    Qt.Key.Key_Backspace: PassCommand.BACK,
-    Qt.Key.Key_F: PassCommand.NEAR,
-    Qt.Key.Key_Escape: PassCommand.LEAVE,
+KEYS: dict[PassCommand, tuple[str, ...]] = {
+    PassCommand.ACCEPT: ("Return", "C", "Enter"),
+    PassCommand.REJECT: ("X",),
+    PassCommand.REJECT_REST: ("Shift+X",),
+    PassCommand.SKIP: ("Space",),
+    PassCommand.BACK: ("Backspace",),
+    PassCommand.NEAR: ("F",),
+    PassCommand.VERIFY: ("Ctrl+Return", "Ctrl+Enter"),
+    PassCommand.UNDO: ("Ctrl+Z",),
+    PassCommand.LEAVE: ("Esc",),
 }
-_KEYS_WITH = {
-    Qt.KeyboardModifier.ShiftModifier: {Qt.Key.Key_X: PassCommand.REJECT_REST},
-    Qt.KeyboardModifier.ControlModifier: {
-        Qt.Key.Key_Return: PassCommand.VERIFY,
-        Qt.Key.Key_Enter: PassCommand.VERIFY,
-        Qt.Key.Key_Z: PassCommand.UNDO,
-    },
+"""Portable text; the first two are shown."""
+
+TITLES: dict[PassCommand, str] = {
+    PassCommand.ACCEPT: "Accept, and next",
+    PassCommand.REJECT: "Reject, and next",
+    PassCommand.REJECT_REST: "Reject what is left in the image",
+    PassCommand.SKIP: "Skip",
+    PassCommand.BACK: "Back, also into the image before",
+    PassCommand.NEAR: "Show small regions from near, or not",
+    PassCommand.VERIFY: "The image is verified: next image",
+    PassCommand.UNDO: "Take the last step back, and go there",
+    PassCommand.LEAVE: "Leave the pass",
 }
+
+_BY_KEY = {QKeySequence(key).toString(): command for command, keys in KEYS.items() for key in keys}
 _WHILE_DRAWING = {PassCommand.REJECT, PassCommand.BACK, PassCommand.NEAR}
 
 
@@ -55,10 +63,8 @@ def pass_command(event: QKeyEvent, *, is_drawing: bool) -> PassCommand | None:
     if digit is not None:
         return PassCommand.SUGGESTION if digit <= NUM_SUGGESTIONS else None
     try:
-        key = Qt.Key(event.key())
+        pressed = QKeySequence(QKeyCombination(modifiers, Qt.Key(event.key())))
     except ValueError:  # a key that Qt has no name for
         return None
-    if modifiers:
-        return _KEYS_WITH.get(modifiers, {}).get(key)
-    command = _KEYS.get(key)
-    return command if not is_drawing or command in _WHILE_DRAWING else None
+    command = _BY_KEY.get(pressed.toString())
+    return command if modifiers or not is_drawing or command in _WHILE_DRAWING else None
