@@ -72,6 +72,17 @@ def test_that_the_caption_is_told_as_a_person_has_edited_it(project, pictured):
     assert told.history[-1].what == "its caption was edited"
 
 
+def test_that_raw_proposals_beside_it_stand_at_their_words_of_an_edited_caption(project, pictured):
+    pool = read_pool(project, pictured)
+    pool = done(pictured, pool, deciding.accept(pictured, pool, [0]))
+    (caption,) = pictured.captions_of(1)
+    pool = done(pictured, pool, reworded(caption, "Look, there is a cat, and A dog.", pictured.regions_of(1)))
+    ((key, span),) = provenance(pictured, pool, 0).beside
+    assert (key, "Look, there is a cat, and A dog."[slice(*span)]) == (key_of(pool, 1), "a cat")
+    pool = done(pictured, pool, reworded(*pictured.captions_of(1), "A dog.", pictured.regions_of(1)))
+    assert provenance(pictured, pool, 0).beside == ()  # its words are gone
+
+
 def test_that_what_a_person_drew_or_a_file_brought_comes_from_no_run(project, pictured):
     caption = Caption(pictured.next_caption_id(), 3, "A bird.")
     drawn = Region(pictured.next_region_id(), 3, UnitBox(*LEFT), "bird", caption_id=caption.id, caption_span=(2, 6))

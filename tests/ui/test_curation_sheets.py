@@ -9,10 +9,13 @@ from locstudio.domain.edits import ClassChange, Edit, RegionChange
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.phrase_rules import PhraseRule
 from locstudio.domain.regions import LabelClass, Origin, Region, Review
+from locstudio.services.curation import deciding
+from locstudio.services.curation.pool import read_pool
 from locstudio.store.dataset import Dataset
 from locstudio.ui.curation.commands import CurationCommand
 from locstudio.ui.curation.phrase_flow import phrases_edit
 from locstudio.ui.curation.phrase_sheet import PhraseWishes
+from locstudio.ui.curation.provenance_flow import caption_edit
 
 NUM_IMAGES = 8
 
@@ -275,6 +278,18 @@ def test_that_an_edited_caption_comes_into_the_dataset_and_the_later_steps_are_w
     assert caption.text == "I see a white cat and a grey dog. And a red ball."
     assert caption.origin is Origin.EDITED
     assert dataset.history()[0].title == "Edit caption"
+
+
+def test_that_a_caption_that_a_decision_brings_while_it_is_edited_is_not_brought_twice(sample, proposed):
+    with Dataset.open(sample.project) as dataset:
+        pool = read_pool(sample.project, dataset)
+        dataset.apply(deciding.accept(dataset, pool, [0]))
+        assert [caption.origin for caption in dataset.captions_of(1)] == [Origin.MODEL]
+        edit = caption_edit(dataset, pool, 1, 0, "I see a grey dog.")  # shown before the decision was on disk
+        dataset.apply(edit)
+        (caption,) = dataset.captions_of(1)
+        assert (caption.text, caption.origin) == ("I see a grey dog.", Origin.EDITED)
+        assert caption_edit(dataset, pool, 1, 0, "I see a grey dog.") is None
 
 
 # the canvas pass ------------------------------------------------------------------------------------------------

@@ -125,7 +125,7 @@ def _of_caption(dataset: Dataset, pool: Pool, row: int, region: Region | None) -
         "caption_id": caption.id if caption else None,
         "caption_origin": told.origin,
         "span": span,
-        "beside": _beside(pool, row, caption_id, caption_row),
+        "beside": _beside(pool, row, caption_id, caption_row, said.text if said else told.text, told.text),
     }
 
 
@@ -138,7 +138,10 @@ def _in_dataset(dataset: Dataset, supply: Supply, said: RawCaption, caption_row:
     return next((caption for caption in found if caption.image_id == said.image_id), None)
 
 
-def _beside(pool: Pool, row: int, caption_id: int, caption_row: int) -> tuple[tuple[str, tuple[int, int]], ...]:
+def _beside(
+    pool: Pool, row: int, caption_id: int, caption_row: int, said: str, told: str
+) -> tuple[tuple[str, tuple[int, int]], ...]:
+    """The other items of a caption; those that are raw speak of it as it was ``said`` to their run."""
     rows = np.flatnonzero(pool.is_there & (pool.image_ids == pool.image_ids[row]) & (pool.spans[:, 0] >= 0))
     is_same = (pool.caption_ids[rows] == caption_id) & (caption_id != 0)
     if caption_row >= 0:
@@ -146,8 +149,13 @@ def _beside(pool: Pool, row: int, caption_id: int, caption_row: int) -> tuple[tu
         of_run = np.flatnonzero(pool.run_rows[rows] == run_row)
         caption_rows = np.asarray(pool.supplies[run_row].proposals.caption_rows)[pool.raw_rows[rows[of_run]]]
         is_same[of_run] |= caption_rows == caption_row
-    beside = rows[is_same & (rows != row)].tolist()
-    return tuple((key_of(pool, other), (int(pool.spans[other, 0]), int(pool.spans[other, 1]))) for other in beside)
+    found = []
+    for other in rows[is_same & (rows != row)].tolist():
+        start, end = pool.spans[other].tolist()
+        span = found_again(said, (start, end), told) if pool.region_ids[other] == 0 else (start, end)
+        if span is not None:
+            found.append((key_of(pool, other), span))
+    return tuple(found)
 
 
 def _number(value: float) -> float | None:

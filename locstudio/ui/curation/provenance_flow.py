@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-from PySide6.QtCore import QEvent, QLocale, QObject, Signal
+from PySide6.QtCore import QDateTime, QEvent, QLocale, QObject, Signal
 
 from locstudio.domain.edits import CaptionChange, Edit, reworded
 from locstudio.domain.regions import Caption, Origin
 from locstudio.services.curation.pool import Pool, row_of_key, source_of
 from locstudio.services.curation.provenance import HistoryLine, Provenance, provenance
 from locstudio.store.dataset import Dataset
+from locstudio.store.imported import captions_from
 from locstudio.ui.background import LatestOnly
 from locstudio.ui.curation.caption_view import PhraseAt
 from locstudio.ui.curation.curating import Curating
@@ -133,27 +134,28 @@ class ProvenanceFlow(QObject):
 
 
 def caption_edit(dataset: Dataset, pool: Pool, row: int, caption_id: int, text: str) -> Edit | None:
-    """Another text for the caption of a row; one that only its run holds comes into the dataset with it."""
+    """Another text for the caption of a row; one that only its run holds comes into the dataset with it.
+
+    ``caption_id`` is 0 where the dataset did not hold it when it was shown; a decision may have brought it meanwhile.
+    """
     if caption_id:
         caption = next(iter(dataset.captions([caption_id])), None)
-        if caption is None:
-            return None
-        edit = reworded(caption, text, dataset.regions_of(caption.image_id))
-        return edit if edit.changes else None
+        return None if caption is None else _reworded(dataset, caption, text)
     run_row, number = int(pool.run_rows[row]), int(pool.raw_rows[row])
     if run_row < 0:
         return None
-    supply = pool.supplies[run_row]
-    caption_row = int(supply.proposals.caption_rows[number])
-    made = Caption(
-        id=dataset.next_caption_id(),
-        image_id=int(pool.image_ids[row]),
-        text=text,
-        origin=Origin.EDITED,
-        source=source_of(supply.id),
-        external_id=str(caption_row),
-    )
+    supply, image_id = pool.supplies[run_row], int(pool.image_ids[row])
+    source, caption_row = source_of(supply.id), str(supply.proposals.caption_rows[number])
+    for caption in captions_from(dataset, source, [image_id]):
+        if caption.external_id == caption_row:
+            return _reworded(dataset, caption, text)
+    made = Caption(dataset.next_caption_id(), image_id, text, Origin.EDITED, source, caption_row)
     return Edit("Edit caption", (CaptionChange(None, made),))
+
+
+def _reworded(dataset: Dataset, caption: Caption, text: str) -> Edit | None:
+    edit = reworded(caption, text, dataset.regions_of(caption.image_id))
+    return edit if edit.changes else None
 
 
 def _tell(dataset: Dataset, pool: Pool, row: int) -> _Told:
@@ -218,5 +220,4 @@ def _step(line: HistoryLine) -> Step:
 
 def _when(seconds: float) -> str:
     """A moment in the person's own time."""
-    moment = datetime.fromtimestamp(seconds, UTC).astimezone()
-    return QLocale().toString(moment.replace(tzinfo=None), QLocale.FormatType.ShortFormat)
+    return QLocale().toString(QDateTime.fromSecsSinceEpoch(int(seconds)), QLocale.FormatType.ShortFormat)
