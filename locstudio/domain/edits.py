@@ -7,6 +7,7 @@ longer what the dataset holds raises ``EditConflict``, so an edit never overwrit
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 
 from locstudio.domain.phrase_rules import PhraseRule
 from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Region
@@ -70,7 +71,8 @@ class RuleChange:
     after: PhraseRule | None
 
 
-_CONTENT = tuple(field.name for field in fields(Region) if field.name not in ("review", "is_locked"))
+_content_of = attrgetter(*(field.name for field in fields(Region) if field.name not in ("review", "is_locked")))
+"""What a region says, without what is said of it."""
 Change = RegionChange | ImageChange | ClassChange | CaptionChange | ChoiceChange | RuleChange
 
 
@@ -113,13 +115,9 @@ def touched(old: Region, new: Region) -> Region:
     """
     if new.box != old.box and new.mask == old.mask:
         new = replace(new, mask=None)
-    if new.origin in (Origin.HUMAN, Origin.EDITED) or _without_opinions(new) == _without_opinions(old):
+    if new.origin in (Origin.HUMAN, Origin.EDITED) or _content_of(new) == _content_of(old):
         return new
     return replace(new, origin=Origin.EDITED)
-
-
-def _without_opinions(region: Region) -> tuple[object, ...]:
-    return tuple(getattr(region, name) for name in _CONTENT)
 
 
 def reworded(caption: Caption, text: str, regions: Iterable[Region], title: str = "Edit caption") -> Edit:

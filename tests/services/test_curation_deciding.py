@@ -9,6 +9,7 @@ from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Caption, LabelClass, Origin, Region, Review
 from locstudio.jobs.raw_proposals import RawCaption
 from locstudio.services.curation import deciding
+from locstudio.services.curation.phrases import map_phrases, merge_phrases
 from locstudio.services.curation.pool import pool_after, read_pool
 
 LEFT, RIGHT = (0.1, 0.1, 0.4, 0.4), (0.6, 0.1, 0.9, 0.4)
@@ -70,6 +71,18 @@ def test_that_a_pending_region_that_was_taken_in_is_no_ground_truth_until_it_is_
     assert [change.before.review for change in accepted.changes] == [Review.PENDING, Review.PENDING]
     back = deciding.to_pending(pictured, pool, pool.rows)
     assert back.changes == ()
+
+
+def test_that_a_decision_follows_a_rule_that_was_made_after_the_pool_was_read(project, pictured, make):
+    two_proposals(make, project)
+    animal = LabelClass(pictured.next_class_id(), "animal", "#3366cc")
+    pool = read_pool(project, pictured)
+    pictured.apply(Edit("Class", (ClassChange(None, animal),)))
+    pictured.apply(merge_phrases(pictured, ["dog"], "hound"))
+    pictured.apply(map_phrases(pictured, {"hound": animal.id}))
+    accepted, other = deciding.accept(pictured, pool, [0, 1]).changes
+    assert (accepted.after.phrase, accepted.after.class_id) == ("hound", animal.id)
+    assert (other.after.phrase, other.after.class_id) == ("cat", None)
 
 
 def test_that_what_another_window_decided_meanwhile_is_not_made_twice(project, pictured, make):

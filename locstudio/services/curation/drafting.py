@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from locstudio.domain.edits import CaptionChange, Change, Edit, RegionChange, found_again, touched
 from locstudio.domain.geometry import UnitBox
+from locstudio.domain.phrase_rules import followed
 from locstudio.domain.regions import Caption, Origin, Region, Review
 from locstudio.services.curation.table import Pool, Supply, source_of
 from locstudio.store.dataset import Dataset
@@ -69,23 +70,35 @@ def _raw_drafts(dataset: Dataset, pool: Pool, supply: Supply, rows: NDArray[np.i
     held = {region.external_id: region for region in regions_from(dataset, source, list(row_of))}
     new = [(row, int(number)) for number, row in row_of.items() if number not in held]
     captions = _Captions(dataset, supply, [number for _, number in new])
-    made = [_raw_draft(dataset, pool, source, row, number, captions) for row, number in new]
+    names = _names(dataset, supply, np.array([number for _, number in new], np.int64))
+    made = [_raw_draft(dataset, pool, *at, name, captions) for at, name in zip(new, names, strict=True)]
     return [Draft(row_of[number], region, region) for number, region in held.items()] + made
 
 
-def _raw_draft(dataset: Dataset, pool: Pool, source: str, row: int, number: int, captions: "_Captions") -> Draft:
+def _names(dataset: Dataset, supply: Supply, numbers: NDArray[np.int64]) -> list[tuple[str, int | None]]:
+    """What proposals are taken for, phrase and class, by the rules that the dataset holds now."""
+    rules = dataset.phrase_rules()
+    phrase_rows, at = np.unique(supply.proposals.phrase_rows[numbers], return_inverse=True)
+    names = [followed(rules, supply.proposals.phrases[row]) for row in phrase_rows.tolist()]
+    return [names[place] for place in at.tolist()]
+
+
+def _raw_draft(
+    dataset: Dataset, pool: Pool, row: int, number: int, name: tuple[str, int | None], captions: "_Captions"
+) -> Draft:
+    phrase, class_id = name
     score = float(pool.scores[row])
     caption, span, is_new = captions.of(number)
     region = Region(
         id=dataset.next_region_id(),
         image_id=int(pool.image_ids[row]),
         box=UnitBox(*pool.boxes[row].tolist()),
-        phrase=pool.phrases[pool.phrase_rows[row]],
-        class_id=int(pool.class_ids[row]) or None,
+        phrase=phrase,
+        class_id=class_id,
         review=Review.PENDING,
         origin=Origin.MODEL,
         score=None if np.isnan(score) else score,
-        source=source,
+        source=source_of(captions.supply.id),
         external_id=str(number),
         caption_id=caption.id if caption else None,
         caption_span=span,
