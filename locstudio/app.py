@@ -112,6 +112,7 @@ class Studio(QObject):
             "look_again": lambda: self._with_transfers(lambda transfers: transfers.look_again()),
             "relink": lambda: self._with_transfers(lambda transfers: transfers.ask_relink()),
             "import_annotations": lambda: self._with_transfers(lambda transfers: transfers.ask_import()),
+            "take_captions_in": lambda: self._with_transfers(lambda transfers: transfers.take_captions_in()),
             "export_annotations": lambda: self._with_transfers(lambda transfers: transfers.ask_export()),
             "index": lambda: self._with_index(lambda index: index.start()),
             "retrain": lambda: self._with_retraining(lambda retraining: retraining.ask()),

@@ -43,6 +43,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec(
         "import_annotations", "Project", "Import annotations…", "Take regions in from COCO, VOC, YOLO …", (), "import"
     ),
+    ActionSpec("take_captions_in", "Project", "Take in captions", "Take in what is said beside and inside the images"),
     ActionSpec(
         "export_annotations", "Project", "Export annotations…", "Write regions as COCO, VOC, YOLO …", (), "export"
     ),

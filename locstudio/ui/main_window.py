@@ -26,6 +26,7 @@ _NEEDS_PROJECT = (
     "look_again",
     "relink",
     "import_annotations",
+    "take_captions_in",
     "export_annotations",
     "checkpoint",
     "close_project",
@@ -251,7 +252,8 @@ class MainWindow(QMainWindow):
         project = self._menu(bar, "Project", "open_project", "open_folder", "open_demo")
         project.addMenu(self._recent_menu)
         project.addSeparator()
-        self._add(project, "add_folder", "look_again", "relink", "", "import_annotations", "export_annotations", "")
+        self._add(project, "add_folder", "look_again", "relink", "")
+        self._add(project, "import_annotations", "take_captions_in", "export_annotations", "")
         self._add(project, "checkpoint", "close_project", "", "quit")
         edit = self._menu(bar, "Edit", "undo", "redo", "")
         self._add_canvas(edit, _BOX_COMMANDS)

@@ -133,6 +133,16 @@ class Transfers(QObject):
 
         self._run("Importing", work)
 
+    def take_captions_in(self) -> None:
+        """Take in the captions that stand beside and inside the images."""
+
+        def work(tell: Callable[[int, int], None]) -> object:
+            from locstudio.services.captioning import take_captions_in
+
+            return take_captions_in(self._dataset, progress=tell, cancel=self._stop)
+
+        self._run("Taking captions in", work)
+
     def ask_export(self) -> None:
         """Ask for a format and a name, and export to it."""
         from locstudio.ui.export_sheet import ExportSheet  # as above

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from threading import Event
 
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
@@ -10,6 +11,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QPlainTextEdit
 
 from locstudio.domain.regions import Review
 from locstudio.interchange.formats import FORMATS
+from locstudio.media.embedded_text import texts_beside as media_texts_beside
 from locstudio.services.exporting import export_annotations
 from locstudio.services.importing import ImportOptions
 from locstudio.ui.export_sheet import ExportChoice, ExportSheet, holds
@@ -188,3 +190,42 @@ def test_that_an_export_can_be_cancelled_and_leaves_nothing(studio, desk, tmp_pa
         studio.window.status.cancel_wanted.emit()
     assert report_text(qtbot) == "Cancelled."
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def captioned(sample):
+    """Words beside two of the pictures, one of them said twice."""
+    (sample.images / "picture_0.txt").write_text("A brown dog on the left\nA red car\n")
+    (sample.images / "picture_2.txt").write_text("A brown dog, again\n")
+    return sample
+
+
+def test_that_the_menu_takes_captions_in_with_a_report_in_one_step(studio, captioned, curation, qtbot):
+    dataset, before = studio.desk.opened.dataset, curation.curating.pool
+    with qtbot.waitSignal(studio._transfers.ended):
+        studio.window.actions_by_name["take_captions_in"].trigger()
+    report = report_text(qtbot)
+    assert report.startswith("8 images looked at")
+    assert "captions  3 new" in report
+    assert [caption.text for caption in dataset.captions_of(1)] == ["A brown dog on the left", "A red car"]
+    qtbot.waitUntil(lambda: curation.curating.pool is not before)  # who reviews sees what an image says now
+    assert dataset.history()[0].title == "Take in captions"
+    studio.window.actions_by_name["undo"].trigger()
+    qtbot.waitUntil(lambda: studio.desk.editing.is_idle and not dataset.captions_of(1))
+
+
+def test_that_taking_captions_in_can_be_cancelled(studio, desk, captioned, qtbot, monkeypatch):
+    monkeypatch.setattr("locstudio.services.captioning.IMAGES_PER_EDIT", 1)
+    is_asked = Event()
+
+    def texts_beside(path, root):
+        is_asked.wait(10)
+        return media_texts_beside(path, root)
+
+    monkeypatch.setattr("locstudio.services.captioning.texts_beside", texts_beside)
+    with qtbot.waitSignal(studio._transfers.ended):
+        studio.window.actions_by_name["take_captions_in"].trigger()
+        studio.window.status.cancel_wanted.emit()
+        is_asked.set()
+    assert report_text(qtbot).startswith("1 image looked at, stopped early")
+    assert len(desk.opened.dataset.captions_of(1)) == 2
