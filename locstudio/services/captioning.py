@@ -109,6 +109,7 @@ class _Taking:
 
     def take(self, images: Sequence[Image]) -> None:
         changes: list[CaptionChange] = []
+        seen: dict[CaptionSource, list[str]] = {source: [] for source in self._memories}
         ids = [image.id for image in images]
         known: dict[str, dict[tuple[int, str], Caption]] = {
             source: {(row.image_id, row.external_id): row for row in captions_from(self._dataset, source, ids)}
@@ -121,10 +122,13 @@ class _Taking:
                 if written.note:
                     self.report.note(written.note)
                 for key, text in written.texts.items():
+                    seen[source].append(f"c{image.id}:{key}")
                     changes += self._change(image, source, key, text, known[source].get((image.id, key)), said)
         self.report.num_images += len(images)
         if changes:
             self._dataset.apply(Edit("Take in captions", tuple(changes)), actor="import", group=self._group)
+        for source, names in seen.items():
+            self._memories[source].remember(names)
 
     def _written(self, image: Image, source: CaptionSource) -> Written:
         root = self._roots[image.root_id]

@@ -3,9 +3,10 @@
 import base64
 import json
 import zlib
+from collections.abc import Iterable
 
 from locstudio.domain.palette import class_color
-from locstudio.domain.regions import LabelClass
+from locstudio.domain.regions import Caption, LabelClass, Region
 from locstudio.domain.text import shown
 from locstudio.interchange.rows import Key
 from locstudio.store.dataset import Dataset
@@ -45,6 +46,11 @@ def _folded(name: str) -> str:
     return " ".join(name.casefold().split())
 
 
+def row_name(row: Region | Caption) -> str:
+    """What a row that came from a file is remembered under."""
+    return f"{'r' if isinstance(row, Region) else 'c'}{row.image_id}:{row.external_id}"
+
+
 class Memory:
     """Which rows of a source were imported before, so that what a person deleted does not come back.
 
@@ -62,11 +68,12 @@ class Memory:
         self._now: list[str] = []
 
     def was_here(self, name: str) -> bool:
-        """Whether this row was imported before; it is remembered from now on."""
-        if name in self._before:
-            return True
-        self._now.append(name)
-        return False
+        """Whether this row was imported before."""
+        return name in self._before
+
+    def remember(self, names: Iterable[str]) -> None:
+        """Keep rows in mind, once they are on disk: what was never stored may come again."""
+        self._now += (name for name in names if name not in self._before)
 
     def other_names(self, names: dict[str, str]) -> str:
         """What a list of classes by position says otherwise than at the last import, in words; "" if nothing.

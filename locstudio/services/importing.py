@@ -17,7 +17,7 @@ from locstudio.interchange.formats import Format, format_named, refuse_archive
 from locstudio.interchange.masks import mask_text, scaled_polygons, size_of_mask
 from locstudio.interchange.report import Conflict, ImportReport, Outcome, RowNote
 from locstudio.interchange.rows import BadRow, CaptionRow, Key, RegionRow, Tables
-from locstudio.services.import_known import Classes, Memory
+from locstudio.services.import_known import Classes, Memory, row_name
 from locstudio.services.import_places import ImagePlaces, Place
 from locstudio.store.dataset import Dataset
 from locstudio.store.imported import captions_from, regions_from
@@ -119,7 +119,7 @@ class _Import:
         self._other_names = ""
         self._stretch = (0, 100)
         self._is_cancelled_at_once = True
-        self._writing: Future[Edit] | None = None
+        self._writing: tuple[Edit, Future[Edit]] | None = None
 
     def run(self) -> ImportReport:
         """All of it."""
@@ -138,8 +138,10 @@ class _Import:
         try:
             self._put_all(file.rows())
         finally:
-            self._finish_writing()
-            self._memory.save()
+            try:
+                self._finish_writing()
+            finally:
+                self._memory.save()
         if self._places.num_other_size:
             self._report.offers.append(
                 f"Images with another size than the file says: {self._places.num_other_size}; import again with "
@@ -190,12 +192,14 @@ class _Import:
         self._finish_writing()
         if changes:
             edit = Edit(self._title, tuple(changes))
-            self._writing = self._dataset.apply_async(edit, actor="import", group=self._group)
+            self._writing = edit, self._dataset.apply_async(edit, actor="import", group=self._group)
 
     def _finish_writing(self) -> None:
         if self._writing is not None:
-            writing, self._writing = self._writing, None
+            (edit, writing), self._writing = self._writing, None
             writing.result()
+            values = (change.after for change in edit.changes if change.before is None)
+            self._memory.remember(row_name(value) for value in values if isinstance(value, Region | Caption))
 
     def _put(self, batch: list[RegionRow | CaptionRow]) -> None:
         captions: list[Caption] = []
@@ -291,7 +295,7 @@ class _Import:
         changes: list[Change] = []
         for region in regions:
             old = known.get((region.external_id, region.image_id))
-            if old is None and self._memory.was_here(f"r{region.image_id}:{region.external_id}"):
+            if old is None and self._memory.was_here(row_name(region)):
                 self._report.conflict(Conflict(region.external_id, 0, "you have deleted this region"))
             elif old is None:
                 new = region if region.id else replace(region, id=self._dataset.next_region_id())
@@ -338,7 +342,7 @@ class _Import:
             old = known.get((caption.external_id, caption.image_id))
             if old is not None:
                 self._caption_ids[caption.image_id, caption.external_id] = old.id
-            if old is None and self._memory.was_here(f"c{caption.image_id}:{caption.external_id}"):
+            if old is None and self._memory.was_here(row_name(caption)):
                 self._report.conflict(Conflict(caption.external_id, 0, "you have deleted this caption"))
             elif old is None:
                 new = replace(caption, id=self._dataset.next_caption_id())

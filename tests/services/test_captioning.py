@@ -6,6 +6,7 @@ import pytest
 from PIL import Image as Picture
 
 from locstudio.domain.edits import CaptionChange, Edit
+from locstudio.domain.errors import StorageFailed
 from locstudio.domain.regions import Caption, Image, Origin
 from locstudio.services.captioning import take_captions_in
 
@@ -124,3 +125,25 @@ def test_that_a_missing_image_and_a_broken_file_are_notes(dataset, images, folde
     assert "none.json is ignored" in report.to_text()
     assert report.to_json()["num_notes"] == 2
     assert len(report.to_json()["notes"]) == 2
+
+
+def test_that_captions_which_could_not_be_written_come_with_the_next_time(dataset, images, folder, monkeypatch):
+    (folder / "none.txt").write_text("A bird beside it\n")
+    monkeypatch.setattr("locstudio.services.captioning.IMAGES_PER_EDIT", 1)
+    write, edits = dataset.apply, []
+
+    def refused(edit, **how):
+        edits.append(edit)
+        if len(edits) == 3:
+            raise StorageFailed("The disk is full.")
+        return write(edit, **how)
+
+    monkeypatch.setattr(dataset, "apply", refused)
+    with pytest.raises(StorageFailed):
+        take_captions_in(dataset)
+    monkeypatch.setattr(dataset, "apply", write)
+
+    report = take_captions_in(dataset)
+
+    assert (report.num_added, report.num_kept) == (1, 0)
+    assert captions_of(dataset, images[2]) == [("A bird beside it", "sidecar")]
