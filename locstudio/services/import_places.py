@@ -46,6 +46,7 @@ class ImagePlaces:
         self.places: dict[Key, Place] = {}
         self.refusals: dict[Key, str] = {}
         self.num_other_size = 0
+        self._rows_at: dict[tuple[int, str], list[_Wanted]] = {}
         self._stems: dict[str, str] | None = None
         self._known_stems: dict[str, list[Image]] | None = None
 
@@ -60,11 +61,24 @@ class ImagePlaces:
             wanted = self._wanted(row)
             if wanted is not None:
                 batch.append(wanted)
+                self._rows_at.setdefault((wanted[1].root_id, wanted[1].path), []).append(wanted)
             if len(batch) >= _BATCH:
                 self._settle(batch)
                 batch = []
                 progress(number + 1)
         self._settle(batch)
+        self._refuse_mistaken()
+
+    def _refuse_mistaken(self) -> None:
+        """Of several names that were found at one picture, refuse those that only end like it."""
+        reason = "its file is not in the image folder, and several names end like one that is"
+        for rows in self._rows_at.values():
+            if len({row.file_name for row, _ in rows}) == 1:
+                continue
+            for row, place in rows:
+                if row.key in self.places and not _is_named(row, place):
+                    del self.places[row.key]
+                    self._refuse(row, reason, row.file_name)
 
     def _wanted(self, row: ImageRow) -> _Wanted | None:
         found = self._beside(row)
@@ -96,8 +110,9 @@ class ImagePlaces:
         if is_stem:
             if self._stems is None:
                 self._stems = _stems_in(self._image_root)
-            return self._stems.get(path)
-        return path if os.path.isfile(os.path.join(self._image_root, path)) else None
+            path = self._stems.get(path, "")
+        is_here = inside(self._image_root, path) is not None and os.path.isfile(os.path.join(self._image_root, path))
+        return path if is_here else None
 
     def _known(self, row: ImageRow, path: str) -> list[Image]:
         if not row.is_stem:
@@ -165,6 +180,13 @@ def _endings(path: str) -> Iterator[str]:
     parts = path.split("/")
     for first in range(len(parts)):
         yield "/".join(parts[first:])
+
+
+def _is_named(row: ImageRow, place: FilePlace) -> bool:
+    """Whether a picture lies under the whole name that the file has for it."""
+    file = place.file.as_posix()
+    name = os.path.normpath(row.file_name.replace("\\", "/"))
+    return f"/{_stem_of(file) if row.is_stem else file}".endswith(f"/{name}")
 
 
 def _stem_of(path: str) -> str:

@@ -528,3 +528,48 @@ def test_that_image_folders_are_only_read(dataset, images):
     before = sorted(Path(images).rglob("*"))
     imported(dataset, images, coco(annotation()))
     assert sorted(Path(images).rglob("*")) == before
+
+
+def test_that_a_link_out_of_the_folder_is_not_followed_under_a_shortened_name_either(dataset, images, tmp_path):
+    outside = tmp_path / "outside.png"
+    Image.new("RGB", (100, 80)).save(outside)
+    (images / "x.png").symlink_to(outside)
+    row = {"id": 1, "file_name": "of another machine/x.png", "width": 100, "height": 80}
+
+    report = imported(dataset, images, coco(annotation(), images=[row]))
+
+    assert (report.num_images_added, report.num_images_rejected, report.num_regions_added) == (0, 1, 0)
+
+
+def test_that_names_which_only_end_like_one_picture_are_not_taken_for_it(dataset, images):
+    names = ("train/a.png", "val/a.png", "b.png", "val/b.png")
+    rows = [{"id": number, "file_name": name, "width": 100, "height": 80} for number, name in enumerate(names)]
+
+    report = imported(dataset, images, coco(*(annotation(id=n, image_id=n) for n in range(4)), images=rows))
+
+    assert report.num_images_rejected == 3
+    (region,) = dataset.region_page(0, 10)
+    (image,) = dataset.images([region.image_id])
+    assert (region.external_id, image.name) == ("2", "b.png")
+
+
+def test_that_what_an_interrupted_import_never_wrote_comes_with_the_next_one(dataset, images, monkeypatch):
+    monkeypatch.setattr("locstudio.services.importing.BATCH", 1)
+    document = coco(*(annotation(id=number) for number in range(4)))
+    write, titles = dataset.apply_async, []
+
+    def interrupted(edit, **how):
+        titles.append(edit.title)
+        if len(titles) == 4:  # the classes came first, then two regions
+            raise KeyboardInterrupt
+        return write(edit, **how)
+
+    monkeypatch.setattr(dataset, "apply_async", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        imported(dataset, images, document)
+    assert dataset.count_regions() == 2
+    monkeypatch.setattr(dataset, "apply_async", write)
+
+    report = imported(dataset, images, document)
+
+    assert (report.num_regions_added, report.num_regions_known, report.num_conflicts) == (2, 2, 0)
