@@ -136,20 +136,20 @@ def _print_phrases(options: argparse.Namespace, pool: Pool) -> None:
                 "pending": row.num_pending,
                 "accepted": row.num_accepted,
                 "rejected": row.num_rejected,
-                "class": pool.class_names.get(row.class_id or 0),
+                "class": pool.class_name(row.class_id or 0) or None,
                 "stands_for": list(row.stands_for),
             }
             for row in table
         ]
         rules = [
-            {"phrase": rule.phrase, "becomes": rule.becomes, "class": pool.class_names.get(rule.class_id or 0)}
+            {"phrase": rule.phrase, "becomes": rule.becomes, "class": pool.class_name(rule.class_id or 0) or None}
             for rule in pool.rules.values()
         ]
         print_json({"phrases": rows, "rules": rules, "problems": list(pool.problems)})
         return
     say("  count  accepted  rejected  phrase")
     for row in table:
-        name = pool.class_names.get(row.class_id or 0, "")
+        name = pool.class_name(row.class_id or 0)
         more = f"  -> {shown(name)}" if name else ""
         more += f"  (also {', '.join(map(shown, row.stands_for))})" if row.stands_for else ""
         say(f"{row.num:7}  {row.num_accepted:8}  {row.num_rejected:8}  {shown(row.phrase)}{more}")

@@ -4,7 +4,7 @@
       summary.json        which checkpoint, on what, with which metrics
       classes.json        [[class id, name], ...]: the columns of ``scores_NC`` and the rows that classes are named by
       phrases.json        [phrase, ...]: the rows that phrases are named by
-      regions.npz  grounding.npz  detections.npz  retrieval.npz  images.npz  proposals.npz  one per task that was measured
+      regions.npz  grounding.npz  detections.npz  retrieval.npz  images.npz  proposals.npz    one per measured task
       held_out_retrieval.npz  held_out_images.npz     the same among what was held out alone
 
 A folder is complete when it has its final name.  Scores are cosines unless it says otherwise; a rank is the number of

@@ -1,5 +1,7 @@
 """Phrases: counts, classes by rule, synonyms; a rule is about words and makes no ground truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,8 +45,30 @@ def test_that_phrases_are_counted_the_most_used_first(project, pictured):
     assert sum(row.num for row in phrase_table(pool, pool.is_provisional)) == 4
 
 
+def test_that_a_phrase_that_names_a_class_has_that_class_until_a_rule_gives_it_another(project, pictured):
+    cat, dog, pet = (new_class(pictured, name) for name in ("Cat", "dog", "pet"))
+    pool = read_pool(project, pictured)
+    assert [item_of(pool, row).class_id for row in range(8)] == [cat.id] * 3 + [None] * 4 + [dog.id]
+    pool = pool_after(pool, applied(pictured, map_phrases(pictured, {"a cat": pet.id})))
+    assert item_of(pool, 0).class_id == pet.id
+    pool = pool_after(pool, pictured.undo())
+    assert item_of(pool, 0).class_id == cat.id
+    retired = replace(cat, is_retired=True)
+    pool = pool_after(pool, applied(pictured, Edit("Retire", (ClassChange(cat, retired),))))
+    assert item_of(pool, 0).class_id is None
+    assert [item_of(read_pool(project, pictured), row).class_id for row in (0, 7)] == [None, dog.id]
+
+
+def test_that_an_accepted_proposal_keeps_the_class_that_its_phrase_names(project, pictured):
+    dog = new_class(pictured, "dog")
+    pool = read_pool(project, pictured)
+    applied(pictured, deciding.accept(pictured, pool, [7]))
+    (region,) = pictured.region_page()
+    assert (region.phrase, region.class_id, region.origin) == ("a dog", dog.id, Origin.MODEL)
+
+
 def test_that_mapping_gives_the_class_to_what_is_there_and_what_comes_and_is_one_undo_step(project, pictured):
-    cat = new_class(pictured, "cat")
+    cat = new_class(pictured, "pet")
     pool = read_pool(project, pictured)
     pool = pool_after(pool, applied(pictured, deciding.take_in(pictured, pool, [0])))
     before = pictured.region_page()

@@ -111,7 +111,7 @@ def test_that_a_tile_says_everything_that_it_shows(model):
 def test_that_the_colour_is_that_of_the_class(model, pool):
     class_ids = pool.class_ids.copy()
     class_ids[model.rows[0]] = 3
-    model.set_pool(replace(pool, class_ids=class_ids, class_names={3: "cat"}))
+    model.set_pool(replace(pool, class_ids=class_ids, classes={3: LabelClass(3, "cat", "#123456")}))
     model.set_classes([LabelClass(3, "cat", "#123456")])
     crop = model.index(0, 0).data(CROP_ROLE)
     assert (crop.color, crop.item.class_name) == ("#123456", "cat")

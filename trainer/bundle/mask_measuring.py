@@ -55,7 +55,9 @@ def measured(segmenter: HeadSegmenter, scenes: MaskScenes, rows: NDArray[np.int6
         scene = scenes.scenes[row]
         width, height = round(scene.part[2]), round(scene.part[3])
         prepared = MaskableImage(scenes.maps(int(row)), Letterbox(width, height))
-        boxes = [UnitBox.from_pixels(*mask.box, width, height) for mask in scene.masks]
+        boxes = [
+            UnitBox.from_pixels(x0, y0, x1, y1, width, height) for x0, y0, x1, y1 in (mask.box for mask in scene.masks)
+        ]
         clicks = [_click(mask, width, height) for mask in scene.masks]
         prompts = {
             "mask": [MaskPrompt(box) for box in boxes],

@@ -42,7 +42,7 @@ def _codes(pool: Pool, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]
     phrase_rows, at = np.unique(pool.phrase_rows[rows], return_inverse=True)
     codes = [_code(code_of, pool.phrases[row]) for row in phrase_rows.tolist()]
     class_ids, class_at = np.unique(pool.class_ids[rows], return_inverse=True)
-    class_codes = [_code(code_of, pool.class_names.get(key, "") if key else "") for key in class_ids.tolist()]
+    class_codes = [_code(code_of, pool.class_name(key) if key else "") for key in class_ids.tolist()]
     return np.array(codes, np.int64)[at], np.array(class_codes, np.int64)[class_at]
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from locstudio.domain.edits import CaptionChange, Change, Edit, RegionChange, found_again, touched
 from locstudio.domain.geometry import UnitBox
-from locstudio.domain.phrase_rules import followed
+from locstudio.domain.phrase_rules import classes_by_name, taken_for
 from locstudio.domain.regions import Caption, Origin, Region, Review
 from locstudio.services.curation.table import Pool, Supply, source_of
 from locstudio.store.dataset import Dataset
@@ -76,10 +76,10 @@ def _raw_drafts(dataset: Dataset, pool: Pool, supply: Supply, rows: NDArray[np.i
 
 
 def _names(dataset: Dataset, supply: Supply, numbers: NDArray[np.int64]) -> list[tuple[str, int | None]]:
-    """What proposals are taken for, phrase and class, by the rules that the dataset holds now."""
-    rules = dataset.phrase_rules()
+    """What proposals are taken for, phrase and class, by the rules and classes that the dataset holds now."""
+    rules, named = dataset.phrase_rules(), classes_by_name(dataset.classes())
     phrase_rows, at = np.unique(supply.proposals.phrase_rows[numbers], return_inverse=True)
-    names = [followed(rules, supply.proposals.phrases[row]) for row in phrase_rows.tolist()]
+    names = [taken_for(rules, named, supply.proposals.phrases[row]) for row in phrase_rows.tolist()]
     return [names[place] for place in at.tolist()]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locstudio.domain.edits import ClassChange, Edit, RegionChange, RuleChange
-from locstudio.domain.phrase_rules import PhraseRule, followed
+from locstudio.domain.phrase_rules import PhraseRule, classes_by_name, taken_for
 from locstudio.domain.regions import Region
 from locstudio.services.curation.columns import Columns, Phrases, columns_of_regions, raw_columns, set_apart
 from locstudio.services.curation.covering import covered
@@ -60,34 +60,35 @@ def settled(pool: Pool, rows: Rows) -> Pool:
 
 
 def ruled(
-    texts: Sequence[str], phrases: Phrases, rules: Mapping[str, PhraseRule]
+    texts: Sequence[str], phrases: Phrases, rules: Mapping[str, PhraseRule], named: Mapping[str, int]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """What a run's phrases are taken for: rows of ``phrases``, and classes (0 for none)."""
-    taken = [followed(rules, text) for text in texts]
+    """What a run's phrases are taken for (see ``taken_for``): rows of ``phrases``, and classes (0 for none)."""
+    taken = [taken_for(rules, named, text) for text in texts]
     return phrases.rows(phrase for phrase, _ in taken), np.array([key or 0 for _, key in taken], np.int64)
 
 
 def _renamed(pool: Pool, edit: Edit) -> Pool:
     """The pool with other names of classes, and other rules of phrases."""
-    names, rules = dict(pool.class_names), dict(pool.rules)
+    classes, rules = dict(pool.classes), dict(pool.rules)
     for change in edit.changes:
         if isinstance(change, ClassChange):
             if change.after is not None:
-                names[change.after.id] = change.after.name
+                classes[change.after.id] = change.after
             elif change.before is not None:
-                names.pop(change.before.id, None)
+                classes.pop(change.before.id, None)
         elif isinstance(change, RuleChange):
             if change.after is not None:
                 rules[change.after.phrase] = change.after
             elif change.before is not None:
                 rules.pop(change.before.phrase, None)
-    if rules == pool.rules:
-        return replace(pool, class_names=names)
+    named = classes_by_name(classes.values())
+    if rules == pool.rules and named == classes_by_name(pool.classes.values()):
+        return replace(pool, classes=classes)
     phrases = Phrases(pool.phrases)
     supplies = []
     phrase_rows, class_ids = pool.phrase_rows.copy(), pool.class_ids.copy()
     for supply in pool.supplies:
-        rows, ids = ruled(supply.proposals.phrases, phrases, rules)
+        rows, ids = ruled(supply.proposals.phrases, phrases, rules, named)
         supplies.append(replace(supply, phrase_rows=rows, class_ids=ids))
         at = supply.slots[supply.slots >= 0]
         is_raw = pool.region_ids[at] == 0
@@ -95,7 +96,7 @@ def _renamed(pool: Pool, edit: Edit) -> Pool:
         phrase_rows[at[is_raw]], class_ids[at[is_raw]] = rows[own], ids[own]
     return replace(
         pool,
-        class_names=names,
+        classes=classes,
         rules=rules,
         supplies=tuple(supplies),
         phrases=phrases.texts,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locstudio.domain.errors import BadInput
-from locstudio.domain.phrase_rules import PhraseRule
+from locstudio.domain.phrase_rules import PhraseRule, classes_by_name
 from locstudio.jobs.raw_proposals import RawProposals, read_raw_proposals
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.services.curation.columns import Phrases, columns_of_table, raw_columns, slots_of
@@ -47,9 +47,10 @@ def read_pool(project: Project, dataset: Dataset) -> Pool:
     """
     revision = dataset.revision()
     regions, sizes, rules = dataset.region_columns(), dataset.image_sizes(), dataset.phrase_rules()
+    classes = {entry.id: entry for entry in dataset.classes()}
     runs, problems = _runs_with_proposals(project)
     phrases = Phrases()
-    supplies = _supplies(runs, sizes, phrases, rules)
+    supplies = _supplies(runs, sizes, phrases, rules, classes_by_name(classes.values()))
     own = columns_of_table(regions, supplies, phrases)
     slots = slots_of(own, supplies)
     is_new = slots < 0
@@ -67,7 +68,7 @@ def read_pool(project: Project, dataset: Dataset) -> Pool:
         is_covered=np.zeros(num, bool),
         num_raw=num - int(np.count_nonzero(is_new)),
         phrases=phrases.texts,
-        class_names={entry.id: entry.name for entry in dataset.classes()},
+        classes=classes,
         rules=rules,
         supplies=supplies,
         edges=overlap_edges(columns["image_ids"], columns["boxes"], columns["scores"]),
@@ -99,13 +100,14 @@ def _supplies(
     sizes: ImageSizes,
     phrases: Phrases,
     rules: Mapping[str, PhraseRule],
+    named: Mapping[str, int],
 ) -> tuple[Supply, ...]:
     num_slots, supplies = 0, []
     for (folder, title, proposals), is_newest in zip(runs, _newest(runs, sizes), strict=True):
         slots = np.full(len(proposals), -1, np.int32)
         slots[is_newest] = num_slots + np.arange(np.count_nonzero(is_newest))
         num_slots += int(np.count_nonzero(is_newest))
-        phrase_rows, class_ids = ruled(proposals.phrases, phrases, rules)
+        phrase_rows, class_ids = ruled(proposals.phrases, phrases, rules, named)
         supplies.append(Supply(folder.id, title, _began_ms(folder.id), proposals, slots, phrase_rows, class_ids))
     return tuple(supplies)
 

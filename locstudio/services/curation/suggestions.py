@@ -46,7 +46,7 @@ def suggestions(
     """
     own = {pool.phrases[pool.phrase_rows[row]], ""}
     if pool.phrase_rows[row] == 0:
-        own.add(pool.class_names.get(int(pool.class_ids[row]), ""))
+        own.add(pool.class_name(int(pool.class_ids[row])))
     ranked = _ranked(_fitting(pool, row, vectors, vocabulary, logit_scale), own)[:top]
     if len(ranked) < top:  # an index that knows few words, and little is accepted yet
         last = ranked[-1][1] if ranked else 1.0
@@ -120,7 +120,7 @@ def _usual(pool: Pool, row: int) -> dict[str, float]:
 
 
 def _name(pool: Pool, row: int) -> str:
-    return pool.phrases[pool.phrase_rows[row]] or pool.class_names.get(int(pool.class_ids[row]), "")
+    return pool.phrases[pool.phrase_rows[row]] or pool.class_name(int(pool.class_ids[row]))
 
 
 class _ClassesOf:

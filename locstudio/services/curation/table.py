@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from locstudio.domain.geometry import BoxArray, UnitBox
 from locstudio.domain.phrase_rules import PhraseRule
-from locstudio.domain.regions import Origin, Review
+from locstudio.domain.regions import LabelClass, Origin, Review
 from locstudio.jobs.raw_proposals import RawProposals
 from locstudio.services.curation.overlaps import Edges
 from locstudio.store.columns import ImageSizes
@@ -77,7 +77,7 @@ class Pool:
         is_covered: Raw proposals that show what a region shows already, so that they are not offered, (N,).
         edges: Which rows overlap.
         sizes: The images of the dataset.
-        class_names: Names of all classes.
+        classes: All classes by their identity.
         rules: What phrases are taken for.
         problems: Sentences about runs that could not be read.
         revision: Of the dataset.
@@ -101,7 +101,7 @@ class Pool:
     is_covered: NDArray[np.bool_]
     num_raw: int
     phrases: tuple[str, ...]
-    class_names: dict[int, str]
+    classes: dict[int, LabelClass]
     rules: dict[str, PhraseRule]
     supplies: tuple[Supply, ...]
     edges: Edges
@@ -112,6 +112,16 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.image_ids)
+
+    @property
+    def class_names(self) -> dict[int, str]:
+        """Names of all classes."""
+        return {key: entry.name for key, entry in self.classes.items()}
+
+    def class_name(self, class_id: int) -> str:
+        """The name of a class; empty for none and for one that is not known."""
+        entry = self.classes.get(class_id)
+        return entry.name if entry is not None else ""
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -219,7 +229,7 @@ def item_of(pool: Pool, row: int) -> CurationItem:
         box=UnitBox(*pool.boxes[row].tolist()),
         phrase=pool.phrases[pool.phrase_rows[row]],
         class_id=class_id or None,
-        class_name=pool.class_names.get(class_id, ""),
+        class_name=pool.class_name(class_id),
         score=None if np.isnan(score) else score,
         review=REVIEWS[pool.reviews[row]],
         origin=ORIGINS[pool.origins[row]],

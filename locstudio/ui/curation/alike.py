@@ -221,10 +221,10 @@ def _find(
     old = _called(pool, correction.old_phrase, correction.old_class_id)
     new = "" if correction.is_rejection else _called(pool, correction.new_phrase, correction.new_class_id)
     if correction.old_phrase == correction.new_phrase:  # only the class was wrong
-        old = pool.class_names.get(correction.old_class_id, "")
-        new = pool.class_names.get(correction.new_class_id, "") or "no class"
+        old = pool.class_name(correction.old_class_id)
+        new = pool.class_name(correction.new_class_id) or "no class"
     return _Found(correction, ShownAlike(example, hits, rows, alike.cut, old, new), is_asked)
 
 
 def _called(pool: Pool, phrase: str | None, class_id: int) -> str:
-    return phrase or pool.class_names.get(class_id, "")
+    return phrase or pool.class_name(class_id)

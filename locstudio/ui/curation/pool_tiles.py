@@ -45,8 +45,7 @@ def names_of(pool: Pool, rows: Rows) -> list[str]:
     """What rows are said to be: their phrase, else their class."""
     phrases, classes = pool.phrase_rows[rows].tolist(), pool.class_ids[rows].tolist()
     return [
-        pool.phrases[phrase] or pool.class_names.get(class_id, "")
-        for phrase, class_id in zip(phrases, classes, strict=True)
+        pool.phrases[phrase] or pool.class_name(class_id) for phrase, class_id in zip(phrases, classes, strict=True)
     ]
 
 
