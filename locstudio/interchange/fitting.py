@@ -51,10 +51,10 @@ def is_around(box: PixelBox, segmentation: Any) -> bool:
 
 
 def _fitted(page: Page, made: Callable[[Region], _Made]) -> Fitted:
-    margins = {caption.id: len(caption.text) - len(caption.text.lstrip()) for caption in page.captions}
+    captions = {caption.id: caption.text for caption in page.captions}
     kept, lost = [], []
     for region in page.regions:
-        fitted, what = made(_placed(region, margins))
+        fitted, what = made(_placed(region, captions))
         if fitted is not None:
             kept.append(fitted)
         if what:
@@ -62,12 +62,17 @@ def _fitted(page: Page, made: Callable[[Region], _Made]) -> Fitted:
     return Fitted(replace(page, regions=tuple(kept)), tuple(lost))
 
 
-def _placed(region: Region, margins: Mapping[int, int]) -> Region:
-    """The region with its place in the caption as it goes out, without the caption's margins."""
-    if region.caption_id is None or region.caption_id not in margins or region.caption_span is None:
+def _placed(region: Region, captions: Mapping[int, str]) -> Region:
+    """The region with its place in the caption as it goes out, without the caption's margins.
+
+    A place that the caption does not have any more, because a person has shortened it since, is none.
+    """
+    text = captions.get(region.caption_id or 0)
+    if text is None or region.caption_span is None:
         return replace(region, caption_id=None, caption_span=None)
-    begin, end = (place - margins[region.caption_id] for place in region.caption_span)
-    return replace(region, caption_span=(begin, end) if 0 <= begin < end else None)
+    margin = len(text) - len(text.lstrip())
+    begin, end = (place - margin for place in region.caption_span)
+    return replace(region, caption_span=(begin, end) if 0 <= begin < end <= len(text.strip()) else None)
 
 
 def _with_words(region: Region, names: Mapping[int, str]) -> Region:

@@ -124,7 +124,7 @@ class _Reading:
         self._row = -1
         self._ids: Counter[str] = Counter()
         self._num_regions: Counter[str] = Counter()
-        self._captions: dict[str, dict[str, str]] = {}
+        self._captions: dict[str, dict[tuple[str, str], str]] = {}
 
     def rows_of(self, number: int, name: str, line: _Object) -> Iterator[_Row]:
         """The captions and regions of a line."""
@@ -135,10 +135,11 @@ class _Reading:
             self._report.note(RowNote("captions", number, "", Outcome.DROPPED, error.reason, error.detail))
         if text.strip():
             known = self._captions.setdefault(name, {})
-            caption = known.get(text)
+            own, origin = (line["grounding"].get(f"caption_{what}") for what in ("id", "origin"))
+            key = str(own) if _is_id(own) else ""
+            caption = known.get((key, text))
             if caption is None:
-                own, origin = (line["grounding"].get(f"caption_{what}") for what in ("id", "origin"))
-                caption = known[text] = str(own) if _is_id(own) else f"{name}:{len(known) + 1}"
+                caption = known[key, text] = key or f"{name}:{len(known) + 1}"
                 yield CaptionRow(number, "captions", caption, name, text.strip(), _chosen(ORIGINS, origin))
         for region in _regions_of(line):
             for box in _boxes_of(region):

@@ -170,3 +170,22 @@ def test_that_a_compressed_mask_goes_to_cvat_and_comes_back_plain(dataset, image
     export_annotations(dataset, tmp_path / "out.xml", format="cvat")
     assert '<mask label="no class 2"' in (tmp_path / "out.xml").read_text()
     assert 'rle="0, 2" left="0" top="0" width="1" height="2"' in (tmp_path / "out.xml").read_text()
+
+
+@pytest.mark.parametrize("format", SUFFIXES)
+def test_that_captions_of_one_text_and_a_place_that_a_shortened_caption_lost_go_out(images, tmp_path, format):
+    with Dataset.create(create_project(tmp_path / "p")) as dataset:
+        add_folder(dataset, images)
+        captions = [Caption(number, 1, " a dog ") for number in (1, 2)]
+        box = UnitBox.from_pixels(5, 5, 30, 30, WIDTH, HEIGHT)
+        shown = {"review": Review.ACCEPTED, "caption_id": 2}
+        regions = [Region(1, 1, box, "a dog", caption_span=(1, 6), **shown)]
+        regions.append(Region(2, 1, box, "a dog asleep", caption_span=(1, 13), **shown))
+        dataset.apply(Edit("Fill", tuple(CaptionChange(None, caption) for caption in captions)))
+        dataset.apply(add_regions(regions))
+        path = tmp_path / f"out.{SUFFIXES[format]}"
+        export_annotations(dataset, path, format=format)
+    with Dataset.create(create_project(tmp_path / "other")) as other:
+        import_annotations(other, path, images, format=format)
+        assert [caption.text for caption in other.captions_of(1)] == ["a dog", "a dog"]
+        assert [region.caption_span for region in other.region_page(0, 10)] == [(0, 5), None]

@@ -97,6 +97,14 @@ def test_that_one_caption_in_two_lines_is_one(tmp_path):
     assert [isinstance(row, CaptionRow) for row in rows] == [True, False, False]
 
 
+def test_that_captions_which_say_the_same_are_two_where_the_file_has_two_ids_for_them(tmp_path):
+    first = grounding({"bbox": BOX, "phrase": "cat", "id": 3}, caption="a cat", caption_id=1)
+    second = grounding({"bbox": BOX, "phrase": "cat", "id": 4}, caption="a cat", caption_id=2)
+    _, rows, _ = read(tmp_path, first, second)
+    assert [row.external_id for row in rows] == ["1", "2", "3", "4"]
+    assert [row.caption for row in rows[2:]] == ["1", "2"]
+
+
 def test_row_52_a_name_with_two_sizes_is_nobody_s(tmp_path):
     other = {**grounding({"bbox": BOX, "phrase": "cat"}), "width": 99}
     tables, _, report = read(tmp_path, grounding(), other)
