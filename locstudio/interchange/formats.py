@@ -284,7 +284,11 @@ def clues_of(path: Path) -> Clues:
         first = next((name for name in names if name.lower().endswith((".xml", ".json"))), "")
         return Clues(path, True, names, first.lower(), _start_of(path / first) if first else b"")
     except OSError as error:
-        raise BadInput(f"{shown(str(path))} cannot be read: {(error.strerror or 'unknown error').lower()}.") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> BadInput:
+    return BadInput(f"{shown(str(path))} cannot be read: {(error.strerror or 'unknown error').lower()}.")
 
 
 def refuse_archive(path: Path) -> None:
@@ -293,10 +297,13 @@ def refuse_archive(path: Path) -> None:
     An importer reads plain files only: what an archive unpacks to, and where, is for the person's own tool to watch.
 
     Raises:
-        BadInput: it is one.
+        BadInput: it is one, or cannot be read.
     """
-    if path.is_file():
-        _refuse_archive(path, _start_of(path))
+    try:
+        if path.is_file():
+            _refuse_archive(path, _start_of(path))
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def _refuse_archive(path: Path, start: bytes) -> None:

@@ -5,6 +5,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -82,14 +83,15 @@ def export_annotations(
     except OSError as error:
         raise StorageFailed(f"{name} was not written: {(error.strerror or str(error)).lower()}.") from error
     finally:
-        _remove(partial)
+        with suppress(OSError):  # what kept it from being written keeps it from being removed, and was said already
+            _remove(partial)
 
 
 def _remove(partial: Path) -> None:
     if partial.is_dir():
         shutil.rmtree(partial)
-    else:
-        partial.unlink(missing_ok=True)
+    elif os.path.lexists(partial):
+        partial.unlink()
 
 
 def _give_name(partial: Path, destination: Path) -> None:

@@ -97,6 +97,11 @@ def test_that_what_is_not_there_is_one_sentence(tmp_path):
         format_named("x")
 
 
+def test_that_a_name_which_no_file_can_have_is_one_sentence(tmp_path):
+    with pytest.raises(BadInput, match="cannot be read: file name too long"):
+        refuse_archive(tmp_path / ("a" * 300))
+
+
 def test_that_a_pipe_is_not_waited_for(tmp_path):
     import os
 

@@ -160,6 +160,15 @@ def test_that_a_folder_that_is_not_there_is_one_sentence(dataset, tmp_path):
         export_annotations(dataset, tmp_path / "nowhere" / "out.json", format="coco")
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"), [("a file/out.json", "not a directory"), ("a" * 250, "file name too long")]
+)
+def test_that_a_place_where_nothing_can_be_is_one_sentence(dataset, tmp_path, name, reason):
+    (tmp_path / "a file").touch()
+    with pytest.raises(StorageFailed, match=reason):
+        export_annotations(dataset, tmp_path / name, format="coco")
+
+
 def test_that_a_cancelled_export_leaves_nothing(dataset, tmp_path):
     put(dataset, class_id=1)
     assert export_annotations(dataset, tmp_path / "out.json", cancel=lambda: True, format="coco") is None
