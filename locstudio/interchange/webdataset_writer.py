@@ -4,7 +4,8 @@
         000000001.jpg       the image's own bytes
         000000001.npy       embeddings of its regions, 16-bit floats, where there are any
         000000001.json      name, size, regions and captions; boxes as shares of the sides and in pixels
-    missing.jsonl           the same of images whose file is not there at the moment; only where there are such
+    missing.jsonl           the same of images whose file is not there at the moment, which have no embeddings; only
+                            where there are such
     DATA_CARD.md            counts by origin and review
 
 The same data set gives the same bytes: members bear neither time nor owner.
@@ -65,12 +66,14 @@ def write_webdataset(contents: Contents, target: Path, shard_bytes: int = SHARD_
     os.mkdir(target)
     with _Shards(target, shard_bytes) as shards:
         for page in contents.pages():
-            has_R, vectors = _vectors(page, embeddings)
-            sample = _sample(page, names, has_R, embeddings)
-            card.add(page, int(has_R.sum()))
             try:
                 picture = Path(contents.image_root, page.file_name).read_bytes()
             except OSError:
+                picture = None
+            has_R, vectors = _vectors(page, None if picture is None else embeddings)
+            sample = _sample(page, names, has_R, embeddings)
+            card.add(page, int(has_R.sum()))
+            if picture is None:
                 shards.put_missing(sample)
             else:
                 sample["sha256"] = sha256(picture).hexdigest()

@@ -192,6 +192,14 @@ def test_row_66_images_without_a_file_are_listed_and_their_regions_kept(dataset,
         assert json.loads(line)["file_name"] == "a.png"
 
 
+def test_that_an_image_without_a_file_promises_no_embeddings(dataset, images, vectors, tmp_path):
+    (images / "a.png").unlink()
+    export_annotations(dataset, tmp_path / "out", format="webdataset")
+    missing = json.loads((tmp_path / "out" / "missing.jsonl").read_text())
+    assert [region["embedding"] for region in missing["regions"]] == [None, None]
+    assert "0 of 3 regions" in (tmp_path / "out" / "DATA_CARD.md").read_text()
+
+
 @pytest.mark.parametrize("format", ["parquet", "webdataset"])
 def test_row_65_what_reads_differently_is_not_kept(dataset, vectors, tmp_path, monkeypatch, format):
     def changed(vectors):
