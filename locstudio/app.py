@@ -182,7 +182,7 @@ class Studio(QObject):
         desk.following.progressed.connect(index.show_following)
         self._transfers = Transfers(opened.dataset, desk.work, self.window, desk)
         self.retraining = join_retraining(self.window, desk, index)
-        self.curation = join_curation(self.window, desk, index)
+        self.curation = join_curation(self.window, desk, index, self.retraining)
         show_desk(self.window, desk)
         desk.title_changed.connect(self._on_title_changed)
         desk.search.phrase_chosen.connect(self.search_for)

@@ -72,8 +72,8 @@ def join_retraining(window: MainWindow, desk: Desk, index: IndexKeeping) -> Retr
     return retraining
 
 
-def join_curation(window: MainWindow, desk: Desk, index: IndexKeeping) -> Curation:
-    """Curation for the open project, told and heard by the window and the collection."""
+def join_curation(window: MainWindow, desk: Desk, index: IndexKeeping, retraining: Retraining) -> Curation:
+    """Curation for the open project, told and heard by the window, the collection and the list of runs."""
 
     def show_place(place: Place) -> None:
         window.show_collection()
@@ -93,5 +93,6 @@ def join_curation(window: MainWindow, desk: Desk, index: IndexKeeping) -> Curati
         lambda sentence, button, is_problem: window.notice.say(CURATION_NOTICE, sentence, button, is_problem=is_problem)
     )
     index.service_changed.connect(curation.set_service)
+    retraining.proposing_resumed.connect(curation.proposing.follow)
     window.curation_wanted.connect(curation.run)
     return curation

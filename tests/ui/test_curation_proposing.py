@@ -166,6 +166,42 @@ def test_that_stop_asks_the_run_to_stop(run, studio, desk, qtbot):
     qtbot.waitUntil(lambda: not studio.curation.is_proposing, timeout=10_000)
 
 
+def test_that_a_run_that_proposes_is_in_the_list_of_runs_and_is_told_of_once(run, studio, desk, proposed_for, qtbot):
+    studio.window.actions_by_name["show_training"].trigger()
+    page, notices = studio.retraining._made_desk().page, []
+    studio.retraining.noticed.connect(lambda sentence, *_: notices.append(sentence))
+    qtbot.waitUntil(lambda: page.head.text.startswith("Proposing"), timeout=10_000)
+    say(run, lambda n: Progress(sequence=n, step=3, num_steps=8, images_per_second=1.0, seconds_left=5.0))
+    qtbot.waitUntil(lambda: page.runs.model().rows[0].step == 3, timeout=10_000)
+    row = page.runs.model().rows[0]
+    assert row.title.startswith("Proposing · ")
+    assert (row.num_steps, row.words()) == (8, "Proposing · 5 s left")
+    assert studio.window.status.training_text == ""  # the other part of the line says it
+    assert studio.retraining.book.trainings == []
+    proposed_for(run)
+    finish(run, lambda n: Finished(sequence=n))
+    qtbot.waitUntil(lambda: page.head.text == "Done", timeout=10_000)
+    qtbot.waitUntil(lambda: studio.window.notice.text.startswith("Proposals are there."), timeout=10_000)
+    assert notices == []
+
+
+def test_that_a_stopped_run_that_the_list_resumes_is_followed_again(run, studio, desk, qtbot, monkeypatch):
+    def start(folder):
+        claim_run(folder)
+        say(folder, lambda n: Started(sequence=n, device="CPU", num_images=8, num_regions=0, num_steps=8))
+        return True
+
+    qtbot.waitUntil(lambda: studio.curation.is_proposing, timeout=10_000)
+    finish(run, lambda n: Finished(sequence=n, was_stopped=True))
+    qtbot.waitUntil(lambda: not studio.curation.is_proposing, timeout=10_000)
+    qtbot.waitUntil(lambda: studio.retraining.book.run(run.id).summary.can_resume, timeout=10_000)
+    monkeypatch.setattr(studio.retraining.book, "start", start)
+    studio.retraining.resume(run.id)
+    assert studio.curation.is_proposing
+    finish(run, lambda n: Finished(sequence=n))
+    qtbot.waitUntil(lambda: not studio.curation.is_proposing, timeout=10_000)
+
+
 def test_that_the_sheet_knows_what_there_is(studio, desk, qtbot):
     dataset = desk.opened.dataset
     image_ids = dataset.image_ids().tolist()

@@ -55,7 +55,7 @@ class Proposing(QObject):
     def read(self) -> None:
         """Look for a run that an earlier window has left, and follow it."""
         project = self._opened().project
-        self._ask(lambda: _left_running(project), self._on_found)
+        self._ask(lambda: _left_running(project), self.follow)
 
     def start(self, vesl: Vesl) -> None:
         """Propose as asked; does nothing while a run goes on, or without a model."""
@@ -67,6 +67,11 @@ class Proposing(QObject):
     def start_again(self, image_id: int) -> None:
         """Propose for one image as before, as after its caption was edited."""
         self._start(lambda opened, checkpoint: propose_again(opened.project, opened.dataset, checkpoint, [image_id]))
+
+    def follow(self, folder: RunFolder | None) -> None:
+        """Follow a run that goes on already, as one that the list of runs has resumed; not while another does."""
+        if folder is not None and not self.is_busy:
+            self._job.attach(folder)
 
     def _start(self, make: Callable[[OpenedProject, Path], RunFolder]) -> None:
         opened = self._opened()
@@ -87,10 +92,6 @@ class Proposing(QObject):
 
     def _ask(self, function: Callable[[], Any], on_result: Callable[[Any], None]) -> None:
         self._work.ask(function, on_result=on_result, on_error=lambda error: self._fail(str(error)))
-
-    def _on_found(self, folder: RunFolder | None) -> None:
-        if folder is not None and not self.is_busy:
-            self._job.attach(folder)
 
     def _on_made(self, folder: RunFolder) -> None:
         self._is_starting = False

@@ -37,6 +37,7 @@ class Retraining(QObject):
         noticed: a sentence, and the words of a button (or nothing), and whether it is a problem.
         said: a sentence for the status line.
         model_changed: the project uses another checkpoint from now on.
+        proposing_resumed: a ``RunFolder``: what had stopped proposing goes on.
     """
 
     page_wanted = Signal(QWidget)
@@ -45,6 +46,7 @@ class Retraining(QObject):
     noticed = Signal(str, str, bool)
     said = Signal(str)
     model_changed = Signal()
+    proposing_resumed = Signal(object)
 
     def __init__(
         self,
@@ -143,8 +145,12 @@ class Retraining(QObject):
     def resume(self, run_id: str) -> None:
         """Go on with a run exactly where it has stopped."""
         run = self.book.run(run_id)
-        if run is not None and not self.book.start(run.folder):
+        if run is None:
+            return
+        if not self.book.start(run.folder):
             self.noticed.emit("The process of the run could not be started.", "", True)
+        elif run.config.kind == "vesl":
+            self.proposing_resumed.emit(run.folder)
 
     def compare(self, run_id: str) -> None:
         """Find out what a training has changed."""
@@ -230,6 +236,8 @@ class Retraining(QObject):
             self._notice(newest.id, sentence, "Show it", is_problem=True)
 
     def _on_ended(self, run: KnownRun) -> None:
+        if run.config.kind == "vesl":  # curation tells of it
+            return
         self._tell()
         name = run.name
         if self._desk is not None:

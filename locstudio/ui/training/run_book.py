@@ -19,7 +19,8 @@ from locstudio.store.project import Project
 from locstudio.ui.background import DatasetWorker
 from locstudio.ui.job_process import JobProcess
 
-_KINDS = ("cloc", "compare", "evaluate")
+_KINDS = ("cloc", "compare", "evaluate", "vesl")
+_IN_LIST = ("cloc", "vesl")
 _LIST_PAUSE_MS = 300
 _OVER = (RunState.DONE, RunState.STOPPED, RunState.FAILED, RunState.INTERRUPTED)
 
@@ -41,6 +42,8 @@ class KnownRun:
     @property
     def name(self) -> str:
         """What a person calls it: its title, else what it is."""
+        if self.config.kind == "vesl":
+            return f"Proposing: {self.config.title}" if self.config.title else "Proposing"
         preset = self.config.cloc.preset if self.config.cloc is not None else self.config.kind
         return self.config.title or preset.capitalize()
 
@@ -61,7 +64,7 @@ class KnownRun:
 
 
 class RunBook(QObject):
-    """Knows every training, comparison and evaluation of a project, newest first, and watches those that go on.
+    """Knows what was trained, compared, evaluated and proposed in a project, newest first, and watches what goes on.
 
     Runs of an earlier window, of another window and of the command line are found and watched like one's own.
 
@@ -101,6 +104,11 @@ class RunBook(QObject):
         return [run for run in self._runs.values() if run.config.kind == "cloc"]
 
     @property
+    def in_list(self) -> list[KnownRun]:
+        """What the list of runs has a row for: trainings and what proposed, newest first."""
+        return [run for run in self._runs.values() if run.config.kind in _IN_LIST]
+
+    @property
     def in_use(self) -> str:
         """The id of the run whose model the project uses, or nothing."""
         return self._in_use
@@ -118,8 +126,12 @@ class RunBook(QObject):
 
     @property
     def live(self) -> list[KnownRun]:
-        """Runs that a process works on or waits to, the one that goes on before those that wait."""
-        living = [run for run in self._runs.values() if run.id in self._jobs and not run.is_over]
+        """Runs that a process works on or waits to, the one that goes on before those that wait.
+
+        Not those that propose: curation tells of them.
+        """
+        ours = [run for run in self._runs.values() if run.config.kind != "vesl"]
+        living = [run for run in ours if run.id in self._jobs and not run.is_over]
         return sorted(living, key=lambda run: (run.summary.state is RunState.QUEUED, run.id))
 
     def read(self) -> None:

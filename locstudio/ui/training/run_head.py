@@ -38,6 +38,7 @@ class RunFacts:
     row: RunRow
     facts: Sequence[str] = ()
     can_resume: bool = True
+    has_epochs: bool = True
 
 
 class RunHead(QFrame):
@@ -152,6 +153,7 @@ class RunHead(QFrame):
         self._stop.setText("Stop now" if is_running else "Stopping…" if row.state is RunState.STOPPING else "Cancel")
         self._end_button.setVisible(row.is_live and row.is_silent)
         self._epoch.setEnabled(is_running)
+        self._epoch.setVisible(shown_run.has_epochs)
         self._more.setVisible(row.is_live)
         self._resume.setVisible((row.state in _RESUMABLE or row.is_unstarted) and shown_run.can_resume)
         self._resume.setText("Start" if row.is_unstarted else "Resume")

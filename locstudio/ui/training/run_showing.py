@@ -73,7 +73,7 @@ class RunShowing(QObject):
     # facts ------------------------------------------------------------------------------------------------------
 
     def _on_listed(self) -> None:
-        known = {run.id for run in self._book.trainings}
+        known = {run.id for run in self._book.in_list}
         for run_id in set(self._records) - known:
             del self._records[run_id]
             self._contents.pop(run_id, None)
@@ -141,17 +141,21 @@ class RunShowing(QObject):
         self._draw_content()
 
     def _draw_rows(self) -> None:
-        self._page.set_runs([self._row(run) for run in self._book.trainings])
+        self._page.set_runs([self._row(run) for run in self._book.in_list])
 
     def _draw_head(self) -> None:
         run = self.shown
-        self._page.show_run(None if run is None else RunFacts(self._row(run), facts_of(run), run.summary.can_resume))
+        if run is None:
+            self._page.show_run(None)
+            return
+        has_epochs = run.config.kind != "vesl"
+        self._page.show_run(RunFacts(self._row(run), facts_of(run), run.summary.can_resume, has_epochs))
 
     def _draw_content(self) -> None:
         run = self.shown
         content = self._contents.get(run.id, RunContent()) if run is not None else RunContent()
         drawn = [run] if run is not None else []
-        drawn += [other for other in self._book.trainings if other.id in self._overlaid and other is not run]
+        drawn += [other for other in self._book.in_list if other.id in self._overlaid and other is not run]
         curves = [
             RunCurves(one.id, title_of(one), self._color_of(one), self._contents[one.id].curves)
             for one in drawn
@@ -165,7 +169,7 @@ class RunShowing(QObject):
 
     def _color_of(self, run: KnownRun) -> int:
         """Runs keep their colours as newer ones come: they are numbered from the oldest."""
-        runs = self._book.trainings
+        runs = self._book.in_list
         return len(runs) - 1 - next((place for place, one in enumerate(runs) if one.id == run.id), 0)
 
     def _row(self, run: KnownRun) -> RunRow:
@@ -193,10 +197,12 @@ def title_of(run: KnownRun) -> str:
 
 
 def row_of(run: KnownRun, phase: str = "", comparison: KnownRun | None = None) -> RunRow:
-    """A training as a row of the list."""
+    """A run as a row of the list."""
     summary = run.summary
     # What a run that is done has made is its best checkpoint, which may be older than its last step.
     metrics = run.best if summary.state is RunState.DONE and run.best else summary.metrics
+    if run.config.kind == "vesl":
+        phase = "Proposing" if summary.state is RunState.RUNNING else ""
     if comparison is not None and not comparison.is_over:
         phase = "Comparing with the model in use"
     return RunRow(
