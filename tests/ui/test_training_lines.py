@@ -85,6 +85,7 @@ def test_that_numbers_are_short():
 def test_that_metrics_sizes_and_counts_are_said_in_words():
     assert metric_name("macc") == "mean accuracy"
     assert metric_name("r2t_r5") == "region → text, recall at 5"
+    assert metric_name("recall_24") == "boxes found by 24 proposals"
     assert metric_name("something_new") == "something new"
     assert [size_in_words(value) for value in (512, 1.34e9, 48e9, 999_600)] == ["512 bytes", "1.3 GB", "48 GB", "1 MB"]
     assert counted(1, "region") == "1 region"

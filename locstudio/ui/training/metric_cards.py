@@ -41,6 +41,17 @@ GROUPS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
         ),
     ),
     (
+        "Proposing boxes",
+        (
+            Metric(
+                "recall_24", "found by 24", "Share of boxes that one of 24 proposals of its image overlaps by half."
+            ),
+            Metric("recall_100", "found by 100", "Share of boxes that one of 100 proposals overlaps by half."),
+            Metric("ar100", "fit of 100", "The same, as a mean over overlaps from 0.5 to 0.95 (AR@100)."),
+            Metric("ap50", "by class name", "Average precision of boxes found by class names, mean of classes (AP50)."),
+        ),
+    ),
+    (
         "Searching: among the first ten",
         (
             Metric("r2t_r10", "region→phrase", "Regions whose own phrase is among the first ten (recall@10)."),

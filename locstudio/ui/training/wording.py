@@ -15,6 +15,10 @@ _METRICS = {
     "t2r": "text → region",
     "i2t": "image → text",
     "t2i": "text → image",
+    "recall_24": "boxes found by 24 proposals",
+    "recall_100": "boxes found by 100 proposals",
+    "ar100": "mean recall of 100 proposals",
+    "ap50": "mean precision of class names",
 }
 STATES = {
     RunState.QUEUED: "Waiting",
