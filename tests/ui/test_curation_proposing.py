@@ -213,5 +213,9 @@ def test_that_the_sheet_knows_what_there_is(studio, desk, qtbot):
     material = studio.curation.sheet._material
     assert (material.num_images, material.num_captioned, material.num_classes) == (8, 1, 1)
     assert material.open_id == desk.browsing.image.id
-    studio.curation.sheet.reject()
+    sheet = studio.curation.sheet
+    sheet._detector.setCurrentIndex(sheet._detector.findData("owlv2"))
+    sheet._detector_model.setText("/nowhere/owlv2")
+    assert sheet.problem == "There is no folder /nowhere/owlv2."
+    sheet.reject()
     assert studio.curation.sheet is None

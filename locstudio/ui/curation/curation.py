@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QWidget
 
 from locstudio.jobs.configs import Vesl
+from locstudio.services.outside_models import problem_with
 from locstudio.services.search import SearchService
 from locstudio.store.view import DatasetView
 from locstudio.ui.background import DatasetWorker
@@ -151,7 +152,7 @@ class Curation(QObject):
         self._work.close()
 
     def _open_sheet(self, material: ProposeMaterial) -> None:
-        sheet = self.sheet = ProposeSheet(material, parent=self._window)
+        sheet = self.sheet = ProposeSheet(material, problem_with, self._window)
         sheet.start_wanted.connect(self.start)
         sheet.finished.connect(self._on_sheet_closed)
         sheet.open()

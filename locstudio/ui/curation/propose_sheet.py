@@ -1,5 +1,6 @@
 """The sheet that starts a VESL run: in which images, what to look for, and who describes and who finds."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -212,9 +213,9 @@ class ProposeSheet(QDialog):
         return Vesl(
             image_ids=image_ids,
             captioner=self._captioner.currentData() if has_captions else "own",
-            captioner_model=self._captioner_model.text().strip() if has_captions else "",
+            captioner_model=_source(self._captioner_model) if has_captions else "",
             detector=self._detector.currentData(),
-            detector_model=self._detector_model.text().strip(),
+            detector_model=_source(self._detector_model),
             phrases=typed if self._typed.button.isChecked() else (),
             has_class_names=self._names.button.isChecked(),
         )
@@ -280,6 +281,11 @@ def _combo(name: str, choices: Mapping[Any, str], parent: QWidget) -> QComboBox:
     for value, words in choices.items():
         combo.addItem(words, value)
     return combo
+
+
+def _source(line: QLineEdit) -> str:
+    """A folder, written out in full, or a tag."""
+    return os.path.expanduser(line.text().strip())
 
 
 def _model_line(name: str, parent: QWidget) -> QLineEdit:
