@@ -15,7 +15,7 @@ from locstudio.domain.edits import CaptionChange, ClassChange, Edit, ImageChange
 from locstudio.domain.regions import Caption, Origin, Review
 from locstudio.jobs.configs import RunConfig, Vesl
 from locstudio.jobs.messages import Evaluated, Finished, Note, Progress, Started
-from locstudio.jobs.raw_proposals import read_raw_proposals
+from locstudio.jobs.raw_proposals import Manifest, read_raw_proposals
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import stop_file
 from locstudio.jobs.turn import takes_turns
@@ -27,6 +27,7 @@ from trainer.__main__ import work
 from trainer.encoding import TokenSource
 from trainer.recipes.vesl import images_by_need
 from trainer.stop import StopRequest
+from trainer.vesl.proposals import ImageProposals, ProposalFilling
 
 COLORS = ("red", "green", "blue", "yellow")
 
@@ -285,6 +286,31 @@ def test_that_a_broken_shard_is_done_again(paint, tiny_checkpoint, small_shards)
     shards[1].write_bytes(shards[1].read_bytes()[:100])
     assert do(folder) == 0
     assert sorted(proposals_of(folder).seen_image_ids.tolist()) == [image.id for image in painted.images]
+
+
+def test_that_no_image_is_there_twice_when_a_run_dies_again_after_a_broken_shard(tmp_path, small_shards):
+    def put(*image_ids):
+        filling = ProposalFilling(tmp_path, 3)
+        for image_id in image_ids:
+            filling.put(nothing_in(image_id))
+        filling.commit()
+
+    put(1, 2)
+    put(3)  # stopped
+    put(4, 5)
+    broken = tmp_path / "proposals.partial" / "shard_000001.npz"
+    broken.write_bytes(broken.read_bytes()[:100])
+    put(3, 4)  # killed
+    put(5)
+    manifest = Manifest(checkpoint_id="c", detector="d", dim=3, num_rows=0, num_images=0)
+    found = ProposalFilling(tmp_path, 3).write(manifest)
+    assert found.seen_image_ids.tolist() == [1, 2, 3, 4, 5]
+
+
+def nothing_in(image_id):
+    none = np.zeros(0, np.float32)
+    boxes, vectors = np.zeros((0, 4), np.float32), np.zeros((0, 3), np.float32)
+    return ImageProposals(image_id, (), (), boxes, np.zeros(0, np.int64), none, none, vectors)
 
 
 @pytest.mark.timeout(240)

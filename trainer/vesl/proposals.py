@@ -73,6 +73,8 @@ class ProposalFilling:
                 break  # what follows a shard that is not there, or is broken, is done again
             self._shards.append(shard)
             self._seen.update(content["seen_image_ids"].tolist())
+        for shard in set(self._folder.glob("shard_*.npz")) - set(self._shards):
+            shard.unlink()  # else it would count again once those before it are there
 
     @property
     def num_seen(self) -> int:
