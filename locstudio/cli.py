@@ -204,8 +204,10 @@ def _add_proposing_commands(command) -> None:  # type: ignore[no-untyped-def]
     sub.add_argument("--class-names", action="store_true", help="look for the names of the classes too")
     sub.add_argument("--boxes", type=_positive, metavar="N", help="raw proposals an image, at most")
     sub.add_argument("--take-in", action="store_true", help="make pending regions of the surer ones, in one undo step")
-    sub.add_argument("--min-score", type=float, metavar="S", help="of those that are taken in (default: the run's own)")
-    sub.add_argument("--overlap", type=float, metavar="O", help="at most, of those that are taken in")
+    sub.add_argument(
+        "--min-score", type=_share, metavar="S", help="of those that are taken in (default: the run's own)"
+    )
+    sub.add_argument("--overlap", type=_share, metavar="O", help="at most, of those that are taken in")
     sub.add_argument("--title", default="", help="what the run is called in lists")
     sub.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped or interrupted")
     sub.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from locstudio.commands.opening import checkpoint_folder, image_of, opened
 from locstudio.commands.output import ProgressLine, print_json, say
 from locstudio.commands.waiting import tell, wait_for
-from locstudio.domain.errors import UserError
+from locstudio.domain.edits import RegionChange
+from locstudio.domain.errors import DatasetInUse, UserError
 from locstudio.domain.regions import Image, Review
 from locstudio.domain.text import shown
 from locstudio.jobs.configs import CaptionerName, DetectorName, Vesl
@@ -50,10 +51,15 @@ def propose(options: argparse.Namespace) -> int:
     document: dict[str, object] = {"run": folder.id, "is_whole": is_whole, **proposals_counted(folder)}
     if not is_whole:
         tell(f"Stopped; go on with: locstudio propose {options.project} --resume {folder.id}")
-    with opened(options.project) as (project, dataset):
-        ingest(project, dataset, folder)
+    try:
+        with opened(options.project) as (project, dataset):
+            ingest(project, dataset, folder)
+            if options.take_in:
+                document["num_taken_in"] = _taken_in(project, dataset, folder, options)
+    except DatasetInUse:  # who has the project will hear of the run, too
         if options.take_in:
-            document["num_taken_in"] = _taken_in(project, dataset, folder, options)
+            tell("The run is over and its proposals are kept, but none was taken in; the window can do that.")
+            raise
     if options.json:
         print_json(document)
     else:
@@ -133,7 +139,7 @@ def _taken_in(project: Project, dataset: Dataset, folder: RunFolder, options: ar
     edit = take_in(dataset, pool, rows_of(pool, wish))
     if edit.changes:
         dataset.apply(edit)
-    return sum(type(change).__name__ == "RegionChange" for change in edit.changes)
+    return sum(isinstance(change, RegionChange) for change in edit.changes)
 
 
 def _all_images(dataset: Dataset) -> Sequence[Image]:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from locstudio.cli import main
+from locstudio.commands import proposing
 from locstudio.domain.regions import Origin, Review
 from locstudio.jobs.configs import Vesl
 from locstudio.services.proposing import start_vesl
@@ -61,6 +62,29 @@ def test_that_a_run_which_was_stopped_is_gone_on_with(paint, tiny_checkpoint, do
     assert main(["propose", str(path), "--resume", folder.id]) == 2
 
 
+def test_that_a_window_may_have_the_project_when_a_run_ends(
+    paint, tiny_checkpoint, document, capsysbinary, monkeypatch
+):
+    painted = paint(1)
+    painted.dataset.close()
+    wait = proposing.wait_for
+    windows = []
+
+    def wait_for(folder, what):
+        is_whole = wait(folder, what)
+        windows.append(Dataset.open(painted.project))
+        return is_whole
+
+    monkeypatch.setattr(proposing, "wait_for", wait_for)
+    status, said = propose(document, painted, tiny_checkpoint)
+    windows.pop().close()
+    assert (status, said["num_images"]) == (0, 1)
+    words = ("propose", painted.project.path, "--checkpoint", tiny_checkpoint, "--device", "cpu", "--take-in")
+    assert main(list(map(str, words))) == 3
+    windows.pop().close()
+    assert b"its proposals are kept, but none was taken in" in capsysbinary.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "status"),
     [
@@ -76,6 +100,14 @@ def test_that_what_cannot_be_done_is_a_sentence(paint, tiny_checkpoint, capsys, 
     path = str(painted.project.path)
     assert main(["propose", path, "--checkpoint", str(tiny_checkpoint), "--device", "cpu", *words]) == status
     assert capsys.readouterr().err.strip().splitlines()[-1].startswith("locstudio: ")
+
+
+@pytest.mark.parametrize("option", ["--min-score", "--overlap"])
+@pytest.mark.parametrize("text", ["nan", "1.5", "much"])
+def test_that_a_threshold_is_a_share(capsys, option, text):
+    with pytest.raises(SystemExit):
+        main(["propose", "project", "--take-in", option, text])
+    assert "a number from 0 to 1" in capsys.readouterr().err
 
 
 def test_that_captions_are_listed_and_taken_in(paint, document, capsysbinary):
