@@ -19,7 +19,11 @@ ELLIPSIS = "…"
 
 @dataclass(frozen=True, slots=True)
 class ActionSpec:
-    """One action.  ``keys`` are portable text, the first is shown in menus; ``sentence`` says what it does."""
+    """One action.
+
+    ``keys`` are portable text, the first is shown in menus; ``sentence`` says what it does; what ``is_checkable`` is on
+    at first.
+    """
 
     name: str
     group: str
@@ -27,6 +31,7 @@ class ActionSpec:
     sentence: str
     keys: tuple[str, ...] = ()
     icon: str = ""
+    is_checkable: bool = False
 
 
 ACTIONS: tuple[ActionSpec, ...] = (
@@ -66,6 +71,13 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("index", "Search", "Index the collection", "Embed all regions, so that search finds them", (), "layers"),
     ActionSpec(
         "propose", "Curation", "Propose regions…", "Let a model find what captions speak of", ("Ctrl+P",), "propose"
+    ),
+    ActionSpec(
+        "offer_alike",
+        "Curation",
+        "Offer identical mistakes",
+        "After a correction, offer to fix together what looks the same and is called the same",
+        is_checkable=True,
     ),
     ActionSpec("retrain", "Training", "Retrain…", "Train a new model on what has been reviewed", ("Ctrl+R",), "train"),
     ActionSpec("show_changes", "Training", "What changed", "Show what the newest training has changed"),
@@ -112,6 +124,8 @@ class Actions(QObject):
             action.setShortcuts([QKeySequence(key) for key in spec.keys])
             action.setToolTip(with_key(spec.text.rstrip(ELLIPSIS), spec.keys))
             action.setStatusTip(spec.sentence)
+            action.setCheckable(spec.is_checkable)
+            action.setChecked(spec.is_checkable)
             if spec.icon:
                 drawn.follow(action, spec.icon)
             self._actions[spec.name] = action

@@ -92,6 +92,10 @@ def join_curation(window: MainWindow, desk: Desk, index: IndexKeeping, retrainin
     curation.noticed.connect(
         lambda sentence, button, is_problem: window.notice.say(CURATION_NOTICE, sentence, button, is_problem=is_problem)
     )
+    offer = window.actions_by_name["offer_alike"]
+    offer.setChecked(True)
+    offer.toggled.connect(curation.set_offering)
+    curation.offer_changed.connect(offer.setChecked)
     index.service_changed.connect(curation.set_service)
     retraining.proposing_resumed.connect(curation.proposing.follow)
     window.curation_wanted.connect(curation.run)

@@ -53,6 +53,7 @@ _NEEDS_PROJECT = (
     "show_training",
     "show_curation",
     "propose",
+    "offer_alike",
     "choose_sam",
     "bundled_masks",
 )
@@ -259,7 +260,7 @@ class MainWindow(QMainWindow):
         self._add_canvas(edit, _BOX_COMMANDS)
         self._menu(bar, "Go", "next", "previous", "", "next_unreviewed", "previous_unreviewed", "", "verify")
         self._menu(bar, "Search", "search", "more", "ground", "clear_search", "", "index")
-        self._add_curation(self._menu(bar, "Curation", "propose", "show_curation", ""))
+        self._add_curation(self._menu(bar, "Curation", "propose", "show_curation", "offer_alike", ""))
         self._menu(bar, "Training", "retrain", "", "show_training", "show_changes", "", "choose_sam", "bundled_masks")
         view = self._menu(bar, "View", "show_collection", "show_training", "show_curation", "")
         self._add(view, "show_search", "show_regions", "show_history", "")

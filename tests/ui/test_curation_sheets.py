@@ -327,3 +327,15 @@ def test_that_the_page_stays_where_nothing_waits(curation, sheets, desk, studio,
         sheets.run(CurationCommand.CANVAS)
     assert said.args == ["Nothing waits for review."]
     assert studio.window.page.name == "CURATION"
+
+
+def test_that_the_menu_offers_identical_mistakes_or_not_and_hears_of_it_from_the_sheet(studio, desk, qtbot):
+    offer = studio.window.actions_by_name["offer_alike"]
+    assert offer.isChecked()
+    offer.trigger()  # before anybody has seen the page
+    alike = studio.curation.desk.sheets.alike
+    assert not alike.is_offering
+    offer.trigger()
+    assert alike.is_offering
+    alike.set_offering(False)  # as the sheet does
+    assert not offer.isChecked()

@@ -39,6 +39,7 @@ class Curation(QObject):
         place_wanted: a ``Place`` to be shown in the collection.
         progressed: what the run that proposes is at, and its share (negative: nobody knows); empty words for nothing.
         noticed: a sentence, and the words of a button (or nothing), and whether it is a problem.
+        offer_changed: whether identical mistakes are offered after a correction.
         said: a sentence for the status line.
     """
 
@@ -47,6 +48,7 @@ class Curation(QObject):
     place_wanted = Signal(object)
     progressed = Signal(str, float)
     noticed = Signal(str, str, bool)
+    offer_changed = Signal(bool)
     said = Signal(str)
 
     def __init__(self, collection: Desk, window: QWidget, propose: QAction, parent: QObject | None = None) -> None:
@@ -58,6 +60,7 @@ class Curation(QObject):
         self._work = DatasetWorker(self)
         self._desk: CurationDesk | None = None
         self._service: SearchService | None = None
+        self._is_offering = True
         self._progress: tuple[str, float] = ("", -1.0)
         self.sheet: ProposeSheet | None = None
         self.proposing = Proposing(lambda: collection.opened, self._work, self)
@@ -82,6 +85,8 @@ class Curation(QObject):
             desk.place_wanted.connect(self.place_wanted)
             desk.collection_wanted.connect(self.collection_wanted)
             desk.propose_again_wanted.connect(self.propose_again)
+            desk.sheets.alike.set_offering(self._is_offering)
+            desk.sheets.alike.offer_changed.connect(self.offer_changed)
             desk.page.head.stop_wanted.connect(self.stop)
             desk.page.head.set_run(*self._progress)
             desk.set_service(self._service)
@@ -92,6 +97,12 @@ class Curation(QObject):
         self._service = service
         if self._desk is not None:
             self._desk.set_service(service)
+
+    def set_offering(self, is_offering: bool) -> None:
+        """Offer identical mistakes after a correction, or only when they are asked for."""
+        self._is_offering = is_offering
+        if self._desk is not None:
+            self._desk.sheets.alike.set_offering(is_offering)
 
     def read(self) -> None:
         """Look for a run that an earlier window has left."""
