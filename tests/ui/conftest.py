@@ -240,6 +240,12 @@ def proposed_for(sample):
     return lambda folder: ProposedRun().write(folder, *_seen(sample))
 
 
+@pytest.fixture
+def proposed_once_more(sample):
+    """Puts a later VESL run, for these images, into the sample project."""
+    return lambda image_ids: ProposedRun().put(sample.project.runs, image_ids, _seen(sample)[1])
+
+
 def _seen(sample: Sample) -> tuple[list[int], str]:
     return list(range(1, NUM_IMAGES + 1)), checkpoint_info(sample.checkpoint).id
 

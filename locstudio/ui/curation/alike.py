@@ -49,6 +49,7 @@ class Correction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Found:
+    pool: Pool
     correction: Correction
     shown: ShownAlike | None
     is_asked: bool
@@ -147,14 +148,15 @@ class AlikeFlow(QObject):
         if not is_free or not (found.is_asked or self._is_offering):
             return
         sheet = self.sheet = AlikeSheet(found.shown, self._crops, parent=self._window, is_offered=self._is_offering)
-        sheet.fix_wanted.connect(partial(self._on_fix_wanted, found.correction))
+        sheet.fix_wanted.connect(partial(self._on_fix_wanted, found.pool, found.correction))
         sheet.offer_wanted.connect(self.set_offering)
         sheet.place_wanted.connect(self.place_wanted)
         sheet.finished.connect(self._on_closed)
         sheet.open()
 
-    def _on_fix_wanted(self, correction: Correction, rows: Rows) -> None:
+    def _on_fix_wanted(self, pool: Pool, correction: Correction, rows: Rows) -> None:
         self._curating.apply(
+            pool,
             rows,
             partial(
                 fix_alike,
@@ -213,7 +215,7 @@ def _find(
     example = tile_of(dataset, pool, correction.row, _called(pool, correction.new_phrase, correction.new_class_id))
     num = len(alike.rows) + (len(alike.more_rows) if is_asked else 0)  # who asks may move the cut
     if example is None or not num:
-        return _Found(correction, None, is_asked)
+        return _Found(pool, correction, None, is_asked)
     below = alike.more_rows[:_MAX_BELOW]
     rows = np.concatenate([alike.rows[: MAX_TILES - len(below)], below])
     scores = np.concatenate([alike.scores[: MAX_TILES - len(below)], alike.more_scores[:_MAX_BELOW]])
@@ -223,7 +225,7 @@ def _find(
     if correction.old_phrase == correction.new_phrase:  # only the class was wrong
         old = pool.class_name(correction.old_class_id)
         new = pool.class_name(correction.new_class_id) or "no class"
-    return _Found(correction, ShownAlike(example, hits, rows, alike.cut, old, new), is_asked)
+    return _Found(pool, correction, ShownAlike(example, hits, rows, alike.cut, old, new), is_asked)
 
 
 def _called(pool: Pool, phrase: str | None, class_id: int) -> str:

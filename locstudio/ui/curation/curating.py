@@ -16,7 +16,7 @@ from locstudio.domain.edits import Edit
 from locstudio.domain.errors import UserError
 from locstudio.domain.regions import LabelClass, Review
 from locstudio.services.curation import deciding
-from locstudio.services.curation.measures import Measures
+from locstudio.services.curation.measures import Measures, unmeasured
 from locstudio.services.curation.pool import Pool, pool_after, read_pool, row_of_key
 from locstudio.services.curation.suggestions import Suggestion
 from locstudio.services.curation.view import Order, Wish, rows_of
@@ -41,7 +41,7 @@ Act = Callable[[Dataset, Pool, Rows], Edit]
 
 @dataclass(slots=True, eq=False)
 class _Decision:
-    """One decision that is not on disk yet: what it is about, and the edit, once the worker has made it.
+    """One decision that is not on disk yet: what is shown as decided, and the edit, once the worker has made it.
 
     ``on_done`` is called when it is on disk.
     """
@@ -59,6 +59,7 @@ class _NothingToDo(UserError):
 class _Read:
     pool: Pool
     classes: list[LabelClass]
+    measures: Measures
 
 
 class Curating(QObject):
@@ -125,10 +126,18 @@ class Curating(QObject):
     def read(self) -> None:
         """Read everything that can be decided, anew."""
         num_edits = self._num_edits
-        self._reads.ask(self._read, on_result=lambda read: self._on_read(read, num_edits), on_error=self._on_unreadable)
+        self._reads.ask(
+            self._read,
+            self.wish,
+            on_result=lambda read: self._on_read(read, num_edits),
+            on_error=self._on_unreadable,
+        )
 
-    def _read(self) -> _Read:
-        return _Read(read_pool(self._project, self._dataset), self._dataset.classes())
+    def _read(self, wish: Wish) -> _Read:
+        pool = read_pool(self._project, self._dataset)
+        measures = unmeasured(pool)
+        rows_of(pool, wish, measures)  # the pool remembers what takes long, so that the window need not wait for it
+        return _Read(pool, self._dataset.classes(), measures)
 
     def _on_read(self, read: _Read, num_edits: int) -> None:
         if self._in_flight or num_edits != self._num_edits:
@@ -142,10 +151,11 @@ class Curating(QObject):
             manifest = read.pool.supplies[-1].proposals.manifest
             self.wish = replace(self.wish, min_score=manifest.default_score, max_overlap=manifest.default_overlap)
             self._page.thresholds.set_thresholds(self.wish.min_score, self.wish.max_overlap)
-        self.measuring.set_pool(read.pool)
+        self.measuring.set_pool(read.pool, read.measures)
+        self._valued = read.pool
         for problem in read.pool.problems:
             self.said.emit(problem)
-        self.show_view()
+        self.show_view(is_at_once=True)  # what is shown are rows of another pool, of which nothing may be decided
         self._count()
         self.pool_changed.emit(read.pool)
 
@@ -169,10 +179,11 @@ class Curating(QObject):
         own = {name: getattr(self.wish, name) for name in ("min_score", "max_overlap", "phrases", "image_ids", "runs")}
         self.set_wish(replace(wish, **own))
 
-    def show_view(self, *, from_start: bool = False) -> None:
+    def show_view(self, *, from_start: bool = False, is_at_once: bool = False) -> None:
         """Make the view anew: what was decided leaves it, as far as the filter says so.
 
-        The current item stays current where it is still seen, unless it is to begin ``from_start``.
+        The current item stays current where it is still seen, unless it is to begin ``from_start``.  That of a very
+        large pool comes later, unless it is needed ``is_at_once``.
         """
         pool, wish = self.pool, self.wish
         if pool is None:
@@ -181,7 +192,8 @@ class Curating(QObject):
             self.measuring.revalue(pool)
             self._valued = pool
         measures = self.measuring.measures
-        if len(pool) <= MANY_ROWS:
+        if is_at_once or len(pool) <= MANY_ROWS:
+            self._views.forget()
             self._put(pool, wish, rows_of(pool, wish, measures), from_start)
         else:
             self._views.submit(lambda: (pool, wish, rows_of(pool, wish, measures), from_start))
@@ -281,32 +293,37 @@ class Curating(QObject):
             Review.REJECTED: deciding.reject,
             Review.PENDING: deciding.to_pending,
         }
-        self._do(positions, review, acts[review])
+        self._show_decided(positions, review, acts[review])
 
     def relabel(self, positions: Rows, phrase: str | None, class_id: int | None) -> None:
         """Give rows another phrase or class; so they are accepted."""
         act = partial(deciding.relabel, phrase=phrase, class_id=class_id)
         pool = self.pool
         on_done = partial(self.relabelled.emit, int(positions[0]), pool) if len(positions) == 1 else None
-        self._do(positions, Review.ACCEPTED, act, on_done)
+        self._show_decided(positions, Review.ACCEPTED, act, on_done)
 
-    def apply(self, positions: Rows, act: Act) -> None:
-        """Do something else with rows, in one step: what a sheet has made."""
-        self._do(positions, None, act)
+    def apply(self, pool: Pool, positions: Rows, act: Act) -> None:
+        """Do something else with rows of this pool, in one step: a sheet may speak of one that was read before."""
+        if self._can_decide(positions):
+            self._do(_Decision(positions[:0]), pool, positions, act)
 
-    def _do(self, positions: Rows, review: Review | None, act: Act, on_done: Callable[[], None] | None = None) -> None:
-        pool = self.pool
-        if pool is None or not len(positions):
-            return
-        if self._dataset.is_read_only:
+    def _can_decide(self, positions: Rows) -> bool:
+        if len(positions) and self._dataset.is_read_only:
             self.said.emit(_READ_ONLY)
+        return bool(len(positions)) and not self._dataset.is_read_only
+
+    def _show_decided(
+        self, positions: Rows, review: Review, act: Act, on_done: Callable[[], None] | None = None
+    ) -> None:
+        if self.pool is None or not self._can_decide(positions):
             return
-        decision = _Decision(positions, on_done)
+        self._page.model.mark(positions, review)
+        self._page.grid.advance()
+        self._say_shown()
+        self._do(_Decision(positions, on_done), self.pool, positions, act)
+
+    def _do(self, decision: _Decision, pool: Pool, positions: Rows, act: Act) -> None:
         self._in_flight.append(decision)
-        if review is not None:
-            self._page.model.mark(positions, review)
-            self._page.grid.advance()
-            self._say_shown()
 
         def make() -> Edit:
             edit = act(self._dataset, pool, positions)

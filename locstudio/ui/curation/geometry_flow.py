@@ -25,6 +25,7 @@ from locstudio.ui.search.hits_model import HitItem
 class _Found:
     """What breaks the chosen rule, and how many break each."""
 
+    pool: Pool
     rule: Rule
     counts: dict[Rule, int]
     tiles: tuple[HitItem, ...]
@@ -50,6 +51,7 @@ class GeometryFlow(QObject):
         self._curating = curating
         self._crops = crops
         self._settings = DEFAULTS
+        self._pool: Pool | None = None
         self._reads = LatestOnly(self)
         self._reads.arrived.connect(self._on_found)
         self._reads.failed.connect(lambda error: self.said.emit(str(error)))
@@ -88,11 +90,13 @@ class GeometryFlow(QObject):
 
     def _on_found(self, found: _Found) -> None:
         if self.sheet is not None:
+            self._pool = found.pool
             self.sheet.show_rules([shown_rule(rule, self._settings, found.counts[rule]) for rule in Rule])
             self.sheet.show_items(found.rule.value, found.tiles, found.rows)
 
     def _on_fix_wanted(self, name: str, rows: Rows) -> None:
-        self._curating.apply(rows, partial(fix, rule=Rule(name), settings=self._settings))
+        if self._pool is not None:
+            self._curating.apply(self._pool, rows, partial(fix, rule=Rule(name), settings=self._settings))
 
     def _on_closed(self) -> None:
         if self.sheet is not None:
@@ -106,4 +110,4 @@ def _find(dataset: DatasetView, pool: Pool, wish: Wish, rule: Rule, settings: Ge
     is_own = (pool.origins == HUMAN) | (pool.origins == EDITED)  # a person's own hand is not fixed behind her back
     found = {each: rows[~is_own[rows]] for each in Rule for rows in (rows_breaking(pool, each, settings, among),)}
     tiles, rows = tiles_of(dataset, pool, found[rule])
-    return _Found(rule, {each: len(rows) for each, rows in found.items()}, tiles, rows)
+    return _Found(pool, rule, {each: len(rows) for each, rows in found.items()}, tiles, rows)

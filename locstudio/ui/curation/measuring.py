@@ -1,13 +1,13 @@
 """Where to look, and what else an item may be: worked out on workers, from vectors that are there already."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from PySide6.QtCore import QObject, Signal
 
 from locstudio.domain.regions import LabelClass
-from locstudio.services.curation.measures import Measures, liken, measure, revalued, unmeasured, without_vector
+from locstudio.services.curation.measures import Measures, liken, measure, revalued, without_vector
 from locstudio.services.curation.pool import Pool
 from locstudio.services.curation.suggestions import Suggestion, suggestions
 from locstudio.services.curation.vectors import ItemVectors
@@ -71,10 +71,12 @@ class Measuring(QObject):
         self._asked = frozenset()
         self.measure()
 
-    def set_pool(self, pool: Pool) -> None:
-        """Measure a pool that was read anew."""
+    def set_pool(self, pool: Pool, unmeasured: Measures) -> None:
+        """Measure a pool that was read anew; what is pinned stays so.  ``unmeasured`` is what is known before that."""
+        self._likening.forget()
+        self._suggesting.forget()
         self._pool = pool
-        self.measures = unmeasured(pool)
+        self.measures = replace(unmeasured, pinned=self.measures.pinned) if self.measures is not None else unmeasured
         self._vectors = None
         self.measure()
 
@@ -88,7 +90,8 @@ class Measuring(QObject):
     def measure(self) -> None:
         """Measure the pool, as after words or regions got vectors."""
         if self._pool is not None:
-            self._measuring.submit(_measure, self._dataset, self._pool, self._service)
+            pinned = self.measures.pinned if self.measures is not None else ""
+            self._measuring.submit(_measure, self._dataset, self._pool, self._service, pinned)
 
     def revalue(self, pool: Pool) -> Measures | None:
         """The measures with the values that decisions have left: in milliseconds, for a view that is made anew."""
@@ -119,7 +122,10 @@ class Measuring(QObject):
             door.close()
 
     def _on_measured(self, found: _Measured) -> None:
-        self.measures, self._vectors = found.measures, found.vectors
+        measures = found.measures
+        if self.measures is not None and measures.pinned != self.measures.pinned:  # pinned meanwhile
+            measures = replace(measures, likeness=self.measures.likeness, pinned=self.measures.pinned)
+        self.measures, self._vectors = measures, found.vectors
         room = max(0, _MAX_LEARNT - len(self._asked))
         new = [phrase for phrase in found.unknown if phrase not in self._asked][:room]
         self._asked |= frozenset(new)
@@ -129,18 +135,21 @@ class Measuring(QObject):
         self.measured.emit()
 
     def _on_likened(self, found: tuple[str, Measures]) -> None:
-        key, self.measures = found
-        if self.measures.pinned:
+        key, likened = found
+        assert self.measures is not None
+        self.measures = replace(self.measures, likeness=likened.likeness, pinned=likened.pinned, remembered={})
+        if likened.pinned:
             self.pinned.emit(key)
         else:
             self.failed.emit("This item has no vector yet, so nothing can be compared with it.")
 
 
-def _measure(dataset: DatasetView, pool: Pool, service: SearchService | None) -> _Measured:
+def _measure(dataset: DatasetView, pool: Pool, service: SearchService | None, pinned: str) -> _Measured:
     vectors = ItemVectors(pool, active_id(dataset), service.index if service else None)
     vocabulary = service.vocabulary if service is not None else None
     unknown = without_vector(pool, vocabulary) if vocabulary is not None else []
-    return _Measured(measure(pool, vectors, vocabulary), vectors, unknown)
+    measures = measure(pool, vectors, vocabulary)
+    return _Measured(liken(measures, pool, vectors, pinned) if pinned else measures, vectors, unknown)
 
 
 def _named(key: str, find: Callable[[], list[Suggestion]]) -> tuple[str, list[Suggestion]]:
