@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSplitter, QTabWidget, QVBoxL
 from locstudio.ui.canvas.canvas_view import CanvasView
 from locstudio.ui.gallery.filter_bar import FilterBar
 from locstudio.ui.gallery.gallery_view import GalleryView
+from locstudio.ui.regions_pane import RegionsPane
 from locstudio.ui.search.search_panel import SearchPanel
 from locstudio.ui.tool_column import ToolColumn
 
@@ -49,7 +50,8 @@ class Workspace(QWidget):
         self._tabs.setDocumentMode(True)
         self._tabs.tabBar().setExpanding(True)
         self._tabs.addTab(search, "Search")
-        self._tabs.addTab(regions, "Regions")
+        self.regions_pane = RegionsPane(regions, self)
+        self._tabs.addTab(self.regions_pane, "Regions")
         self._tabs.addTab(history, "History")
         self._split = QSplitter(Qt.Orientation.Horizontal, self)
         self._split.setChildrenCollapsible(False)

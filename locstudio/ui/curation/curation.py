@@ -66,6 +66,7 @@ class Curation(QObject):
         self.proposing = Proposing(lambda: collection.opened, self._work, self)
         self.proposing.progressed.connect(self._on_progressed)
         self.proposing.proposed.connect(self._on_proposed)
+        collection.workspace.regions_pane.origin_toggled.connect(self._on_origin_toggled)
         self.proposing.failed.connect(lambda sentence: self.noticed.emit(sentence, "", True))
 
     @property
@@ -172,6 +173,10 @@ class Curation(QObject):
         if self.sheet is not None:
             self.sheet.deleteLater()
             self.sheet = None
+
+    def _on_origin_toggled(self, is_wanted: bool) -> None:
+        if is_wanted:
+            self.desk.show_origin()
 
     def _on_progressed(self, words: str, share: float) -> None:
         self._progress = (words, share)

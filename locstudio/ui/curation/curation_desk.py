@@ -8,6 +8,7 @@ from locstudio.services.search import SearchService
 from locstudio.ui.curation.commands import CurationCommand
 from locstudio.ui.curation.curating import Curating
 from locstudio.ui.curation.curation_page import CurationPage
+from locstudio.ui.curation.region_origin import RegionOrigin
 from locstudio.ui.curation.sheets import Sheets
 from locstudio.ui.desk import Desk
 from locstudio.ui.gallery.picture_loader import PictureLoader
@@ -54,6 +55,7 @@ class CurationDesk(QObject):
             (self.propose_again_wanted, self.sheets.propose_again_wanted),
         ):
             theirs.connect(mine)
+        self.origin: RegionOrigin | None = None
         self.page.command_wanted.connect(self._on_command)
         self.curating.measuring.phrases_unknown.connect(collection.following.learn)
         collection.following.followed.connect(self._on_followed)
@@ -63,6 +65,14 @@ class CurationDesk(QObject):
         """Take vectors of regions and words from this index."""
         self.curating.measuring.set_service(service)
         self.sheets.set_service(service)
+
+    def show_origin(self) -> None:
+        """Follow the selection of the collection with where it comes from, below the table there."""
+        if self.origin is None:
+            origin = self.origin = RegionOrigin(self._collection, self.curating, self)
+            origin.said.connect(self.said)
+            origin.place_wanted.connect(self.place_wanted)
+            origin.propose_again_wanted.connect(self.propose_again_wanted)
 
     def wake(self) -> None:
         """The page is seen again."""
@@ -81,6 +91,8 @@ class CurationDesk(QObject):
         self.page.grid.blockSignals(True)  # nobody asks anything about the current item any more
         self.curating.close()
         self.sheets.close()
+        if self.origin is not None:
+            self.origin.close()
         self.crops.close()
         self.large.close()
 
