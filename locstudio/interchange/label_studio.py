@@ -163,7 +163,7 @@ class LabelStudioFile:
         return [
             RegionRow(
                 row,
-                thing.id or f"{name}:{row}",
+                thing.id or f"{clean(name)}:{row}",
                 name,
                 labels[0] if labels else None,
                 own_box(_numbers(ours.get("box")), shape.box) if shape.mask else shape.box,
@@ -183,7 +183,7 @@ class LabelStudioFile:
         if not texts:
             raise BadRow("its caption is empty")
         ours = _CAPTION_ID.fullmatch(thing.id)
-        first = ours[1] if ours else thing.id or f"{name}:{row}"
+        first = ours[1] if ours else thing.id or f"{clean(name)}:{row}"
         ids = [first, *(f"{first}.{number}" for number in range(2, len(texts) + 1))]
         result = thing.results[0]
         origin = _chosen(ORIGINS, _ours(result).get("origin")) or _chosen(_ORIGINS, result.get("origin"))

@@ -17,6 +17,7 @@ from locstudio.domain.regions import Origin
 from locstudio.domain.text import shown
 from locstudio.interchange.annotation_files import AnnotationFolder, row_id
 from locstudio.interchange.masks import BadMask, PixelBox, box_of_mask, mask_text
+from locstudio.interchange.paths import is_relative
 from locstudio.interchange.report import ImportReport
 from locstudio.interchange.rows import (
     FAR,
@@ -138,7 +139,7 @@ class LabelmeFile:
             return ImageRow(number, file, Path(file).stem, width, height, beside, is_stem=True)
         extras = document.get(EXTRAS)
         inner = extras.get("file") if isinstance(extras, dict) else None
-        if isinstance(inner, str) and inner and path.endswith(inner):
+        if isinstance(inner, str) and inner and path.endswith(inner) and is_relative(path):
             place = os.path.normpath(os.path.join(beside, path))
             return ImageRow(number, file, inner, width, height, place.removesuffix(inner))
         return ImageRow(number, file, path, width, height, beside)

@@ -7,8 +7,15 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 def is_relative(file_name: str) -> bool:
-    """Whether a name can be looked for inside a folder at all: no absolute path, drive letter, UNC path or address."""
+    """Whether a name can be looked for inside a folder at all: no absolute path, drive letter, UNC path or address.
+
+    Nor one that no file can have: with a NUL, or with half a character that is no byte of a name either.
+    """
     name = file_name.replace("\\", "/")
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
     return (
         bool(name) and "\0" not in name and not name.startswith("/") and not _SCHEME.match(name) and len(name) <= 4096
     )

@@ -139,7 +139,7 @@ class _Reading:
             key = str(own) if _is_id(own) else ""
             caption = known.get((key, text))
             if caption is None:
-                caption = known[key, text] = key or f"{name}:{len(known) + 1}"
+                caption = known[key, text] = key or f"{clean(name)}:{len(known) + 1}"
                 yield CaptionRow(number, "captions", caption, name, text.strip(), _chosen(ORIGINS, origin))
         for region in _regions_of(line):
             for box in _boxes_of(region):
@@ -155,7 +155,7 @@ class _Reading:
     def _id_of(self, name: str, region: Any) -> str:
         self._num_regions[name] += 1
         own = region.get("id") if isinstance(region, dict) else None
-        external_id = str(own) if _is_id(own) else f"{name}:{self._num_regions[name]}"
+        external_id = str(own) if _is_id(own) else f"{clean(name)}:{self._num_regions[name]}"
         self._ids[external_id] += 1
         again = self._ids[external_id]
         return external_id if again == 1 else f"{external_id}#{again}"

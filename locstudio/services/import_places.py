@@ -99,11 +99,11 @@ class ImagePlaces:
 
     def _beside(self, row: ImageRow) -> str | None:
         """The file's path in the image folder, when it lies where the format says that its name starts."""
-        if not row.folder:
+        if not row.folder or not is_relative(row.file_name):
             return None
         place = os.path.relpath(os.path.realpath(row.folder), self._image_root)
         path = inside(self._image_root, os.path.join(place, row.file_name.replace("\\", "/")))
-        return None if path is None or not is_relative(row.file_name) else self._file(path, row.is_stem)
+        return None if path is None else self._file(path, row.is_stem)
 
     def _file(self, path: str, is_stem: bool) -> str | None:
         """The path of a file that is in the image folder; a stem means the one picture that has it."""

@@ -283,6 +283,7 @@ def test_row_53_whatever_the_rows_hold_the_good_ones_go_in(dataset, images, rows
         "..",
         ".",
         "a\0.png",
+        "\ud800.png",
         "x" * 5000,
     ],
 )

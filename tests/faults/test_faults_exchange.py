@@ -1,6 +1,7 @@
 """FAULTS.md, CVAT, Label Studio and lines of phrases in: rows 47 to 57, 61 to 63, 68.  The rules are those of COCO."""
 
 import json
+import os
 import time
 import tracemalloc
 from dataclasses import replace
@@ -153,6 +154,17 @@ def test_row_54_a_file_name_that_leads_out_of_the_image_folder_is_rejected(datas
         "its image was left out: its file_name leads out of the image folder",
     ]
     assert dataset.image_page() == []
+
+
+@pytest.mark.parametrize("format", ["labelstudio", "phrases"])
+def test_that_rows_without_an_id_are_known_again_when_the_name_of_their_image_is_no_text(dataset, images, format):
+    name = os.fsdecode(b"\xff.png")
+    (images / "a.png").rename(images / name)
+    counts = []
+    for _ in range(2):
+        report = imported(dataset, images, format, [("", "dog", SQUARE)], name)
+        counts.append((report.num_regions_added, report.num_regions_known))
+    assert counts == [(1, 0), (0, 1)]
 
 
 def test_row_54_addresses_in_label_studio_are_names_and_nothing_more(dataset, images):

@@ -200,7 +200,17 @@ def test_row_53_a_byte_order_mark_is_no_trouble(dataset, images):
 
 @pytest.mark.parametrize(
     "path",
-    ["../../etc/passwd", "/etc/passwd", "C:\\x.png", "\\\\host\\x.png", "file:///etc/passwd", "http://127.0.0.1/a"],
+    [
+        *(
+            "../../etc/passwd",
+            "/etc/passwd",
+            "C:\\x.png",
+            "\\\\host\\x.png",
+            "file:///etc/passwd",
+            "http://127.0.0.1/a",
+        ),
+        *("a\0.png", "\ud800.png"),
+    ],
 )
 def test_row_54_an_image_path_that_leads_out_of_the_image_folder_is_rejected(dataset, images, path):
     report = imported(dataset, images, a=labelme(shape(), path=path))
@@ -222,7 +232,8 @@ def test_row_54_a_path_to_a_neighbouring_folder_is_taken_when_that_is_the_image_
 def test_row_54_what_an_export_says_of_its_file_is_believed_no_more_than_the_path(dataset, images):
     secret = images.parent / "secret.png"
     Image.new("RGB", (100, 80)).save(secret)
-    for path, file in [("../secret.png", "secret.png"), ("../secret.png", "../secret.png"), (str(secret), str(secret))]:
+    wrong = [("../secret.png", "secret.png"), ("../secret.png", "../secret.png"), (str(secret), str(secret))]
+    for path, file in [*wrong, ("\ud800/a.png", "a.png"), ("x\0/a.png", "a.png")]:
         report = imported(dataset, images, a=labelme(shape(), path=path, locstudio={"file": file}))
         assert report.num_images_added == 0
 
