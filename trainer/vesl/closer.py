@@ -1,6 +1,19 @@
 """A closer look: the image as a whole, and four overlapping parts of it, each enlarged to the model's whole square.
 
 Not in the paper.  A thing of a token's size has no token of its own; in an enlarged part it has several.
+
+On the 100 photos of coco_dev (793 boxes), by one run each of ``locstudio propose PROJECT --phrases "person,bicycle,…"
+--boxes 300 --detector own`` and ``closer``, the 80 names of COCO: recall is of the 100 surest raw proposals of an image
+of which none overlaps another by more than 0.6, by sides in pixels of the files; AP50 of each name's own, at 0.5.
+
+    detector   recall@100   below 32 px   to 96 px   above   AP50    CPU s an image
+    own        0.473        0.205         0.602      0.877   0.203   0.3, tokens at hand
+    closer     0.533        0.307         0.649      0.865   0.197   2.3
+
+It finds half as many small things again (recall by 0.060 higher, 0.031 to 0.092 by resampling of the photos), and names
+no better for it: it is for a person who looks for small things, and no gain for others.  CPU seconds are of the whole
+run, its start included.
+
 Axes: P = boxes.
 """
 
