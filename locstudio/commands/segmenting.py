@@ -1,6 +1,7 @@
 """Commands that make masks: segment."""
 
 import argparse
+import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -85,9 +86,9 @@ def _prompts(options: argparse.Namespace, width: int, height: int) -> list[Any]:
 def _mask_regions(options: argparse.Namespace, dataset: Dataset, engine: Any) -> None:
     image_ids = dataset.image_ids().tolist() if options.all else [image_of(dataset, options.image).id]
     wanted = {Review(options.review)} if options.review else {Review.ACCEPTED, Review.PENDING}
-    changes: list[RegionChange] = []
     problems: list[str] = []
-    num_empty, tell = 0, ProgressLine("Images")
+    num_masks = num_empty = 0
+    group, tell = f"{_ACTOR}-{secrets.token_hex(6)}", ProgressLine("Images")
     for number, (image, regions) in enumerate(_unmasked(dataset, image_ids, wanted), start=1):
         tell(number, 0)
         try:
@@ -95,20 +96,20 @@ def _mask_regions(options: argparse.Namespace, dataset: Dataset, engine: Any) ->
         except ImageProblem as error:
             problems.append(f"{image.path}: {error}")
             continue
-        changes += masked
+        if masked:  # at once, so that who interrupts it keeps what is done; all of one group is one undo step
+            dataset.apply(Edit("Masks of regions", tuple(masked)), actor=_ACTOR, group=group)
+        num_masks += len(masked)
         num_empty += len(regions) - len(masked)
-    if changes:
-        dataset.apply(Edit(f"Masks of {len(changes)} regions", tuple(changes)), actor=_ACTOR)
     document = {
-        "masks": len(changes),
+        "masks": num_masks,
         "empty": num_empty,
         "problems": problems,
-        "model": engine.segmenter_name(options.sam) if changes or num_empty else "",
+        "model": engine.segmenter_name(options.sam) if num_masks or num_empty else "",
     }
     if options.json:
         print_json(document)
         return
-    say(f"{len(changes)} regions have a mask now" + (f"; in {num_empty} nothing was found" if num_empty else ""))
+    say(f"{num_masks} regions have a mask now" + (f"; in {num_empty} nothing was found" if num_empty else ""))
     for problem in problems:
         say(problem)
 

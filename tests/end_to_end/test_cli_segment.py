@@ -128,8 +128,25 @@ def test_that_all_masks_are_one_undo_step_and_no_persons_edit(project, capsysbin
     assert [number for number in after if after[number].mask != before[number].mask] == [1, 2, 6]
     assert all(after[number].origin is before[number].origin for number in after)
     with Dataset.open(project) as dataset:
-        assert dataset.undo().title == "Masks of 3 regions"
+        assert dataset.undo().title == "Masks of regions"
     assert masks_in(project) == before
+
+
+def test_that_who_interrupts_it_keeps_the_masks_that_are_made(project, engine, monkeypatch, capsysbinary):
+    segment = engine.segment
+
+    def interrupted(prompts, **how):
+        if engine.asked:
+            raise KeyboardInterrupt
+        return segment(prompts, **how)
+
+    monkeypatch.setattr(engine, "segment", interrupted)
+    before = masks_in(project)
+    assert run(project, capsysbinary, "--all")[0] == 130
+    after = masks_in(project)
+    assert [number for number in after if after[number].mask != before[number].mask] == [1, 2]
+    monkeypatch.setattr(engine, "segment", segment)
+    assert run(project, capsysbinary, "--all")[1]["masks"] == 1
 
 
 def test_that_only_regions_of_a_review_or_an_image_are_masked(project, capsysbinary):
