@@ -65,7 +65,6 @@ def region_text_loss(
             denominators; None leaves nothing out.  No gradient flows through this comparison.
         further_KD: Phrases of no region here, further negatives for the regions.  Not in the paper, whose batches of
             32,768 images need none.
-
         has_unique_keys: A phrase that several regions share is one key for the other regions, not several.  Not in the
             paper: in a small batch full of people, "person" would otherwise be pushed away as often as it occurs, and a
             person's chance with it.
@@ -100,8 +99,6 @@ def region_text_loss(
         clash_RK = similar_phrases(text_RD, further_KD, max_similarity)
         further_RK = (logit_scale * region_RD @ further_KD.T).masked_fill(clash_RK, -torch.inf)
         to_text = torch.cat([to_text, further_RK], dim=1)
-    if weight_R is None:
-        return (F.cross_entropy(to_text, own_R) + F.cross_entropy(masked_RR.T, own_R)) / 2
     to_text_R = F.cross_entropy(to_text, own_R, reduction="none")
     to_region_R = F.cross_entropy(masked_RR.T, own_R, reduction="none")
     return mean_of((to_text_R + to_region_R) / 2, weight_R)
