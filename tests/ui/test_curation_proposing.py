@@ -13,6 +13,7 @@ from locstudio.jobs.run_state import claim_run
 from locstudio.ui.curation.propose_sheet import ProposeMaterial, ProposeSheet
 from locstudio.ui.curation.proposing import title_of
 from locstudio.ui.top_bar import Page
+from locstudio.ui.training.page import Tab
 
 MATERIAL = ProposeMaterial(
     num_images=100, num_captioned=60, num_classes=3, selected_ids=(4, 7), open_id=9, open_name="boat.jpg"
@@ -178,6 +179,8 @@ def test_that_a_run_that_proposes_is_in_the_list_of_runs_and_is_told_of_once(run
     assert (row.num_steps, row.words()) == (8, "Proposing · 5 s left")
     assert studio.window.status.training_text == ""  # the other part of the line says it
     assert studio.retraining.book.trainings == []
+    assert page.tab is Tab.LOG  # there is nothing to draw
+    assert not page._tabs.isTabVisible(Tab.CURVES)
     proposed_for(run)
     finish(run, lambda n: Finished(sequence=n))
     qtbot.waitUntil(lambda: page.head.text == "Done", timeout=10_000)

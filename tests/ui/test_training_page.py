@@ -7,20 +7,23 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QLabel, QWidget
 
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Image
+from locstudio.jobs.messages import Evaluated
 from locstudio.jobs.run_state import RunState
+from locstudio.services.curves import Curves
 from locstudio.services.run_summary import describe_run
 from locstudio.ui import theme
 from locstudio.ui.gallery.picture_loader import PictureLoader
 from locstudio.ui.training.curves_view import CurvesView, RunCurves
 from locstudio.ui.training.log_view import LogView
+from locstudio.ui.training.page import Tab, TrainingPage
 from locstudio.ui.training.run_book import KnownRun
 from locstudio.ui.training.run_head import RunFacts, RunHead
 from locstudio.ui.training.run_list import RunList, RunRow, RunsModel
-from locstudio.ui.training.run_record import RunRecord
+from locstudio.ui.training.run_record import RunRecord, named_curves, sentence_of
 from locstudio.ui.training.run_showing import facts_of, result_of, row_of, title_of
 from locstudio.ui.training.samples_view import Sample, SampleSheet, SamplesView
 
@@ -71,6 +74,28 @@ def test_that_a_record_tells_the_run_in_sentences(record):
     assert said[1] == "Begins on CPU, 2 cores: 636 regions of 136 images; 201 regions held out; 30 steps."
     assert said[2].startswith("Step 0: top 1 0.493, top 5 0.801, mean accuracy 0.446")
     assert said[-1] == "Finished."
+
+
+def test_that_counts_are_told_as_counts_and_never_drawn():
+    found = Evaluated(sequence=1, step=3, metrics={"n_captions": 1500.0, "top1": 0.5})
+    assert sentence_of(found) == "Step 3: 1,500 captions, top 1 0.500."
+    none, evaluated = np.empty(0), (np.array([3]), np.array([0.5]))
+    curves = Curves(none.astype(int), none, {}, none, none, {"n_captions": evaluated, "top1": evaluated})
+    assert [name for name in named_curves(curves) if name.startswith("metric/")] == ["metric/top1"]
+
+
+def test_that_a_run_that_trains_nothing_has_no_curves_and_the_tab_comes_back(crops, qtbot):
+    page = TrainingPage(crops, changes=QWidget(), evaluation=QWidget(), checkpoints=QWidget())
+    qtbot.addWidget(page)
+    page.show_tab(Tab.SAMPLES)
+    page.set_has_curves(False)
+    assert page.tab is Tab.LOG
+    page.set_has_curves(True)
+    assert page.tab is Tab.SAMPLES
+    page.show_tab(Tab.CHECKPOINTS)
+    page.set_has_curves(False)
+    page.set_has_curves(True)
+    assert page.tab is Tab.CHECKPOINTS
 
 
 def test_that_samples_of_images_that_are_gone_are_left_out(record):

@@ -96,6 +96,7 @@ class TrainingPage(QWidget):
         self.runs.run_chosen.connect(self.run_chosen)
         self.curves.said.connect(self.said)
         self._tabs.currentChanged.connect(lambda number: self.tab_changed.emit(Tab(number)))
+        self._left: Tab | None = None  # for the log, until there are curves again
         self.setFocusProxy(self.runs)
         self.set_runs(())
 
@@ -148,6 +149,19 @@ class TrainingPage(QWidget):
     def show_tab(self, tab: Tab) -> None:
         """Bring a tab to the front."""
         self._tabs.setCurrentIndex(tab)
+
+    def set_has_curves(self, has_curves: bool) -> None:
+        """Offer curves and samples of the run in front, or not, as of one that trains nothing."""
+        if has_curves == self._tabs.isTabVisible(Tab.CURVES):
+            return
+        before = self.tab
+        for tab in (Tab.CURVES, Tab.SAMPLES):
+            self._tabs.setTabVisible(tab, has_curves)
+        if has_curves and self._left is not None and self.tab is Tab.LOG:
+            self.show_tab(self._left)
+        self._left = None if has_curves or before not in (Tab.CURVES, Tab.SAMPLES) else before
+        if self._left is not None:
+            self.show_tab(Tab.LOG)
 
     def set_runs(self, rows: Sequence[RunRow]) -> None:
         """Show the list of runs, newest first."""

@@ -35,6 +35,7 @@ from locstudio.ui.training.samples_view import Sample, SampleSheet
 from locstudio.ui.training.wording import counted, metric_name
 
 _LOG_BYTES = 64 * 1024
+_COUNT = "n_"  # before the name of what was counted, and not measured
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +111,8 @@ def named_curves(curves: Curves) -> dict[str, Curve]:
         if len(curve.steps):
             named[name] = curve
     for name, (steps, values) in curves.evaluated.items():
+        if name.startswith(_COUNT):
+            continue
         named[f"metric/{name}"] = _finite(steps, values)
     return named
 
@@ -134,7 +137,7 @@ def sentence_of(message: AnyMessage) -> str:
         case Started():
             return _started(message)
         case Evaluated():
-            told = ", ".join(f"{metric_name(name)} {value:.3f}" for name, value in message.metrics.items())
+            told = ", ".join(_measured(name, value) for name, value in message.metrics.items())
             return f"Step {message.step:,}: {told}."
         case Saved():
             return f"Step {message.step:,}: checkpoint saved."
@@ -145,6 +148,12 @@ def sentence_of(message: AnyMessage) -> str:
         case Failed():
             return f"Failed: {message.sentence}"
     return ""
+
+
+def _measured(name: str, value: float) -> str:
+    if name.startswith(_COUNT):
+        return f"{value:,.0f} {name.removeprefix(_COUNT).replace('_', ' ')}"
+    return f"{metric_name(name)} {value:.3f}"
 
 
 def _started(message: Started) -> str:

@@ -148,8 +148,9 @@ class RunShowing(QObject):
         if run is None:
             self._page.show_run(None)
             return
-        has_epochs = run.config.kind != "vesl"
-        self._page.show_run(RunFacts(self._row(run), facts_of(run), run.summary.can_resume, has_epochs))
+        is_training = run.config.kind == "cloc"
+        self._page.set_has_curves(is_training)
+        self._page.show_run(RunFacts(self._row(run), facts_of(run), run.summary.can_resume, has_epochs=is_training))
 
     def _draw_content(self) -> None:
         run = self.shown
