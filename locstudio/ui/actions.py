@@ -211,6 +211,6 @@ def native(key: str) -> str:
 
 
 def _keys(keys: tuple[str, ...]) -> str:
-    return "  or  ".join(
-        dict.fromkeys(native(key) for key in keys[:2] if "Backtab" not in key)
-    )  # Qt's name for Shift+Tab
+    """The first two; not Qt's own names of Shift+Tab, and of the Return on the number pad."""
+    named = (key for key in keys[:2] if "Backtab" not in key and "Enter" not in key)
+    return "  or  ".join(dict.fromkeys(map(native, named)))

@@ -43,9 +43,9 @@ TITLES: dict[PassCommand, str] = {
     PassCommand.REJECT_REST: "Reject what is left in the image",
     PassCommand.SKIP: "Skip",
     PassCommand.BACK: "Back, also into the image before",
-    PassCommand.NEAR: "Show small regions from near, or not",
+    PassCommand.NEAR: "Small regions from near, or not",
     PassCommand.VERIFY: "The image is verified: next image",
-    PassCommand.UNDO: "Take the last step back, and go there",
+    PassCommand.UNDO: "Undo, and go where that was",
     PassCommand.LEAVE: "Leave the pass",
 }
 
