@@ -1,7 +1,8 @@
 """Regions and images by columns, for whoever looks at a whole collection at once.  Axes: N = rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,8 @@ _regions = select(
 _sizes = select(schema.image.c.id, schema.image.c.width, schema.image.c.height).order_by(schema.image.c.id)
 _of = schema.edit_region.c
 _firsts = select(_of.region_id, func.min(_of.edit_id)).group_by(_of.region_id)
+_TEXTS = ("phrases", "sources", "external_ids")
+_ROWS_A_TIME = 20_000
 _times = select(schema.edit.c.id, schema.edit.c.at).where(schema.edit.c.kind == "do").order_by(schema.edit.c.id)
 
 
@@ -89,27 +92,37 @@ class ImageSizes:
 
 
 def region_columns(connection: Connection) -> RegionColumns:
-    """Every region, by columns."""
+    """Every region, by columns; rows are Python's for a moment only, so that a million of them fit into memory."""
     with damage_named():
-        columns = _columns(connection, _regions)
-        ids = np.array(columns[0], np.int64)
-        scores = [np.nan if score is None else score for score in columns[9]]
-        return RegionColumns(
-            ids=ids,
-            image_ids=np.array(columns[1], np.int64),
-            boxes=single_boxes(np.array(columns[2:6], np.float64).T.reshape(-1, 4)),
-            class_ids=np.array(columns[6], np.int64),
-            reviews=np.array([_code(_REVIEWS, word) for word in columns[7]], np.int8),
-            origins=np.array([_code(_ORIGINS, word) for word in columns[8]], np.int8),
-            scores=np.array(scores, np.float32),
-            caption_ids=np.array(columns[10], np.int64),
-            spans=np.array(columns[11:13], np.int32).T.copy().reshape(-1, 2),
-            is_locked=np.array(columns[16], np.bool_),
-            times_ms=_times_of(connection, ids),
-            phrases=columns[13],
-            sources=columns[14],
-            external_ids=columns[15],
-        )
+        shared: dict[str, str] = {}
+        rows = connection.execute(_regions).partitions(_ROWS_A_TIME)
+        parts = [_region_columns(part, shared) for part in rows] or [_region_columns([], shared)]
+        values = {field.name: [getattr(part, field.name) for part in parts] for field in fields(RegionColumns)}
+        texts: dict[str, Any] = {name: list(chain.from_iterable(values.pop(name))) for name in _TEXTS}
+        arrays: dict[str, Any] = {name: np.concatenate(each) for name, each in values.items()}
+        whole = RegionColumns(**arrays, **texts)
+        return replace(whole, times_ms=_times_of(connection, whole.ids))
+
+
+def _region_columns(rows: Sequence[Sequence[Any]], shared: dict[str, str]) -> RegionColumns:
+    """Some regions, without their times; equal texts are one, of ``shared``."""
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(_regions.selected_columns)
+    return RegionColumns(
+        ids=np.array(columns[0], np.int64),
+        image_ids=np.array(columns[1], np.int64),
+        boxes=single_boxes(np.array(columns[2:6], np.float64).T.reshape(-1, 4)),
+        class_ids=np.array(columns[6], np.int64),
+        reviews=np.array([_code(_REVIEWS, word) for word in columns[7]], np.int8),
+        origins=np.array([_code(_ORIGINS, word) for word in columns[8]], np.int8),
+        scores=np.array([np.nan if score is None else score for score in columns[9]], np.float32),
+        caption_ids=np.array(columns[10], np.int64),
+        spans=np.array(columns[11:13], np.int32).T.copy().reshape(-1, 2),
+        is_locked=np.array(columns[16], np.bool_),
+        times_ms=np.zeros(len(rows), np.int64),
+        phrases=[shared.setdefault(text, text) for text in columns[13]],
+        sources=[shared.setdefault(text, text) for text in columns[14]],
+        external_ids=columns[15],
+    )
 
 
 def single_boxes(boxes_N4: NDArray[np.float64]) -> BoxArray:

@@ -7,6 +7,7 @@ from pathlib import Path
 from locstudio.domain.edits import Edit, RegionChange, add_regions, change_regions, delete_regions
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Origin, Review
+from locstudio.store import columns
 from locstudio.store.connections import connect
 from locstudio.store.dataset import Dataset
 from locstudio.store.edit_log import decode_changes, region_ids_of
@@ -78,19 +79,35 @@ def test_that_regions_by_columns_are_the_regions(dataset: Dataset, make_region):
     ]
     assert len(dataset.region_columns()) == 0
     dataset.apply(add_regions(regions))
-    columns = dataset.region_columns()
-    assert columns.ids.tolist() == [region.id for region in regions]
-    assert (columns.scores[0], columns.phrases[0], columns.sources[0], columns.external_ids[0]) == (
+    found = dataset.region_columns()
+    assert found.ids.tolist() == [region.id for region in regions]
+    assert (found.scores[0], found.phrases[0], found.sources[0], found.external_ids[0]) == (
         0.25,
         "a dog",
         "vesl:run",
         "7",
     )
-    assert [tuple(Review)[code] for code in columns.reviews] == [region.review for region in regions]
-    assert [tuple(Origin)[code] for code in columns.origins] == [region.origin for region in regions]
-    assert columns.spans.tolist() == [[-1, -1], [3, 5]]
-    assert columns.is_locked.tolist() == [False, True]
-    assert (columns.boxes[:, :2] < columns.boxes[:, 2:]).all()
-    assert (columns.times_ms > 0).all()
+    assert [tuple(Review)[code] for code in found.reviews] == [region.review for region in regions]
+    assert [tuple(Origin)[code] for code in found.origins] == [region.origin for region in regions]
+    assert found.spans.tolist() == [[-1, -1], [3, 5]]
+    assert found.is_locked.tolist() == [False, True]
+    assert (found.boxes[:, :2] < found.boxes[:, 2:]).all()
+    assert (found.times_ms > 0).all()
     sizes = dataset.image_sizes()
     assert (sizes.ids[0], sizes.widths[0], sizes.heights[0]) == (1, 640, 480)
+
+
+def test_that_regions_that_are_read_a_few_at_a_time_are_all_there_in_their_order(
+    dataset: Dataset, make_region, monkeypatch
+):
+    regions = [make_region(1 + n % 2, f"thing {n % 3}", external_id=str(n), source="file") for n in range(7)]
+    dataset.apply(add_regions(regions))
+    whole = dataset.region_columns()
+    monkeypatch.setattr(columns, "_ROWS_A_TIME", 3)
+    read = dataset.region_columns()
+    assert read.ids.tolist() == whole.ids.tolist() == [region.id for region in regions]
+    assert list(read.external_ids) == list("0123456")
+    assert list(read.phrases) == [region.phrase for region in regions]
+    assert (read.boxes == whole.boxes).all()
+    assert (read.times_ms == whole.times_ms).all()
+    assert read.phrases[0] is read.phrases[6]  # a million regions share a few thousand phrases
