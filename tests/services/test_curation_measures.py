@@ -9,6 +9,7 @@ from locstudio.domain.regions import LabelClass, Region, Review
 from locstudio.index.region_index import RegionIndex
 from locstudio.index.vocabulary import Vocabulary
 from locstudio.services.curation import deciding
+from locstudio.services.curation import measures as measures_module
 from locstudio.services.curation.measures import (
     ItemVectors,
     liken,
@@ -123,6 +124,21 @@ def test_that_what_was_drawn_since_has_no_vector_yet_and_stops_nobody(pool, data
     likened = liken(measures, after, vectors, key_of(after, 0)).likeness
     assert np.isnan(likened[20])
     assert likened[1] > 0.9
+
+
+def test_that_a_group_too_large_to_be_held_at_once_is_measured_as_any_other(pool, vocabulary, monkeypatch):
+    vectors = ItemVectors(pool, "mine")
+    whole = measure(pool, vectors, vocabulary)
+    asked = []
+    vectors_of = vectors.vectors_of
+    monkeypatch.setattr(vectors, "vectors_of", lambda rows: asked.append(len(rows)) or vectors_of(rows))
+    monkeypatch.setattr(measures_module, "_BATCH", 8)
+    parts = measure(pool, vectors, vocabulary)
+    assert max(asked) == 8
+    assert np.argmax(parts.outlier) == np.argmax(whole.outlier) == 19
+    assert (parts.outlier[:19] < 4).all()
+    assert parts.disagreement.tolist() == pytest.approx(whole.disagreement.tolist(), abs=1e-6)
+    assert (parts.best == whole.best).all()
 
 
 def test_that_vectors_a_stranger_made_of_nothing_are_none(project, dataset, make):

@@ -3,7 +3,7 @@
 Axes: N = rows of the pool, B = rows of a batch, T = texts, D = embedding width.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -96,6 +96,11 @@ def measure(pool: Pool, vectors: ItemVectors, vocabulary: Vocabulary | None) -> 
     same_TT = names.vectors_TD @ names.vectors_TD.T > _SAME_MEANING
     for first, last in _batches(starts, ends):
         batch = rows[starts[first] : ends[last]]
+        if len(batch) > _BATCH:  # one group
+            for part_BD, those in _in_parts(vectors, batch):
+                margins[those], best[those] = _margins(part_BD, names, names.own[those], same_TT)
+            outlier[batch] = _distances_of_many(vectors, batch, pool.reviews[batch])
+            continue
         vectors_BD = vectors.vectors_of(batch)
         margins[batch], best[batch] = _margins(vectors_BD, names, names.own[batch], same_TT)
         for start, end in zip(starts[first : last + 1], ends[first : last + 1], strict=True):
@@ -176,14 +181,21 @@ def liken(measures: Measures, pool: Pool, vectors: ItemVectors, key: str) -> Mea
 
 
 def _batches(starts: Rows, ends: Rows) -> list[tuple[int, int]]:
-    """Runs of whole groups with about ``_BATCH`` rows each: the first and the last group of each."""
+    """Runs of whole groups with at most ``_BATCH`` rows each, a larger group by itself: the first and last of each."""
     found: list[tuple[int, int]] = []
     first = 0
     for group in range(len(starts)):
-        if ends[group] - starts[first] >= _BATCH or group == len(starts) - 1:
-            found.append((first, group))
-            first = group + 1
-    return found
+        if ends[group] - starts[first] > _BATCH and group > first:
+            found.append((first, group - 1))
+            first = group
+    return [*found, (first, len(starts) - 1)] if len(starts) else found
+
+
+def _in_parts(vectors: ItemVectors, rows: Rows) -> Iterator[tuple[_Floats, Rows]]:
+    """The vectors of many rows, as many at once as fit into any memory, with the rows they are of."""
+    for start in range(0, len(rows), _BATCH):
+        part = rows[start : start + _BATCH]
+        yield vectors.vectors_of(part), part
 
 
 def _margins(
@@ -209,25 +221,48 @@ def _margins(
 
 
 def _distances(vectors_BD: _Floats, reviews_B: NDArray[np.int8]) -> _Floats:
-    """How far each row of a group lies from its centre: in robust deviations, or as it is in a small group.
-
-    The centre is that of the accepted rows where there are enough, else of all that are not rejected; it is found
-    twice, the second time of the nearer half, so that a fifth of strangers does not move it.
-    """
-    basis = reviews_B == ACCEPTED
-    if np.count_nonzero(basis) < _MIN_ACCEPTED_CENTRE:
-        basis = reviews_B != REJECTED
-    basis &= ~np.isnan(vectors_BD).any(axis=1)
-    if np.count_nonzero(basis) < 2:
+    """How far each row of a group lies from its centre: in robust deviations, or as it is in a small group."""
+    basis_B = _basis(reviews_B)
+    centre_D = _centre(vectors_BD[basis_B])
+    if centre_D is None:
         return np.full(len(vectors_BD), np.nan, np.float32)
-    typical_BD = vectors_BD[basis]
-    near = typical_BD @ _unit(typical_BD.mean(axis=0))
-    centre = _unit(typical_BD[near >= np.median(near)].mean(axis=0))
-    distances = (1 - vectors_BD @ centre).astype(np.float32)
-    if len(vectors_BD) < _MIN_GROUP:
+    return _standard((1 - vectors_BD @ centre_D).astype(np.float32), basis_B)
+
+
+def _distances_of_many(vectors: ItemVectors, rows: Rows, reviews: NDArray[np.int8]) -> _Floats:
+    """The same of a group whose vectors are not held at once; its centre is that of a sample."""
+    basis = _basis(reviews)
+    typical = rows[basis]
+    if len(typical) > _BATCH:
+        typical = np.sort(np.random.default_rng(0).choice(typical, _BATCH, replace=False))
+    centre_D = _centre(vectors.vectors_of(typical))
+    if centre_D is None:
+        return np.full(len(rows), np.nan, np.float32)
+    distances = np.concatenate([1 - part_BD @ centre_D for part_BD, _ in _in_parts(vectors, rows)])
+    return _standard(distances.astype(np.float32), basis)
+
+
+def _basis(reviews: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Which rows say what a group looks like: the accepted where there are enough, else all that are not rejected."""
+    accepted: NDArray[np.bool_] = reviews == ACCEPTED
+    return accepted if np.count_nonzero(accepted) >= _MIN_ACCEPTED_CENTRE else reviews != REJECTED
+
+
+def _centre(typical_BD: _Floats) -> _Floats | None:
+    """The centre of vectors, found twice, the second time of the nearer half: a fifth of strangers does not move it."""
+    typical_BD = typical_BD[~np.isnan(typical_BD).any(axis=1)]
+    if len(typical_BD) < 2:
+        return None
+    near_B = typical_BD @ _unit(typical_BD.mean(axis=0))
+    return _unit(typical_BD[near_B >= np.median(near_B)].mean(axis=0))
+
+
+def _standard(distances: _Floats, basis: NDArray[np.bool_]) -> _Floats:
+    if len(distances) < _MIN_GROUP:
         return distances
-    middle = float(np.median(distances[basis]))
-    spread = 1.4826 * float(np.median(np.abs(distances[basis] - middle)))
+    typical = distances[basis & ~np.isnan(distances)]
+    middle = float(np.median(typical))
+    spread = 1.4826 * float(np.median(np.abs(typical - middle)))
     standard: _Floats = (distances - middle) / np.float32(max(spread, 1e-3))
     return standard
 
