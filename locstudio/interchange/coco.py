@@ -24,6 +24,8 @@ from locstudio.interchange.rows import (
     Progress,
     RegionRow,
     Tables,
+    brief,
+    chosen,
     clean,
 )
 
@@ -87,7 +89,7 @@ class CocoFile:
             return make(row, raw)
         except BadRow as error:
             key = raw.get("id", "") if isinstance(raw, dict) else ""
-            name = _brief(key) if isinstance(key, str | int) else ""
+            name = brief(key) if isinstance(key, str | int) else ""
             self._report.note(RowNote(table, row, name, Outcome.DROPPED, error.reason, error.detail))
             return None
 
@@ -130,7 +132,6 @@ class CocoFile:
             self._note_lost_mask(row, raw, str(error))
             segmentation = None
         score: Any = raw.get("score")
-        review, origin = raw.get("review"), raw.get("origin")
         return RegionRow(
             row,
             self._unique_id(raw.get("id"), row, "annotations"),
@@ -142,12 +143,12 @@ class CocoFile:
             raw.get("iscrowd") in (1, True),
             float(score) if type(score) in (int, float) and abs(score) < FAR else None,
             phrase,
-            REVIEWS.get(review) if isinstance(review, str) else None,
-            ORIGINS.get(origin) if isinstance(origin, str) else None,
+            chosen(REVIEWS, raw.get("review")),
+            chosen(ORIGINS, raw.get("origin")),
         )
 
     def _note_lost_mask(self, row: int, raw: dict[str, Any], reason: str) -> None:
-        name = _brief(raw.get("id", ""))
+        name = brief(raw.get("id", ""))
         self._report.note(RowNote("annotations", row, name, Outcome.KEPT, "its mask was left out", reason))
 
     def _caption_of(self, row: int, raw: dict[str, Any]) -> CaptionRow:
@@ -165,9 +166,7 @@ class CocoFile:
             name = f"{image_key}:{self._captions_of[image_key]}"
         else:
             name = self._unique_id(raw["id"], row, table)
-        origin = raw.get("origin")
-        made_by = ORIGINS.get(origin) if isinstance(origin, str) else None
-        return CaptionRow(row, table, name, image_key, clean(text).strip(), made_by)
+        return CaptionRow(row, table, name, image_key, clean(text).strip(), chosen(ORIGINS, raw.get("origin")))
 
     def _unique_id(self, raw: Any, row: int, table: str) -> str:
         """The row's id as text; a second row with the same id gets a new one, the same at every reading."""
@@ -182,10 +181,6 @@ class CocoFile:
         reason = "its id was there before and it was given a new one"
         self._report.note(RowNote(table, row, str(key), Outcome.KEPT, reason, again))
         return again
-
-
-def _brief(key: Any) -> str:
-    return str(key)[:64] if isinstance(key, str) or (type(key) is int and abs(key) < 10**60) else ""
 
 
 def _key(raw: Any, name: str) -> Key:
@@ -212,7 +207,7 @@ def _image_of(row: int, raw: dict[str, Any]) -> ImageRow:
     if sides == [None, None]:
         return ImageRow(row, key, file_name, 0, 0)
     if not all(type(side) in (int, float) and 1 <= side < FAR and side == int(side) for side in sides):  # type: ignore[operator,arg-type]  # numbers, once their type is known
-        raise BadRow("its width and height are no sizes", f"{_brief(sides[0])} x {_brief(sides[1])}")
+        raise BadRow("its width and height are no sizes", f"{brief(sides[0])} x {brief(sides[1])}")
     return ImageRow(row, key, file_name, int(sides[0]), int(sides[1]))  # type: ignore[arg-type]  # checked above
 
 

@@ -40,6 +40,8 @@ from locstudio.interchange.rows import (
     Progress,
     RegionRow,
     Tables,
+    brief,
+    chosen,
     clean,
 )
 
@@ -134,7 +136,7 @@ class LabelStudioFile:
         for annotation in annotations:
             if annotation is not chosen and annotation.get("result"):
                 reason = "another annotation of its task counts"
-                self._note(row + 1, _brief(annotation.get("id")), Outcome.DROPPED, reason)
+                self._note(row + 1, brief(annotation.get("id")), Outcome.DROPPED, reason)
         if chosen is not None:
             yield from _gathered(chosen, is_prediction=False)
         predictions = _objects(task, "predictions")
@@ -158,7 +160,7 @@ class LabelStudioFile:
         if shape.note:
             self._note(row, thing.id, Outcome.KEPT, shape.note)
         ours = _ours(shapes[0])
-        review, origin = _chosen(REVIEWS, ours.get("review")), _chosen(ORIGINS, ours.get("origin"))
+        review, origin = chosen(REVIEWS, ours.get("review")), chosen(ORIGINS, ours.get("origin"))
         score = shapes[0].get("score", thing.score)
         return [
             RegionRow(
@@ -173,7 +175,7 @@ class LabelStudioFile:
                 float(score) if type(score) in (int, float) and abs(score) < FAR else None,
                 " ".join(texts) if texts else None,
                 review or (Review.PENDING if thing.is_prediction else None),
-                origin or (Origin.MODEL if thing.is_prediction else _chosen(_ORIGINS, shapes[0].get("origin"))),
+                origin or (Origin.MODEL if thing.is_prediction else chosen(_ORIGINS, shapes[0].get("origin"))),
                 *_place_in_caption(ours),
             )
         ]
@@ -186,7 +188,7 @@ class LabelStudioFile:
         first = ours[1] if ours else thing.id or f"{clean(name)}:{row}"
         ids = [first, *(f"{first}.{number}" for number in range(2, len(texts) + 1))]
         result = thing.results[0]
-        origin = _chosen(ORIGINS, _ours(result).get("origin")) or _chosen(_ORIGINS, result.get("origin"))
+        origin = chosen(ORIGINS, _ours(result).get("origin")) or chosen(_ORIGINS, result.get("origin"))
         return [CaptionRow(row, "captions", key, name, text, origin) for key, text in zip(ids, texts, strict=True)]
 
     def _note(self, row: int, name: str, outcome: Outcome, reason: str, detail: str = "") -> None:
@@ -224,7 +226,7 @@ def _gathered(annotation: _Object, *, is_prediction: bool) -> Iterator[_Thing]:
     by_id: dict[str, list[_Object]] = {}
     for number, result in enumerate(_objects(annotation, "result")):
         key = result.get("id")
-        name = clean(str(key)) if isinstance(key, str | int) and len(_brief(key)) == len(str(key)) else ""
+        name = clean(str(key)) if isinstance(key, str | int) and len(brief(key)) == len(str(key)) else ""
         by_id.setdefault(name or f" {number}", []).append(result)
     score = annotation.get("score") if is_prediction else None
     for name, results in by_id.items():
@@ -280,11 +282,3 @@ def _place_in_caption(ours: _Object) -> tuple[str | None, tuple[int, int] | None
 def _numbers(value: Any) -> list[float] | None:
     is_list = isinstance(value, list) and all(type(number) in (int, float) for number in value)
     return value if is_list else None
-
-
-def _chosen(values: dict[str, Any], name: Any) -> Any:
-    return values.get(name) if isinstance(name, str) else None
-
-
-def _brief(key: Any) -> str:
-    return str(key)[:64] if isinstance(key, str) or (type(key) is int and abs(key) < 10**60) else ""

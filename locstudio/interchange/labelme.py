@@ -32,6 +32,7 @@ from locstudio.interchange.rows import (
     Progress,
     RegionRow,
     Tables,
+    chosen,
     clean,
     pixel_box,
 )
@@ -163,10 +164,9 @@ class LabelmeFile:
         seen.add(name)
         for note in shape.notes:
             self._folder.note_row(shape.row, file, note)
-        review, origin = extras.get("review"), extras.get("origin")
-        known = ORIGINS.get(origin) if isinstance(origin, str) else None
-        if extras and not (is_same_text and exact) and known is not Origin.HUMAN:
-            known = Origin.EDITED  # somebody has worked on it in labelme
+        origin = chosen(ORIGINS, extras.get("origin"))
+        if extras and not (is_same_text and exact) and origin is not Origin.HUMAN:
+            origin = Origin.EDITED  # somebody has worked on it in labelme
         return RegionRow(
             shape.row,
             name,
@@ -177,8 +177,8 @@ class LabelmeFile:
             mask_text(shape.polygons),
             score=shape.score,
             phrase=phrase,
-            review=REVIEWS.get(review) if isinstance(review, str) else None,
-            origin=known,
+            review=chosen(REVIEWS, extras.get("review")),
+            origin=origin,
         )
 
 

@@ -39,6 +39,7 @@ from locstudio.interchange.rows import (
     Progress,
     RegionRow,
     Tables,
+    chosen,
     clean,
     pixel_box,
 )
@@ -140,7 +141,7 @@ class _Reading:
             caption = known.get((key, text))
             if caption is None:
                 caption = known[key, text] = key or f"{clean(name)}:{len(known) + 1}"
-                yield CaptionRow(number, "captions", caption, name, text.strip(), _chosen(ORIGINS, origin))
+                yield CaptionRow(number, "captions", caption, name, text.strip(), chosen(ORIGINS, origin))
         for region in _regions_of(line):
             for box in _boxes_of(region):
                 self._row += 1
@@ -183,8 +184,8 @@ class _Reading:
             region.get("iscrowd") in (1, True),
             float(score) if type(score) in (int, float) and abs(score) < FAR else None,
             phrase,
-            _chosen(REVIEWS, region.get("review")),
-            _chosen(ORIGINS, region.get("origin")),
+            chosen(REVIEWS, region.get("review")),
+            chosen(ORIGINS, region.get("origin")),
             caption if span else None,
             span,
         )
@@ -298,7 +299,3 @@ def _span_of(region: _Object, phrase: str, text: str) -> tuple[int, int] | None:
 
 def _is_id(value: Any) -> bool:
     return type(value) is int and 0 < value < 1 << 63
-
-
-def _chosen(values: dict[str, Any], name: Any) -> Any:
-    return values.get(name) if isinstance(name, str) else None

@@ -1,14 +1,16 @@
 """What every annotation file says, whatever its format: images, classes, regions and captions as checked values."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from locstudio.domain.regions import Origin, Review
 from locstudio.interchange.masks import PixelBox
 from locstudio.interchange.report import ImportReport
+
+_T = TypeVar("_T")
 
 Key = int | str
 """An identity inside a file.  ``1`` and ``"1"`` are the same where the format says so."""
@@ -140,6 +142,16 @@ class AnnotationFile(Protocol):
 def clean(text: str) -> str:
     """Text without the characters that no database and no display can hold (half surrogates, NUL)."""
     return text if text.isprintable() else _UNSTORABLE.sub("\ufffd", text)
+
+
+def chosen(values: Mapping[str, _T], name: Any) -> _T | None:
+    """The value of this name; None where a file names another, or says something that is no name at all."""
+    return values.get(name) if isinstance(name, str) else None
+
+
+def brief(key: Any) -> str:
+    """An identity of a file for a note, as it came; "" for what is none."""
+    return str(key)[:64] if isinstance(key, str) or (type(key) is int and abs(key) < 10**60) else ""
 
 
 def pixel_box(x0: float, y0: float, x1: float, y1: float) -> PixelBox:
