@@ -85,6 +85,24 @@ def test_that_a_decision_follows_a_rule_that_was_made_after_the_pool_was_read(pr
     assert (other.after.phrase, other.after.class_id) == ("cat", None)
 
 
+def test_that_a_class_that_came_with_the_old_words_goes_with_them(project, pictured, make):
+    two_proposals(make, project)
+    dog, wolf = (LabelClass(pictured.next_class_id(), name, "#3366cc") for name in ("Dog", "Wolf"))
+    pictured.apply(Edit("Classes", (ClassChange(None, dog), ClassChange(None, wolf))))
+    pool = read_pool(project, pictured)
+
+    def relabelled(*words):
+        (change,) = deciding.relabel(pictured, pool, [0], *words).changes
+        return change.after.phrase, change.after.class_id
+
+    assert relabelled("a fox") == ("a fox", None)
+    assert relabelled("a wolf") == ("a wolf", wolf.id)
+    assert relabelled("a fox", wolf.id) == ("a fox", wolf.id)
+    assert relabelled("dog") == ("dog", dog.id)
+    pictured.apply(deciding.relabel(pictured, pool, [0], None, wolf.id))
+    assert relabelled("a fox") == ("a fox", wolf.id)  # a person gave it
+
+
 def test_that_what_another_window_decided_meanwhile_is_not_made_twice(project, pictured, make):
     two_proposals(make, project)
     stale = read_pool(project, pictured)

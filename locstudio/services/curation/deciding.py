@@ -7,12 +7,14 @@ without changes means that there was nothing to do.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from locstudio.domain.edits import Edit
 from locstudio.domain.geometry import UnitBox
+from locstudio.domain.phrase_rules import classes_by_name, taken_for
 from locstudio.domain.regions import Region, Review
 from locstudio.services.curation.drafting import Draft, drafts, edit_of
 from locstudio.services.curation.table import Pool
@@ -56,22 +58,26 @@ def relabel(
 ) -> Edit:
     """Give rows another phrase or class, and accept them so.
 
-    Locked regions keep their words.
+    Locked regions keep their words.  A class that only came with the old phrase goes with it: see ``taken_for``.
 
     Args:
         dataset: Where they are, or shall be.
         pool: What ``rows`` are rows of.
         rows: What to relabel.
         phrase: The new phrase; None leaves what is there.
-        class_id: The new class, 0 for none; None leaves what is there.
+        class_id: The new class, 0 for none; None leaves what is there, or takes what the new phrase stands for.
         review: What is said of them by that; None leaves what was said.
         title: Of the undo step.
     """
-    pairs = [
-        (draft, _reviewed_as(relabelled(draft.region, phrase, class_id), review))
-        for draft in drafts(dataset, pool, rows)
-        if not draft.region.is_locked
-    ]
+    rules, named = dataset.phrase_rules(), classes_by_name(dataset.classes())
+    class_of = cache(lambda words: taken_for(rules, named, words)[1])
+    pairs = []
+    for draft in drafts(dataset, pool, rows):
+        region = draft.region
+        if not region.is_locked:
+            is_of_words = phrase is not None and region.class_id == class_of(region.phrase)
+            new_class = (class_of(phrase) or 0) if class_id is None and is_of_words else class_id
+            pairs.append((draft, _reviewed_as(relabelled(region, phrase, new_class), review)))
     return edit_of(title or _titled("Relabel", _num_changed(pairs)), pairs)
 
 
