@@ -13,6 +13,7 @@ Axes: P = proposals, I = images that were looked at, D = embedding width.
 import os
 import secrets
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ FORMAT_VERSION = 1
 BOX_STEPS = 65_535
 """Corners are stored as whole numbers of this many steps: a quarter of a pixel in an image of 16,000."""
 MAX_ROWS = 100_000_000
+_ATTEMPTS = 3
 
 _COLUMNS: dict[str, tuple[type[np.generic], int]] = {
     "image_ids": (np.int64, 0),
@@ -128,6 +130,7 @@ def write_raw_proposals(results: Path, proposals: RawProposals) -> Path:
     """
     folder = results / FOLDER
     partial = results / f"{FOLDER}.{secrets.token_hex(4)}{PARTIAL}"
+    earlier = results / f"{FOLDER}.{secrets.token_hex(4)}{PARTIAL}"
     partial.mkdir(parents=True)
     try:
         arrays = {name: getattr(proposals, "boxes_q" if name == "boxes" else name) for name in _COLUMNS}
@@ -140,21 +143,47 @@ def write_raw_proposals(results: Path, proposals: RawProposals) -> Path:
         write_whole(partial / "phrases.json", msgspec.json.encode(proposals.phrases))
         write_whole(partial / "captions.json", msgspec.json.encode(proposals.captions))
         write_whole(partial / "manifest.json", msgspec.json.format(msgspec.json.encode(proposals.manifest)) + b"\n")
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            os.rename(folder, earlier)  # removing it takes time, in which a reader would find nothing
         os.replace(partial, folder)
         sync_folder(results)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(earlier, ignore_errors=True)
     return folder
 
 
 def read_raw_proposals(results: Path) -> RawProposals | None:
     """The proposals of a run's ``results`` folder, memory-mapped; None while there are none.
 
+    A folder that is put in place of another while it is read is read again.
+
     Raises:
         BadInput: the folder is damaged, or none of ours.
     """
     folder = results / FOLDER
+    for _ in range(_ATTEMPTS):
+        before = _identity(folder)
+        try:
+            found = _read(folder)
+        except BadInput:
+            if _identity(folder) == before:
+                raise
+            continue
+        if _identity(folder) == before:
+            return found
+    return _read(folder)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _read(folder: Path) -> RawProposals | None:
     try:
         manifest = read_json(folder / "manifest.json", Manifest)
         phrases = read_json(folder / "phrases.json", tuple[str, ...])

@@ -7,6 +7,7 @@ import pytest
 
 from locstudio.domain.errors import BadInput
 from locstudio.domain.regions import Origin
+from locstudio.jobs import raw_proposals
 from locstudio.jobs.raw_proposals import (
     BOX_STEPS,
     Manifest,
@@ -68,6 +69,22 @@ def test_that_writing_again_replaces_what_was_there(tmp_path: Path):
     read = read_raw_proposals(tmp_path)
     assert read is not None
     assert len(read) == 2
+
+
+@pytest.mark.parametrize("column", ["image_ids", "vectors", "seen_image_ids"])
+def test_that_what_is_replaced_while_it_is_read_is_read_as_one_or_the_other(tmp_path: Path, monkeypatch, column: str):
+    write_raw_proposals(tmp_path, proposals(3))
+    load, replaced = raw_proposals._load, []
+
+    def replacing(folder: Path, name: str):
+        if name == column and not replaced:
+            replaced.append(write_raw_proposals(tmp_path, proposals(5)))
+        return load(folder, name)
+
+    monkeypatch.setattr(raw_proposals, "_load", replacing)
+    read = read_raw_proposals(tmp_path)
+    assert read is not None
+    assert len(read) == len(read.boxes) == 5
 
 
 def test_that_a_quantised_box_moves_by_half_a_step_at_most_and_keeps_an_area():
