@@ -1,5 +1,8 @@
 """The pool is read anew, or measured anew, while something is under way: what was meant is what is done."""
 
+import shutil
+from dataclasses import replace
+
 import pytest
 from PySide6.QtCore import Qt
 
@@ -94,3 +97,17 @@ def test_that_nothing_is_shown_of_an_earlier_pool_however_large_the_pools_are(
     curating.decide(curation.page.grid.chosen(), Review.ACCEPTED)
     qtbot.waitUntil(lambda: curating.pool.region_ids[first.row] != 0, timeout=10_000)
     assert curation.page.model.crop(0).item.key == first.key
+
+
+def test_that_a_correction_on_the_canvas_is_not_taken_for_one_of_another_item(
+    curation, curating, dataset, proposed, qtbot
+):
+    sheets, asked = curation.sheets, []
+    row = next(row for row in curating.pool.rows.tolist() if curating.pool.region_ids[row] != 0)
+    region = dataset.regions([int(curating.pool.region_ids[row])])[0]
+    sheets._on_corrected(region, replace(region, phrase="a bird"))  # on its way to the disk
+    sheets.alike.follow = lambda *found: asked.append(found)
+    shutil.rmtree(proposed.path)  # a person has deleted the run
+    read_anew(curating, qtbot)
+    assert asked == []
+    assert len(curating.pool) < row

@@ -319,6 +319,22 @@ def test_that_the_canvas_pass_begins_with_the_surest_of_the_page_and_follows_its
     assert found == {0.9: Review.ACCEPTED, 0.6: Review.REJECTED}
 
 
+def test_that_a_suggestion_of_the_canvas_pass_takes_the_class_of_the_old_words_away(
+    curation, sheets, dataset, desk, qtbot
+):
+    cat = LabelClass(dataset.next_class_id(), "white cat", "#cc3333")
+    with qtbot.waitSignal(curation.curating.pool_changed, timeout=10_000):
+        desk.editing.apply(Edit("Class", (ClassChange(None, cat),)))
+    pool = curation.curating.pool
+    row, other = (next(r for r in range(8) if pool.phrases[pool.phrase_rows[r]] == words) for words in
+                  ("a white cat", "a grey dog"))  # fmt: skip
+    assert (pool.class_ids[row], pool.class_ids[other]) == (cat.id, 0)
+    classes = {each.text: each.class_id for each in sheets._suggest(pool, row)}
+    assert classes["a grey dog"] == 0
+    classes = {each.text: each.class_id for each in sheets._suggest(pool, other)}
+    assert classes["a white cat"] == cat.id
+
+
 def test_that_the_page_stays_where_nothing_waits(curation, sheets, desk, studio, qtbot):
     curating = curation.curating
     curating.decide(curation.page.model.rows, Review.REJECTED)

@@ -14,7 +14,10 @@ TAKE_IN = "Take in proposals"
 
 @dataclass(frozen=True, slots=True)
 class Suggested:
-    """What a region may be: a phrase, a class, or both, and how likely, in [0, 1]."""
+    """What a region may be: a phrase, a class, or both, and how likely, in [0, 1].
+
+    ``class_id`` is 0 for no class; None leaves what is there.
+    """
 
     text: str
     class_id: int | None

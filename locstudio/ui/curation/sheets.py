@@ -9,9 +9,10 @@ from functools import partial
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
+from locstudio.domain.phrase_rules import classes_by_name, taken_for
 from locstudio.domain.regions import Region
 from locstudio.index.vocabulary import Vocabulary
-from locstudio.services.curation.pool import Pool, row_of_key
+from locstudio.services.curation.pool import Pool, key_of, row_of_key
 from locstudio.services.curation.suggestions import suggestions
 from locstudio.services.search import SearchService
 from locstudio.ui.curation.alike import AlikeFlow
@@ -134,6 +135,9 @@ class Sheets(QObject):
         if self._corrected is None:
             return
         row, before = self._corrected
+        if row >= len(pool) or key_of(pool, row) != key_of(before, row):  # read anew: it is another row now
+            self._corrected = None
+            return
         is_other = any(getattr(before, name)[row] != getattr(pool, name)[row] for name in ("phrase_rows", "class_ids"))
         if is_other:
             self._corrected = None
@@ -165,7 +169,11 @@ class Sheets(QObject):
         if vectors is None or measures is None or len(measures.outlier) < len(pool):
             return ()  # what was drawn just now is still being measured
         found = suggestions(pool, row, vectors, self._vocabulary(), self._dataset.classes())
-        return [Suggested(each.text, each.class_id, each.score) for each in found]
+        words = pool.phrases[pool.phrase_rows[row]]
+        _, of_words = taken_for(pool.rules, classes_by_name(pool.classes.values()), words)
+        # A class that only came with these words goes with them; one that a person gave stays.
+        otherwise = 0 if of_words == pool.class_ids[row] else None
+        return [Suggested(each.text, each.class_id or otherwise, each.score) for each in found]
 
 
 def _place(hit: HitItem) -> Place:
