@@ -100,7 +100,7 @@ def test_that_a_training_is_watched_compared_and_shown(studio, retraining, sampl
     assert page.tab.name == "CHANGES"
     assert page.runs.chosen == run
     assert any(row.run_id == run and not row.is_active for row in studio.desk.opened.dataset.checkpoints())
-    assert studio.desk.opened.dataset.events_of(run)
+    qtbot.waitUntil(lambda: bool(studio.desk.opened.dataset.events_of(run)), timeout=30_000)  # with the next list
 
 
 def test_that_a_stopped_run_is_resumed_where_it_was(studio, retraining, sample, qtbot):
