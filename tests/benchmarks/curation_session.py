@@ -38,7 +38,7 @@ box, drawn on whole pixels, overlaps the truth by less than a half.
 So the canvas pass costs less than drawing, by 7 to 14 % of the model's seconds and 12 to 23 % by hand, and not more,
 since two thirds or more of the true regions are still drawn.  Proposals below the run's threshold pay here, since one
 key rejects what is left of an image.  Judging every crop by itself costs 13 % more than drawing by the model, 5 % less
-by hand: eight of ten are rejected.  Of the 29 names that were set right among the crops 16 opened the sheet of
+by hand: three of four are rejected.  Of the 29 names that were set right among the crops 16 opened the sheet of
 identical mistakes, and in none of these was as much as half of it the same mistake, so that it was left each time.
 
 It is no test and no part of CI: a run takes minutes, and its result is a table.

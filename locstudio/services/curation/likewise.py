@@ -15,9 +15,11 @@ from locstudio.services.curation.drafting import drafts, edit_of
 from locstudio.services.curation.overlaps import Rows
 from locstudio.services.curation.table import ACCEPTED, EDITED, HUMAN, IMPORTED, MODEL, PENDING, Pool
 from locstudio.services.curation.vectors import ItemVectors
-from locstudio.services.cutting import cut_for
+from locstudio.services.cutting import cut_for, robust
 from locstudio.store.dataset import Dataset
 
+SURELY_ALIKE = 0.8
+"""A cosine that looks the same also in a collection of nothing else; chosen by eye on COCO photos and the demo."""
 _NUM_BACKGROUND = 4_096
 _NUM_RIGHT = 256
 _Floats = NDArray[np.float32]
@@ -30,7 +32,8 @@ class Alike:
     Attributes:
         rows: Those above the cut.
         scores: Their cosines to the corrected item.
-        cut: The cosine from which on they stand out: see ``services.cutting``.
+        cut: The cosine from which on they stand out, see ``services.cutting``; at least half-way from the collection's
+            median to the item itself, or ``SURELY_ALIKE``.
         more_rows: Those below the cut, for who moves it.
         more_scores: Their cosines.
     """
@@ -86,7 +89,9 @@ def find_alike(
     rows, scores = rows[keep], scores[keep]
     order = np.argsort(-scores, kind="stable")
     rows, scores = rows[order], scores[order]
-    cut = cut_for(_background(pool, vectors, query_D), scores)
+    background = _background(pool, vectors, query_D)
+    # Where half of a collection resembles the query, the two heaps part far below what looks the same.
+    cut = max(cut_for(background, scores), min((1 + robust(background)[0]) / 2, SURELY_ALIKE))
     num = int(np.count_nonzero(scores >= cut))
     return Alike(rows[:num], scores[:num], cut, rows[num:], scores[num:])
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rapidfuzz import fuzz, process
 
 from locstudio.domain.edits import Change, Edit, RegionChange, RuleChange
-from locstudio.domain.phrase_rules import PhraseRule, followed
+from locstudio.domain.phrase_rules import PhraseRule, classes_by_name, followed, taken_for
 from locstudio.domain.regions import Region
 from locstudio.index.vocabulary import Vocabulary
 from locstudio.services.curation.names import MAX_TEXTS
@@ -74,11 +74,12 @@ def phrase_table(pool: Pool, among: NDArray[np.bool_] | None = None) -> list[Phr
         stands, _ = followed(pool.rules, rule.phrase)
         if stands != rule.phrase:
             merged.setdefault(stands, []).append(rule.phrase)
+    named = classes_by_name(pool.classes.values())
     found = []
     for row, phrase in enumerate(pool.phrases):
         pending, accepted, rejected = (int(counts[review][row]) for review in (PENDING, ACCEPTED, REJECTED))
         if phrase and pending + accepted + rejected:
-            _, class_id = followed(pool.rules, phrase)
+            _, class_id = taken_for(pool.rules, named, phrase)
             others = tuple(sorted(merged.get(phrase, [])))
             num = pending + accepted + rejected
             found.append(PhraseRow(phrase, num, pending, accepted, rejected, class_id, others))
