@@ -71,7 +71,7 @@ def random_edit(data: st.DataObject, dataset: Dataset) -> Edit:
                 data.draw(texts),
                 review=data.draw(st.sampled_from(Review)),
                 origin=data.draw(st.sampled_from(Origin)),
-                score=data.draw(st.none() | st.floats(-1, 1, allow_subnormal=False)),  # some libraries round those to 0
+                score=data.draw(st.none() | st.floats(-1, 1)),
                 caption_span=data.draw(st.none() | st.just((0, 3))),
             )
             regions[region.id] = region
@@ -93,10 +93,12 @@ def random_edit(data: st.DataObject, dataset: Dataset) -> Edit:
             changes.append(CaptionChange(None, caption))
         elif kind == "rule":
             phrase = data.draw(texts.filter(bool))
-            rule = data.draw(st.none() | st.builds(PhraseRule, st.just(phrase), texts))
-            if rule != rules.get(phrase):
-                changes.append(RuleChange(rules.get(phrase), rule))
-                rules[phrase] = rule
+            old_rule = rules.get(phrase)
+            given_rules = st.builds(PhraseRule, st.just(phrase), texts) | st.none()
+            # An edit that changes nothing is no step, and is not counted as one.
+            rule = data.draw(given_rules.filter(lambda rule, old=old_rule: rule != old))
+            changes.append(RuleChange(old_rule, rule))
+            rules[phrase] = rule
         else:
             image = dataset.images([data.draw(st.integers(1, 10))])[0]
             if not any(isinstance(c, ImageChange) and c.after.id == image.id for c in changes):

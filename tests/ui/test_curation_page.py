@@ -317,8 +317,11 @@ def test_that_a_project_that_is_open_read_only_refuses_decisions_in_a_sentence(s
     press(page, Qt.Key.Key_X)
     assert page.model.crop(0).review is Review.PENDING
     assert studio.window.status.currentMessage().startswith("This project is open read-only")
-    studio.window.actions_by_name["propose"].trigger()
-    assert studio.window.status.currentMessage().endswith("nothing can be proposed here.")
+    for ask in (studio.window.actions_by_name["propose"].trigger, lambda: studio.curation.propose_again(1)):
+        studio.window.status.clearMessage()
+        ask()
+        assert studio.window.status.currentMessage().endswith("nothing can be proposed here.")
+    assert [run.name for run in sample.project.runs.iterdir()] == [proposed.id]
 
 
 def test_that_a_decision_that_the_dataset_refuses_is_taken_off_its_tile(page, desk, studio, monkeypatch, qtbot):

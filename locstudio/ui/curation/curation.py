@@ -147,7 +147,9 @@ class Curation(QObject):
 
     def propose_again(self, image_id: int) -> None:
         """Propose for one image anew: its caption was edited."""
-        if self.proposing.is_busy:
+        if self._collection.opened.dataset.is_read_only:
+            self.said.emit(_READ_ONLY)
+        elif self.proposing.is_busy:
             self.said.emit(_BUSY)
         else:
             self.proposing.start_again(image_id)
