@@ -8,6 +8,7 @@ without changes means that there was nothing to do.
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ def relabel(
         if not region.is_locked:
             is_of_words = phrase is not None and region.class_id == class_of(region.phrase)
             new_class = (class_of(phrase) or 0) if class_id is None and is_of_words else class_id
-            pairs.append((draft, _reviewed_as(relabelled(region, phrase, new_class), review)))
+            pairs.append((draft, relabelled(region, phrase, new_class, review)))
     return edit_of(title or _titled("Relabel", _num_changed(pairs)), pairs)
 
 
@@ -93,11 +94,16 @@ def move_boxes(
     return edit_of(_titled("Move", _num_changed(pairs)), pairs)
 
 
-def relabelled(region: Region, phrase: str | None, class_id: int | None) -> Region:
-    """A region with another phrase or class; a phrase that its caption does not say points to no place in it."""
+def relabelled(region: Region, phrase: str | None, class_id: int | None, review: Review | None = None) -> Region:
+    """A region with another phrase, class or review; a phrase that its caption lacks points to no place in it."""
+    new: dict[str, Any] = {}  # put in at once: thousands are relabelled together
     if phrase is not None and phrase != region.phrase:
-        region = replace(region, phrase=phrase, caption_id=None, caption_span=None)
-    return region if class_id is None else replace(region, class_id=class_id or None)
+        new |= {"phrase": phrase, "caption_id": None, "caption_span": None}
+    if class_id is not None:
+        new["class_id"] = class_id or None
+    if review is not None:
+        new["review"] = review
+    return replace(region, **new) if new else region
 
 
 def _reviewed_as(region: Region, review: Review | None) -> Region:
