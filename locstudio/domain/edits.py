@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 
+from locstudio.domain.heat_corrections import HeatCorrection
+from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.phrase_rules import PhraseRule
 from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Region
 
@@ -69,6 +71,22 @@ class RuleChange:
 
     before: PhraseRule | None
     after: PhraseRule | None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelChange:
+    """What is said of a class of an image before and after; None where nothing is said."""
+
+    before: ImageLabel | None
+    after: ImageLabel | None
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionChange:
+    """What was painted on a heatmap before and after."""
+
+    before: HeatCorrection | None
+    after: HeatCorrection | None
 
 
 _content_of = attrgetter(*(field.name for field in fields(Region) if field.name not in ("review", "is_locked")))

@@ -5,8 +5,8 @@ from typing import Literal
 import msgspec
 
 Preset = Literal["quick", "standard"]
-Task = Literal["regions", "retrieval", "grounding", "images", "proposals", "all"]
-Kind = Literal["cloc", "embed", "evaluate", "compare", "vesl"]
+Task = Literal["regions", "retrieval", "grounding", "images", "proposals", "multilabel", "all"]
+Kind = Literal["cloc", "embed", "evaluate", "compare", "vesl", "consistency"]
 CaptionerName = Literal["own", "classes", "coca", "blip", "florence2"]
 DetectorName = Literal["own", "closer", "owlv2", "grounding_dino"]
 
@@ -35,6 +35,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     evaluate: "Evaluation | None" = None
     compare: "Comparison | None" = None
     vesl: "Vesl | None" = None
+    consistency: "ConsistencyTraining | None" = None
 
 
 class ClocTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -148,3 +149,80 @@ class Vesl(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     max_phrases: int = 20
     min_score: float = 0.02
     num_boxes: int = 100
+
+
+Loss = Literal["an", "ls", "en", "em", "ll_r"]
+Memory = Literal["none", "scores", "maps"]
+
+
+class ConsistencyTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the multi-label classifier is trained (arXiv:2203.06127).
+
+    The paper's text gives the losses in words and no constant; the numbers here are ours, but ``momentum``, ``beta``
+    and the zeros and ones that the memory starts with, which a public re-implementation has.
+
+    Attributes:
+        trains: ``head`` keeps the backbone as it is, computes its cells once an image, and cuts views out of the cells;
+            ``all`` cuts views out of the pixels and trains the backbone too (for a GPU).
+        loss: Of the classification: assume negative, label smoothing, expected negative, entropy maximisation on the
+            unknown, large-loss rejection.
+        memory: What consistency is asked with: nothing, running-average scores (CL), running-average heatmaps (SCL).
+        momentum: Of the running averages, once an epoch and image.
+        beta: Weight of the consistency term.
+        num_expected: Classes an image is expected to show (K of EN); 0 for as many as the labels have on average,
+            rounded up, and one more where each image has a single one.
+        num_warmup_epochs: Epochs of AN before EN, and without the consistency term.
+        num_ramp_epochs: Epochs in which the consistency term grows to its weight after that.
+        min_scale: Smallest share of the image's area that a view shows; 1 for no crop.
+        flips: Mirror half of the views.
+        starts_with_label: The memory of a class that is known to be there starts with ones, else all of it with zeros.
+        boost: Positive values of a class map are multiplied by this before pooling (BoostLU); 1 for not at all.
+        pools: What is averaged over a class map to a score: its logits, or its probabilities.
+        keeps_one: Learn from one known class an image, drawn once by the seed, as the protocol of single positives has
+            it; else from all that is known.
+        correction_weight: How much a painted cell counts against one that was not touched.
+        machine_weight: How much a class counts that only a model has said.
+        grid: Side of the heatmaps that are kept.
+        view_grid: Side of the class maps of a view; 0 for what the backbone gives (``trains="all"``), else ``grid``.
+        max_dense_classes: Above so many classes only ``num_slots`` heatmaps an image are kept.
+        num_key_frames: Epochs of which heatmaps are kept for looking back.
+        num_key_slots: Heatmaps an image and key frame.
+        backbone: Of a new model: ``locstudio-lite``, or a name of timm.
+        backbone_file: Its weights, where they are not in a package.
+        known: Folder of heatmaps that are remembered from an earlier run; empty to begin anew.
+    """
+
+    preset: Preset = "quick"
+    num_epochs: int = 30
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    trains: Literal["head", "all"] = "head"
+    loss: Loss = "en"
+    memory: Memory = "maps"
+    momentum: float = 0.8
+    beta: float = 1.0
+    num_expected: int = 0
+    num_warmup_epochs: int = 3
+    num_ramp_epochs: int = 3
+    min_scale: float = 0.25
+    flips: bool = True
+    starts_with_label: bool = True
+    boost: float = 1.0
+    pools: Literal["logits", "probabilities"] = "logits"
+    keeps_one: bool = False
+    correction_weight: float = 5.0
+    machine_weight: float = 0.5
+    grid: int = 14
+    view_grid: int = 0
+    max_dense_classes: int = 128
+    num_slots: int = 24
+    num_key_frames: int = 12
+    num_key_slots: int = 12
+    hold_out: float = 0.2
+    evaluate_every: int = 1
+    backbone: str = "locstudio-lite"
+    backbone_file: str = ""
+    known: str = ""
+    is_dry_run: bool = False
+    has_tensorboard: bool = False
