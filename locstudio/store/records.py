@@ -34,7 +34,7 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRow:
-    """A checkpoint the project knows.  ``path`` is its folder; at most one checkpoint is active.
+    """A checkpoint the project knows.  ``path`` is its folder; at most one checkpoint of each ``model`` is active.
 
     ``gate`` is JSON of what decided that it may be used, empty where nothing did; ``note`` is a person's own.
     """
@@ -76,18 +76,20 @@ def put_checkpoint(connection: Connection, row: CheckpointRow) -> None:
     _put(connection, table, row, is_active=bool(active))
 
 
-def make_active(connection: Connection, checkpoint_id: str) -> None:
-    """Make one checkpoint the active one, or none when the name is empty.
+def make_active(connection: Connection, checkpoint_id: str, model: str = "cloc") -> None:
+    """Make one checkpoint the active one of its model, or none of ``model`` when the name is empty.
 
     Raises:
         LookupError: there is no such checkpoint.
     """
     table = schema.checkpoint
-    connection.execute(update(table).where(table.c.is_active).values(is_active=False))
     if checkpoint_id:
-        done = connection.execute(update(table).where(table.c.id == checkpoint_id).values(is_active=True))
-        if done.rowcount != 1:
+        found = connection.execute(select(table.c.model).where(table.c.id == checkpoint_id)).scalar()
+        if found is None:
             raise LookupError(f"no checkpoint {checkpoint_id!r}")
+        model = found
+    connection.execute(update(table).where(table.c.is_active, table.c.model == model).values(is_active=False))
+    connection.execute(update(table).where(table.c.id == checkpoint_id).values(is_active=True))
 
 
 def put_saved_search(connection: Connection, name: str, query: str) -> int:

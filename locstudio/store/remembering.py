@@ -37,13 +37,13 @@ class DatasetMemory(DatasetView, ABC):
         """Remember a checkpoint; it becomes active only by ``activate_checkpoint``."""
         self._write(lambda connection: put_checkpoint(connection, row))
 
-    def activate_checkpoint(self, checkpoint_id: str) -> None:
-        """Make one checkpoint the active one; an empty name means the bundled one.
+    def activate_checkpoint(self, checkpoint_id: str, model: str = "cloc") -> None:
+        """Make one checkpoint the active one of its model; an empty name means the bundled one of ``model``.
 
         Raises:
             LookupError: there is no such checkpoint.
         """
-        self._write(lambda connection: make_active(connection, checkpoint_id))
+        self._write(lambda connection: make_active(connection, checkpoint_id, model))
 
     def ingest_events(self, run_id: str, events: Sequence[tuple[int, str, int | None, str]]) -> int:
         """Take messages of a run in: (sequence, kind, step or None, JSON).  Known numbers stay as they were.

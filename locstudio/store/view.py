@@ -311,9 +311,9 @@ class DatasetView:
             CheckpointRow(*row) for row in self._rows(select(table).order_by(table.c.created_at.desc(), table.c.id))
         ]
 
-    def active_checkpoint(self) -> CheckpointRow | None:
-        """The checkpoint the project uses; None means the bundled one."""
-        return next((row for row in self.checkpoints() if row.is_active), None)
+    def active_checkpoint(self, model: str = "cloc") -> CheckpointRow | None:
+        """The checkpoint of this model that the project uses; None means the bundled one."""
+        return next((row for row in self.checkpoints() if row.is_active and row.model == model), None)
 
     def choices(self, old_id: str, new_id: str) -> dict[str, str]:
         """What a person chose of the changes between two checkpoints, by the changes' keys."""

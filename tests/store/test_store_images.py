@@ -105,6 +105,18 @@ def test_that_one_checkpoint_is_active_or_none(dataset: Dataset):
     assert dataset.active_checkpoint() is None
 
 
+def test_that_a_checkpoint_of_another_model_leaves_the_active_one_in_use(dataset: Dataset):
+    dataset.record_checkpoint(CheckpointRow("cloc-a", "cloc", "a", "runs/a"))
+    dataset.record_checkpoint(CheckpointRow("consistency-b", "consistency", "b", "runs/b"))
+    dataset.activate_checkpoint("cloc-a")
+    dataset.activate_checkpoint("consistency-b")
+    active = [dataset.active_checkpoint(), dataset.active_checkpoint("consistency")]
+    assert [row and row.id for row in active] == ["cloc-a", "consistency-b"]
+    dataset.activate_checkpoint("", "consistency")
+    assert dataset.active_checkpoint("consistency") is None
+    assert dataset.active_checkpoint() == active[0]
+
+
 def test_that_settings_and_searches_are_remembered(dataset: Dataset, project):
     dataset.set_setting("gallery.size", "192")
     dataset.save_search("dogs", '{"text": "dog"}')
