@@ -1,7 +1,9 @@
 """A checkpoint folder as every process sees it, without torch.
 
 ``config.json`` (architecture), ``weights.safetensors``, ``card.md``, ``metrics.json``, and ``manifest.json`` with the
-SHA-256 of each.
+SHA-256 of each.  Two kinds of model live in such folders and are never mixed: ``cloc`` names regions, ``consistency``
+names the classes of whole images.
+
 A folder is complete when it has its final name; what does not match its manifest is refused before anything is loaded.
 """
 
@@ -11,7 +13,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -21,6 +23,10 @@ from locstudio.jobs.run_folder import sync_folder, write_whole
 
 FORMAT_VERSION = 1
 MAX_WEIGHTS_BYTES = 8 * 2**30
+ModelKind = Literal["cloc", "consistency"]
+MODEL_WORDS: dict[str, str] = {"cloc": "names regions", "consistency": "names the classes of images"}
+"""What each kind of model does, for sentences."""
+
 _FILES = ("config.json", "weights.safetensors", "card.md", "metrics.json")
 _CHUNK_BYTES = 2**20
 _T = TypeVar("_T")
@@ -32,13 +38,29 @@ class _Tower(msgspec.Struct, frozen=True):
     num_tokens: int
 
 
-class _Config(msgspec.Struct, frozen=True):
-    """The part of ``config.json`` that is read outside the models."""
+class _Kind(msgspec.Struct, frozen=True):
+    model: ModelKind = "cloc"
+
+
+class _RegionConfig(msgspec.Struct, frozen=True):
+    """The part of ``config.json`` of a CLOC model that is read outside the models."""
 
     name: str
     dim: int
     token_width: int
     tower: _Tower
+    format_version: int = FORMAT_VERSION
+
+
+class _ClassConfig(msgspec.Struct, frozen=True):
+    """The part of ``config.json`` of a consistency model that is read outside the models."""
+
+    name: str
+    classes: tuple[str, ...]
+    backbone: str
+    input_px: int
+    width: int
+    cell_grid: int
     format_version: int = FORMAT_VERSION
 
 
@@ -54,7 +76,8 @@ class CheckpointInfo:
     """What is known of a checkpoint without loading it.
 
     ``id`` names the weights and their architecture.  ``token_grid`` is the side of the token grid, ``token_width`` the
-    width of one token, ``input_px`` the side of the square image.  ``metrics`` are shares in [0, 1].
+    width of one token, ``input_px`` the side of the square image.  ``metrics`` are shares in [0, 1].  ``model`` is the
+    kind; a ``consistency`` model has no embeddings (``dim`` 0) but ``classes``, in the order of its scores.
     """
 
     id: str
@@ -67,6 +90,20 @@ class CheckpointInfo:
     tower: str
     parent: str
     metrics: dict[str, float]
+    model: ModelKind = "cloc"
+    classes: tuple[str, ...] = ()
+
+    def require_model(self, model: ModelKind) -> None:
+        """Refuse a checkpoint of the other kind.
+
+        Raises:
+            CheckpointMismatch: this one does something else.
+        """
+        if self.model != model:
+            raise CheckpointMismatch(
+                f"The checkpoint {self.name} {MODEL_WORDS[self.model]}; here one is needed that {MODEL_WORDS[model]}. "
+                "Choose another checkpoint."
+            )
 
     def require_same_model(self, other: "CheckpointInfo") -> None:
         """Refuse embeddings of another checkpoint.
@@ -100,10 +137,13 @@ def checkpoint_info(folder: Path) -> CheckpointInfo:
             raise BadInput(f"The checkpoint {folder.name} is incomplete: {name} is missing. Copy the folder again.")
         if file_sha256(folder / name) != expected:
             raise BadInput(f"The checkpoint {folder.name} is damaged: {name} has changed. Copy the folder again.")
-    config = _read(folder / "config.json", _Config, folder)
+    model = _read(folder / "config.json", _Kind, folder).model
     metrics = _read(folder / "metrics.json", dict[str, float], folder)
     if manifest.id != checkpoint_id(folder):
         raise BadInput(f"The checkpoint {folder.name} does not carry its own identity. Copy the folder again.")
+    if model == "consistency":
+        return _class_info(folder, manifest, metrics)
+    config = _read(folder / "config.json", _RegionConfig, folder)
     return CheckpointInfo(
         id=manifest.id,
         name=config.name,
@@ -119,11 +159,15 @@ def checkpoint_info(folder: Path) -> CheckpointInfo:
 
 
 def checkpoint_id(folder: Path) -> str:
-    """``cloc-`` and 16 hex digits that name the weights together with their architecture."""
+    """The kind of model, a hyphen, and 16 hex digits that name the weights together with their architecture.
+
+    Raises:
+        BadInput: ``config.json`` cannot be read or names a kind of model unknown here.
+    """
     digest = hashlib.sha256()
     digest.update(file_sha256(folder / "weights.safetensors").encode())
     digest.update(file_sha256(folder / "config.json").encode())
-    return f"cloc-{digest.hexdigest()[:16]}"
+    return f"{_read(folder / 'config.json', _Kind, folder).model}-{digest.hexdigest()[:16]}"
 
 
 def seal_checkpoint(partial: Path, folder: Path, *, parent: str = "") -> str:
@@ -186,6 +230,24 @@ def weights_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{path.name} is no readable safetensors file: {error}. Copy it again.") from error
     return tensors
+
+
+def _class_info(folder: Path, manifest: _Manifest, metrics: dict[str, float]) -> CheckpointInfo:
+    config = _read(folder / "config.json", _ClassConfig, folder)
+    return CheckpointInfo(
+        id=manifest.id,
+        name=config.name,
+        dim=0,
+        token_grid=config.cell_grid,
+        token_width=config.width,
+        input_px=config.input_px,
+        format_version=manifest.format_version,
+        tower=config.backbone,
+        parent=manifest.parent,
+        metrics=metrics,
+        model="consistency",
+        classes=config.classes,
+    )
 
 
 def _read(path: Path, kind: type[_T], folder: Path) -> _T:

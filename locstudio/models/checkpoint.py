@@ -26,10 +26,11 @@ def load_checkpoint(folder: Path, device: str = "cpu") -> Cloc:
 
     Raises:
         BadInput: the folder is incomplete, damaged, or holds numbers that are not finite.
-        CheckpointMismatch: the weights belong to another architecture.
+        CheckpointMismatch: the weights belong to another architecture, or to a model of another kind.
         TooNew: a newer LocStudio wrote it.
     """
     info = checkpoint_info(folder)
+    info.require_model("cloc")
     config = _read_config(folder)
     weights_header(folder / "weights.safetensors")
     state = read_weights(folder / "weights.safetensors")
