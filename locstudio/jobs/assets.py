@@ -12,9 +12,9 @@ def assets_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "assets"
 
 
-def bundled_checkpoint() -> Path:
-    """The checkpoint that is there without any download."""
-    return assets_folder() / "checkpoints" / "cloc-lite"
+def bundled_checkpoint(model: str = "cloc") -> Path:
+    """The checkpoint of this kind of model that is there without any download."""
+    return assets_folder() / "checkpoints" / f"{model}-lite"
 
 
 def bundled_masks() -> Path:

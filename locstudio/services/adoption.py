@@ -1,7 +1,8 @@
 """Taking what a finished run made into the project.
 
 The new thing is prepared beside the old one, whole, and takes its place by a rename; on failure the old one stays.
-Of a training the best checkpoint is taken, and only where a comparison with the one in use speaks for it.
+Of a training the best checkpoint is taken, and only where a comparison with the one in use speaks for it.  A checkpoint
+that names regions comes with its index; one that names the classes of images has none.
 """
 
 import itertools
@@ -25,7 +26,7 @@ from locstudio.jobs.messages import Saved
 from locstudio.jobs.run_folder import PARTIAL, RunFolder, sync_folder
 from locstudio.jobs.run_tail import RunTail
 from locstudio.jobs.training_files import read_best
-from locstudio.services.checkpoints import folder_of, portable_path
+from locstudio.services.checkpoints import MODELS, folder_of, portable_path
 from locstudio.services.index_swap import CHECKPOINT_NAMES, checkpoints_folder, kept_index, settle, swap_in
 from locstudio.services.promotion import Promotion, active_id, require_gate
 from locstudio.services.runs_of import run_row, sweep_runs
@@ -35,14 +36,14 @@ from locstudio.store.records import CheckpointRow
 
 
 def adopt_index(project: Project, dataset: Dataset, folder: RunFolder, *, force: bool = False) -> dict[str, Any]:
-    """Make the index of a finished run the project's, and the checkpoint that made it the active one.
+    """Make the index of a finished run the project's, and the checkpoint that made it the active one of regions.
 
     Returns:
         ``checkpoint``, ``rows`` and ``phrases``: what the project now searches with.
 
     Raises:
         BadInput: the run has no complete index, or its checkpoint is damaged.
-        CheckpointMismatch: the index was not made by the run's checkpoint.
+        CheckpointMismatch: the index was not made by the run's checkpoint, or that names no regions.
         GateFailed: the checkpoint is the fruit of a training and did not pass; ``force`` takes it all the same.
         StorageFailed: the disk refused; the old index stands.
     """
@@ -58,7 +59,7 @@ def adopt_checkpoint(
     must then be embedded before it can be searched.
 
     Returns:
-        As ``adopt_index``, and ``is_embedded``.
+        As ``adopt_index``, and ``is_embedded``; of a model without index ``checkpoint`` and ``model``.
 
     Raises:
         BadInput: the run has no whole checkpoint.
@@ -111,6 +112,10 @@ def _adopt(
     settle(project, dataset)
     info = checkpoint_info(checkpoint)
     is_index_alone = folder.config().kind == "embed"
+    if is_index_alone:
+        info.require_model("cloc")
+    elif info.model != "cloc":
+        return _adopt_without_index(project, dataset, folder, checkpoint, info, force=force)
     index = folder.results / "index"
     is_embedded = (index / "manifest.json").exists()
     if not is_index_alone and checkpoint_of_index(index) != info.id:
@@ -134,6 +139,19 @@ def _adopt(
         raise StorageFailed(f"The run {folder.id} was not adopted: {error.strerror or error}.") from error
     adopted = {"checkpoint": info.id, "rows": num_rows, "phrases": num_phrases}
     return adopted if is_index_alone else {**adopted, "is_embedded": is_embedded}
+
+
+def _adopt_without_index(
+    project: Project, dataset: Dataset, folder: RunFolder, checkpoint: Path, info: CheckpointInfo, *, force: bool
+) -> dict[str, Any]:
+    promotion = require_gate(project, dataset, info, force=force) if _is_of_a_run(project, checkpoint) else None
+    try:
+        kept = _keep_checkpoint(project, checkpoint, info)
+    except OSError as error:
+        raise StorageFailed(f"The run {folder.id} was not adopted: {error.strerror or error}.") from error
+    _record(project, dataset, folder, kept, info, promotion)
+    dataset.activate_checkpoint(info.id)
+    return {"checkpoint": info.id, "model": info.model}
 
 
 def check_index(index: Path, info: CheckpointInfo) -> tuple[int, int]:
@@ -196,14 +214,14 @@ def _record(
     """Remember the run and the checkpoint; what is known of the checkpoint (its name, its origin) stays."""
     run = run_row(folder)
     dataset.record_run(run)
-    is_made_here = run.kind == "cloc"
+    is_made_here = run.kind == info.model
     path = portable_path(project, checkpoint)
     known = dataset.checkpoints()
     row = next((row for row in known if row.id == info.id), None)
     if row is None:
         row = CheckpointRow(
             id=info.id,
-            model="cloc",
+            model=info.model,
             name=_free_name(run.title or info.name, known) if is_made_here else info.name,
             path=path,
             run_id=folder.id if is_made_here else None,
@@ -213,8 +231,8 @@ def _record(
             code_version=run.code_version if is_made_here else "",
         )
     elif promotion is not None or not folder_of(project, row.path).is_dir():
-        row = replace(row, path=path)
-    if promotion is not None and info.id != active_id(dataset):
+        row = replace(row, model=info.model, path=path)
+    if promotion is not None and info.id != active_id(dataset, info.model):
         row = replace(row, gate=promotion.to_text())
     dataset.record_checkpoint(row)
     return row
@@ -222,7 +240,7 @@ def _record(
 
 def _free_name(wanted: str, known: list[CheckpointRow]) -> str:
     """A name that no other checkpoint has: the one that is wanted, or with the next number."""
-    taken = {row.name for row in known} | {bundled_checkpoint().name}
+    taken = {row.name for row in known} | {bundled_checkpoint(model).name for model in MODELS}
     names = (wanted if number == 1 else f"{wanted} {number}" for number in itertools.count(1))
     return next(name for name in names if name not in taken)
 

@@ -1,7 +1,7 @@
 """Whether a new checkpoint may take the place of the one in use: what a finished comparison of the two has found.
 
 A comparison runs in a fresh process, so a checkpoint that passes has been loaded there, has answered, and was measured
-on what it has not learnt from.
+on what it has not learnt from.  Only checkpoints of one kind of model are ever compared.
 """
 
 from contextlib import suppress
@@ -10,7 +10,7 @@ import msgspec
 
 from locstudio.domain.errors import BadInput, GateFailed
 from locstudio.jobs.assets import bundled_checkpoint
-from locstudio.jobs.checkpoint_folder import CheckpointInfo, checkpoint_info
+from locstudio.jobs.checkpoint_folder import CheckpointInfo, ModelKind, checkpoint_info
 from locstudio.jobs.predictions import Gate, read_gate
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.services.runs_of import run_folders
@@ -40,10 +40,13 @@ def promotion_of(text: str) -> Promotion | None:
         raise BadInput(f"What decided about a checkpoint cannot be read: {error}.") from error
 
 
-def active_id(dataset: DatasetView) -> str:
-    """The id of the checkpoint in use, the bundled one included."""
-    active = dataset.active_checkpoint()
-    return active.id if active else checkpoint_info(bundled_checkpoint()).id
+def active_id(dataset: DatasetView, model: ModelKind = "cloc") -> str:
+    """The id of the checkpoint of this model in use, the bundled one included; empty where there is not even that."""
+    active = dataset.active_checkpoint(model)
+    if active is not None:
+        return active.id
+    bundled = bundled_checkpoint(model)
+    return checkpoint_info(bundled).id if model == "cloc" or bundled.is_dir() else ""
 
 
 def find_comparison(project: Project, old_id: str, new_id: str) -> tuple[RunFolder, Gate] | None:
@@ -59,13 +62,13 @@ def find_comparison(project: Project, old_id: str, new_id: str) -> tuple[RunFold
 
 
 def require_gate(project: Project, dataset: Dataset, new: CheckpointInfo, *, force: bool) -> Promotion:
-    """The reason why this checkpoint may be taken into use.
+    """The reason why this checkpoint may be taken into use; it needs none where no other of its model is there.
 
     Raises:
         GateFailed: it was not compared with the one in use, or was found to be worse; the sentence says what.
     """
-    old_id = active_id(dataset)
-    if new.id == old_id:
+    old_id = active_id(dataset, new.model)
+    if old_id in ("", new.id):
         return Promotion()
     found = find_comparison(project, old_id, new.id)
     gate = found[1] if found else None

@@ -1,7 +1,7 @@
 """The checkpoints that a project knows: listed, named, taken into use again, and their files removed.
 
-The bundled checkpoint is always among them.  A row is never removed: what a checkpoint was trained on and measured is
-worth knowing after its weights are gone.
+Each is of one kind of model, and of each kind one is in use.  The bundled ones are always among them.  A row is never
+removed: what a checkpoint was trained on and measured is worth knowing after its weights are gone.
 """
 
 import json
@@ -16,12 +16,12 @@ import msgspec
 from locstudio.domain.errors import BadInput, StorageFailed, UserError
 from locstudio.index.files import checkpoint_of_index
 from locstudio.jobs.assets import bundled_checkpoint
-from locstudio.jobs.checkpoint_folder import checkpoint_info
+from locstudio.jobs.checkpoint_folder import CheckpointInfo, checkpoint_info
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.services.adoption import adopt_checkpoint, check_index, forget_tokens
-from locstudio.services.checkpoints import folder_of, portable_path
+from locstudio.services.checkpoints import MODELS, folder_of, is_bundled, portable_path
 from locstudio.services.index_swap import checkpoints_folder, kept_index, settle, swap_in
-from locstudio.services.promotion import Promotion, active_id, promotion_of
+from locstudio.services.promotion import Promotion, promotion_of
 from locstudio.services.run_summary import describe_run
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
@@ -35,16 +35,18 @@ class CheckpointEntry:
 
     Attributes:
         folder: Where its files are, or were.
+        model: What kind of model it is: ``cloc`` names regions, ``consistency`` the classes of images.
         run_id: The run that has made it; empty for one from elsewhere.
         revision: The dataset's revision that it has learnt from; -1 where that is not known.
         is_present: Its files are there.
-        is_indexed: An index of it is there, so that it can be searched with at once.
+        is_indexed: An index of it is there, so that it can be searched with at once; never of a model without one.
         promotion: Why it was taken into use; None where nothing decided.
     """
 
     id: str
     name: str
     folder: Path
+    model: str = "cloc"
     parent_id: str = ""
     run_id: str = ""
     created_at: str = ""
@@ -70,6 +72,7 @@ class CheckpointEntry:
         return {
             "id": self.id,
             "name": self.name,
+            "model": self.model,
             "folder": str(self.folder),
             "parent": self.parent_id,
             "run": self.run_id,
@@ -89,21 +92,25 @@ class CheckpointEntry:
 
 
 def registry(project: Project, dataset: DatasetView) -> list[CheckpointEntry]:
-    """Every checkpoint the project knows, newest first, the bundled one last."""
+    """Every checkpoint the project knows, newest first, the bundled ones last."""
     revisions = {run.id: run.revision for run in dataset.runs() if run.snapshot_sha256}
     indexed = checkpoint_of_index(project.index)
     entries = [_entry(project, row, indexed, revisions) for row in dataset.checkpoints()]
-    if not any(entry.is_bundled for entry in entries):
-        info = checkpoint_info(bundled_checkpoint())
-        row = CheckpointRow(info.id, "cloc", info.name, portable_path(project, bundled_checkpoint()))
-        row = replace(row, parent_id=info.parent, metrics=json.dumps(info.metrics))
-        is_active = not any(entry.is_active for entry in entries)
+    for model in MODELS:
+        of_model = [entry for entry in entries if entry.model == model]
+        if any(entry.is_bundled for entry in of_model) or not bundled_checkpoint(model).is_dir():
+            continue
+        row = _bundled_row(project, checkpoint_info(bundled_checkpoint(model)))
+        is_active = not any(entry.is_active for entry in of_model)
         entries.append(_entry(project, replace(row, is_active=is_active), indexed, revisions))
     return sorted(entries, key=lambda entry: entry.is_bundled)
 
 
 def find_checkpoint(project: Project, dataset: DatasetView, name: str) -> CheckpointEntry:
     """The checkpoint that a person names: by id, by name, by its run, "bundled" or "active", or a part of its id.
+
+    "bundled" and "active" are of the model that names regions, "bundled-consistency" and "active-consistency" of the
+    other one.
 
     Raises:
         BadInput: none is called so, or several are.
@@ -112,11 +119,7 @@ def find_checkpoint(project: Project, dataset: DatasetView, name: str) -> Checkp
     for found in (
         [entry for entry in entries if name in (entry.id, entry.run_id)],
         [entry for entry in entries if entry.name == name],
-        [
-            entry
-            for entry in entries
-            if (name == "bundled" and entry.is_bundled) or (name == "active" and entry.is_active)
-        ],
+        [entry for entry in entries if name in _words_for(entry)],
         [entry for entry in entries if name and (name in entry.id or name in entry.run_id)],
     ):
         if len(found) == 1:
@@ -147,11 +150,17 @@ def activate(project: Project, dataset: Dataset, checkpoint_id: str, *, force: b
     if run is not None:
         return adopt_checkpoint(project, dataset, run, checkpoint=entry.folder, force=force)
     info = checkpoint_info(entry.folder)
-    if info.id != checkpoint_id:
+    if (info.id, info.model) != (checkpoint_id, entry.model):
         raise BadInput(f"{entry.folder} holds {info.id} now, not {checkpoint_id}.")
     if entry.is_bundled and all(row.id != info.id for row in dataset.checkpoints()):
-        path = portable_path(project, entry.folder)
-        dataset.record_checkpoint(CheckpointRow(info.id, "cloc", info.name, path, metrics=json.dumps(info.metrics)))
+        dataset.record_checkpoint(_bundled_row(project, info))
+    if info.model != "cloc":
+        dataset.activate_checkpoint(info.id)
+        return {"checkpoint": info.id, "model": info.model}
+    return _activate_with_index(project, dataset, info)
+
+
+def _activate_with_index(project: Project, dataset: Dataset, info: CheckpointInfo) -> dict[str, Any]:
     kept = kept_index(project, info.id)
     is_in_place = checkpoint_of_index(project.index) == info.id
     is_kept = not is_in_place and checkpoint_of_index(kept) == info.id
@@ -191,7 +200,7 @@ def delete_checkpoint(project: Project, dataset: Dataset, checkpoint_id: str) ->
     entry = next((entry for entry in registry(project, dataset) if entry.id == checkpoint_id), None)
     if entry is None:
         raise BadInput(f"The project knows no checkpoint {checkpoint_id}.")
-    if checkpoint_id == active_id(dataset):
+    if entry.is_active:
         raise UserError(f"{entry.name} is in use; take another checkpoint into use first.")
     if entry.is_bundled or not entry.folder.resolve().is_relative_to(project.path.resolve()):
         raise UserError(f"{entry.name} lies outside this project, at {entry.folder}; nothing there is ever removed.")
@@ -211,6 +220,18 @@ def delete_checkpoint(project: Project, dataset: Dataset, checkpoint_id: str) ->
         raise StorageFailed(f"{entry.name} was not removed whole: {error.strerror or error}.") from error
 
 
+def _words_for(entry: CheckpointEntry) -> list[str]:
+    """What a checkpoint is called for what it is."""
+    which = [*(["bundled"] if entry.is_bundled else []), *(["active"] if entry.is_active else [])]
+    return which if entry.model == "cloc" else [f"{word}-{entry.model}" for word in which]
+
+
+def _bundled_row(project: Project, info: CheckpointInfo) -> CheckpointRow:
+    path = portable_path(project, bundled_checkpoint(info.model))
+    row = CheckpointRow(info.id, info.model, info.name, path, metrics=json.dumps(info.metrics))
+    return replace(row, parent_id=info.parent)
+
+
 def _entry(project: Project, row: CheckpointRow, indexed: str, revisions: dict[str, int]) -> CheckpointEntry:
     folder = folder_of(project, row.path)
     run = _run_that_holds(project, folder)
@@ -219,6 +240,7 @@ def _entry(project: Project, row: CheckpointRow, indexed: str, revisions: dict[s
         id=row.id,
         name=row.name,
         folder=folder,
+        model=row.model,
         parent_id=row.parent_id,
         run_id=row.run_id or "",
         created_at=row.created_at,
@@ -229,7 +251,7 @@ def _entry(project: Project, row: CheckpointRow, indexed: str, revisions: dict[s
         note=row.note,
         is_active=row.is_active,
         is_present=(folder / "manifest.json").is_file(),
-        is_bundled=folder.resolve() == bundled_checkpoint().resolve(),
+        is_bundled=is_bundled(folder),
         is_indexed=row.id == indexed or any(checkpoint_of_index(index) == row.id for index in indexes),
         promotion=promotion_of(row.gate),
     )

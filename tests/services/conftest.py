@@ -10,7 +10,7 @@ from locstudio.domain.regions import Image
 from locstudio.index.region_index import RegionIndex
 from locstudio.index.vocabulary import Vocabulary
 from locstudio.jobs.checkpoint_folder import checkpoint_info, seal_checkpoint
-from locstudio.jobs.configs import ClocTraining, Comparison, Embedding, RunConfig, Vesl
+from locstudio.jobs.configs import ClocTraining, Comparison, ConsistencyTraining, Embedding, RunConfig, Vesl
 from locstudio.jobs.messages import Evaluated, Finished, Saved
 from locstudio.jobs.predictions import Gate, GateCheck, write_gate
 from locstudio.jobs.raw_proposals import Manifest, RawProposals, quantised, write_raw_proposals
@@ -24,10 +24,15 @@ TOWER = {"model": "stand-in", "input_px": 32, "num_tokens": 17}
 EMPTY_WEIGHTS = (2).to_bytes(8, "little") + b"{}"
 
 
-def write_checkpoint(folder, name, parent_id=""):
+def write_checkpoint(folder, name, parent_id="", classes=None):
+    """A checkpoint that names regions, or that names these classes of images."""
+    config = {"name": name, "dim": 3, "token_width": 4, "tower": TOWER}
+    if classes is not None:
+        config = {"model": "consistency", "name": name, "classes": classes, "backbone": "stand-in"}
+        config |= {"input_px": 32, "width": 4, "cell_grid": 4}
     partial = folder.with_name(folder.name + ".partial")
     partial.mkdir(parents=True)
-    (partial / "config.json").write_text(json.dumps({"name": name, "dim": 3, "token_width": 4, "tower": TOWER}))
+    (partial / "config.json").write_text(json.dumps(config))
     (partial / "weights.safetensors").write_bytes(EMPTY_WEIGHTS)
     (partial / "card.md").write_text(f"# {name}\n")
     (partial / "metrics.json").write_text('{"macc": 0.5}')
@@ -67,14 +72,28 @@ def train_run(project, parent, name="second", *, is_embedded=True, config=None, 
     return folder
 
 
+def classes_run(project, parent="", name="heat", *, classes=("dog", "cat"), value=0.4, title=""):
+    """A finished training of a model that names the classes of images."""
+    config = RunConfig(kind="consistency", checkpoint=str(parent), title=title, consistency=ConsistencyTraining())
+    folder = RunFolder.create(project.runs, config)
+    write_checkpoint(folder.checkpoints / "step_6", name, classes=classes)
+    log = EventLog(folder)
+    log.append(Evaluated(sequence=0, step=6, metrics={"map": value}))
+    log.append(Saved(sequence=1, step=6, path="checkpoints/step_6"))
+    log.close()
+    finish(folder)
+    return folder
+
+
 def compare_run(project, dataset, trained, *, passed=True, old_id=None, sentence="It names fewer boxes."):
     """A finished comparison of what a run has trained with what is in use."""
     new = best_checkpoint(trained)
     config = RunConfig(kind="compare", checkpoint="old", parent_run=trained.id, compare=Comparison(new=str(new)))
     folder = RunFolder.create(project.runs, config)
     check = GateCheck(name="regions", passed=passed, sentence=sentence, old=0.5, new=0.6 if passed else 0.4)
-    new_id = checkpoint_info(new).id
-    write_gate(folder.results, Gate(passed=passed, old_id=old_id or active_id(dataset), new_id=new_id, checks=(check,)))
+    info = checkpoint_info(new)
+    old_id = old_id or active_id(dataset, info.model)
+    write_gate(folder.results, Gate(passed=passed, old_id=old_id, new_id=info.id, checks=(check,)))
     finish(folder)
     return folder
 
