@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Image, LabelClass, Review
 from locstudio.services.curation.pool import CurationItem, Pool, item_of
 from locstudio.ui.gallery.filter_bar import ORIGIN_WORDS, REVIEW_WORDS
+from locstudio.ui.gallery.working_model import Rows, WorkingModel
 from locstudio.ui.plain_text import shown, tip
 from locstudio.ui.search.context import context_of
 from locstudio.ui.search.hits_model import CropKey
@@ -26,8 +27,6 @@ _REVIEWS = tuple(Review)
 _PENDING = _REVIEWS.index(Review.PENDING)
 _MAX_CROPS = 4_000
 _MAX_PATHS = 40_000
-
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ class Crop:
         return ", ".join(part for part in parts if part)
 
 
-class CropModel(QAbstractListModel):
+class CropModel(WorkingModel):
     """Shows some rows of a pool, in an order that somebody else has chosen.
 
     Signals:
@@ -89,11 +88,9 @@ class CropModel(QAbstractListModel):
         super().__init__(parent)
         self._pool: Pool | None = None
         self._first: Pool | None = None
-        self._rows: Rows = np.empty(0, np.int64)
         self._before: NDArray[np.int8] = np.empty(0, np.int8)
         self._reviews: NDArray[np.int8] = np.empty(0, np.int8)
         self._is_there: NDArray[np.bool_] = np.empty(0, bool)
-        self._places: Rows = np.empty(0, np.int64)
         self._paths: OrderedDict[int, str] = OrderedDict()
         self._asked: set[int] = set()
         self._colors: dict[int, str] = {}
@@ -106,11 +103,6 @@ class CropModel(QAbstractListModel):
     def pool(self) -> Pool | None:
         """What the rows are positions in."""
         return self._pool
-
-    @property
-    def rows(self) -> Rows:
-        """Positions in the pool, in the order of the tiles; not to be changed."""
-        return self._rows
 
     def set_rows(self, pool: Pool, rows: Rows) -> None:
         """Show these items, in this order."""
@@ -131,8 +123,7 @@ class CropModel(QAbstractListModel):
 
     def _read_reviews(self) -> None:
         assert self._pool is not None
-        self._places = np.full(len(self._pool), -1, np.int64)
-        self._places[self._rows] = np.arange(len(self._rows))
+        self._find_places(len(self._pool))
         self._is_there = self._pool.is_there[self._rows]
         self._reviews = self._pool.reviews[self._rows]
         for position, number in self._marks.items():
@@ -163,22 +154,13 @@ class CropModel(QAbstractListModel):
         self._reviews[places[is_shown]] = self._pool.reviews[positions[is_shown]]
         self._forget(positions, places)
 
-    def place_of(self, position: int) -> int:
-        """The row that shows this item of the pool, or -1."""
-        return int(self._places[position]) if 0 <= position < len(self._places) else -1
-
     def review(self, place: int) -> Review:
         """The review of a row as it is shown."""
         return _REVIEWS[int(self._reviews[place])]
 
-    def next_open(self, place: int, step: int = 1) -> int:
-        """The nearest row after (or before, with a ``step`` of -1) this one that is still to be decided, or -1."""
-        is_open = self._is_there & (self._reviews == _PENDING)
-        if step > 0:
-            found = np.flatnonzero(is_open[place + 1 :])
-            return int(found[0]) + place + 1 if len(found) else -1
-        found = np.flatnonzero(is_open[: max(0, place)])
-        return int(found[-1]) if len(found) else -1
+    def _is_open(self) -> NDArray[np.bool_]:
+        is_open: NDArray[np.bool_] = self._is_there & (self._reviews == _PENDING)
+        return is_open
 
     def num_done(self) -> int:
         """How many rows were decided since they were set."""
@@ -218,9 +200,6 @@ class CropModel(QAbstractListModel):
 
     # what Qt asks for -------------------------------------------------------------------------------------------
 
-    def rowCount(self, parent: QModelIndex | QPersistentModelIndex | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self._rows)
-
     def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid() or not 0 <= index.row() < len(self._rows):
             return None
@@ -254,10 +233,4 @@ class CropModel(QAbstractListModel):
     def _forget(self, positions: Rows, places: Rows) -> None:
         for position in positions.tolist():
             self._crops.pop(position, None)
-        places = places[places >= 0]
-        if len(places):
-            self.dataChanged.emit(self.index(int(places.min()), 0), self.index(int(places.max()), 0))
-
-    def _tell_all(self) -> None:
-        if len(self._rows):
-            self.dataChanged.emit(self.index(0, 0), self.index(len(self._rows) - 1, 0))
+        self._tell(places)

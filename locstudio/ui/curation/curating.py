@@ -24,10 +24,11 @@ from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 from locstudio.ui.background import DatasetWorker, LatestOnly
 from locstudio.ui.curation.counting import Counted, thresholds_of, why_empty
-from locstudio.ui.curation.crop_model import Crop, Rows
+from locstudio.ui.curation.crop_model import Crop
 from locstudio.ui.curation.curation_page import CurationPage
 from locstudio.ui.curation.measuring import Measuring
 from locstudio.ui.editing import Editing
+from locstudio.ui.gallery.working_model import Rows
 
 MANY_ROWS = 300_000
 """Up to here a view is worked out on the window's thread: that takes less than one of its frames and a half."""
