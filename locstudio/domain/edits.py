@@ -91,7 +91,16 @@ class CorrectionChange:
 
 _content_of = attrgetter(*(field.name for field in fields(Region) if field.name not in ("review", "is_locked")))
 """What a region says, without what is said of it."""
-Change = RegionChange | ImageChange | ClassChange | CaptionChange | ChoiceChange | RuleChange
+Change = (
+    RegionChange
+    | ImageChange
+    | ClassChange
+    | CaptionChange
+    | ChoiceChange
+    | RuleChange
+    | LabelChange
+    | CorrectionChange
+)
 
 
 @dataclass(frozen=True, slots=True)

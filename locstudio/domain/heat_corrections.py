@@ -65,7 +65,10 @@ def strokes_to_text(strokes: Iterable[Stroke]) -> str:
     """Strokes as the JSON that the dataset keeps; coordinates to a hundred-thousandth."""
     return json.dumps(
         [
-            {"radius": round(stroke.radius, 5), "points": [[round(x, 5), round(y, 5)] for x, y in stroke.points]}
+            {
+                "radius": max(round(stroke.radius, 5), 1e-5),
+                "points": [[round(x, 5), round(y, 5)] for x, y in stroke.points],
+            }
             for stroke in strokes
         ],
         separators=(",", ":"),
@@ -83,7 +86,7 @@ def strokes_from_text(text: str) -> tuple[Stroke, ...]:
             Stroke(tuple((float(x), float(y)) for x, y in stroke["points"]), float(stroke["radius"]))
             for stroke in json.loads(text)
         )
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError(f"these are no strokes: {error}") from error
 
 

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Table, bindparam, delete, func, insert, select, tuple_, update
 
 from locstudio.domain.edits import (
     CaptionChange,
     Change,
     ChoiceChange,
     ClassChange,
+    CorrectionChange,
     ImageChange,
+    LabelChange,
     RegionChange,
     RuleChange,
 )
@@ -27,13 +29,20 @@ from locstudio.store.ingesting import choice_of, put_choice, remove_choice
 from locstudio.store.rows import (
     CAPTION_COLUMNS,
     CLASS_COLUMNS,
+    CORRECTION_COLUMNS,
     IMAGE_COLUMNS,
+    LABEL_COLUMNS,
     REGION_COLUMNS,
     RULE_COLUMNS,
+    Key,
     Row,
+    canonical_correction,
     caption_row,
     class_row,
+    correction_row,
     image_row,
+    key_of,
+    label_row,
     names_of,
     region_row,
     rule_row,
@@ -45,9 +54,10 @@ _CHUNK = 900
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How one kind of change meets its table, whose identities are its first column.
+    """How one kind of change meets its table, whose identities are its first ``num_keys`` columns.
 
-    ``compares_all``: a change is refused when any column differs.
+    ``compares_all``: a change is refused when any column differs.  ``canonical``: a row as LocStudio would write it,
+    where another program may have written the same otherwise.
     """
 
     noun: str
@@ -56,6 +66,8 @@ class _Kind:
     row: Callable[[Any], Row]
     names: tuple[str, ...]
     compares_all: bool = True
+    num_keys: int = 1
+    canonical: Callable[[Row], Row] = tuple
 
 
 # A background scan may fill in hash and date of an image between two edits: only what an edit changes is compared.
@@ -64,6 +76,15 @@ _KINDS: dict[type[Change], _Kind] = {
     ImageChange: _Kind("image", schema.image, IMAGE_COLUMNS, image_row, names_of(IMAGE_COLUMNS), compares_all=False),
     ClassChange: _Kind("class", schema.label_class, CLASS_COLUMNS, class_row, names_of(CLASS_COLUMNS)),
     CaptionChange: _Kind("caption", schema.caption, CAPTION_COLUMNS, caption_row, names_of(CAPTION_COLUMNS)),
+    LabelChange: _Kind("label", schema.image_class, LABEL_COLUMNS, label_row, names_of(LABEL_COLUMNS), num_keys=2),
+    CorrectionChange: _Kind(
+        "heat correction",
+        schema.heatmap_correction,
+        CORRECTION_COLUMNS,
+        correction_row,
+        names_of(CORRECTION_COLUMNS),
+        canonical=canonical_correction,
+    ),
     RuleChange: _Kind("rule for the phrase", schema.phrase_rule, RULE_COLUMNS, rule_row, names_of(RULE_COLUMNS)),
 }
 
@@ -106,13 +127,14 @@ def _bundles(changes: Sequence[Change]) -> Iterator[tuple[_Kind, list[_Pair]]]:
     """Runs of one kind in which every identity occurs once."""
     for change_type, run in groupby(changes, key=type):
         kind = _KINDS[change_type]
-        seen: set[int | str] = set()
+        seen: set[Key] = set()
         pairs: list[_Pair] = []
         for change in run:
             before = None if change.before is None else kind.row(change.before)
             after = None if change.after is None else kind.row(change.after)
-            key = (before or after or (None,))[0]
-            if key is None or (before and after and before[0] != after[0]):
+            row = before or after
+            key = None if row is None else key_of(row, kind.num_keys)
+            if key is None or (before and after and key != key_of(after, kind.num_keys)):
                 raise ValueError(f"a change must keep the identity of its {kind.noun}: {change}")
             if key in seen:
                 yield kind, pairs
@@ -123,24 +145,25 @@ def _bundles(changes: Sequence[Change]) -> Iterator[tuple[_Kind, list[_Pair]]]:
 
 
 def _apply_bundle(connection: Connection, kind: _Kind, pairs: list[_Pair]) -> None:
-    current = _rows(connection, kind, [(before or after or ())[0] for before, after in pairs])
+    keys = [key_of(before or after or (), kind.num_keys) for before, after in pairs]
+    current = _rows(connection, kind, keys)
     gone: list[dict[str, Any]] = []
     new: list[dict[str, Any]] = []
     changed: list[tuple[Row, Row]] = []
-    for before, after in pairs:
+    for key, (before, after) in zip(keys, pairs, strict=True):
         if before is None:
             assert after is not None
-            if after[0] in current:
-                raise EditConflict(f"The {kind.noun} {after[0]} is there already.")
+            if key in current:
+                raise EditConflict(f"The {_named(kind, after)} is there already.")
             new.append(dict(zip(kind.names, after, strict=True)))
             continue
-        _compare(kind, current.get(before[0]), before, after)
+        _compare(kind, current.get(key), before, after)
         if after is None:
-            gone.append({"key": before[0]})
+            gone.append(_place(kind, before))
         elif before != after:
             changed.append((before, after))
     if gone:
-        connection.execute(delete(kind.table).where(kind.columns[0] == bindparam("key")), gone)
+        connection.execute(delete(kind.table).where(*_is_row(kind)), gone)
     if changed:
         _update(connection, kind, changed)
     if new:
@@ -149,36 +172,52 @@ def _apply_bundle(connection: Connection, kind: _Kind, pairs: list[_Pair]) -> No
 
 def _update(connection: Connection, kind: _Kind, pairs: list[tuple[Row, Row]]) -> None:
     # Only columns that change anywhere in the bundle: the others' indexes and triggers are left alone.
-    width = range(1, len(kind.columns))
+    width = range(kind.num_keys, len(kind.columns))
     columns = [c for c in width if any(before[c] != after[c] for before, after in pairs)]
-    statement = update(kind.table).where(kind.columns[0] == bindparam("key"))
+    statement = update(kind.table).where(*_is_row(kind))
     if kind.compares_all:
         values: dict[str, Any] = {kind.names[c]: bindparam(f"new_{c}") for c in columns}
-        rows = [{"key": after[0], **{f"new_{c}": after[c] for c in columns}} for _, after in pairs]
+        rows = [_place(kind, after) | {f"new_{c}": after[c] for c in columns} for _, after in pairs]
         connection.execute(statement.values(values), rows)
         return
     for before, after in pairs:
         own = {kind.names[c]: after[c] for c in columns if before[c] != after[c]}
-        connection.execute(statement.values(own), {"key": after[0]})
+        connection.execute(statement.values(own), _place(kind, after))
+
+
+def _is_row(kind: _Kind) -> list[ColumnElement[bool]]:
+    return [kind.columns[c] == bindparam(f"key_{c}") for c in range(kind.num_keys)]
+
+
+def _place(kind: _Kind, row: Row) -> dict[str, Any]:
+    return {f"key_{c}": row[c] for c in range(kind.num_keys)}
+
+
+def _named(kind: _Kind, row: Row) -> str:
+    """What a sentence calls the row: "box 12", "label of class 3 of image 12"."""
+    if kind.table is schema.image_class:
+        return f"{kind.noun} of class {row[1]} of image {row[0]}"
+    return f"{kind.noun} {row[0]}"
 
 
 def _compare(kind: _Kind, found: Row | None, before: Row, after: Row | None) -> None:
     if found is None:
-        raise EditConflict(f"The {kind.noun} {before[0]} is not in the dataset any more.")
+        raise EditConflict(f"The {_named(kind, before)} is not in the dataset any more.")
     if kind.compares_all or after is None:
         is_same = found == before
     else:
         is_same = all(f == b for f, b, a in zip(found, before, after, strict=True) if a != b)
     if not is_same:
-        raise EditConflict(f"The {kind.noun} {before[0]} has changed since this edit was begun.")
+        raise EditConflict(f"The {_named(kind, before)} has changed since this edit was begun.")
 
 
-def _rows(connection: Connection, kind: _Kind, keys: Sequence[int | str]) -> dict[int | str, Row]:
-    query = select(*kind.columns).where(kind.columns[0].in_(bindparam("keys", expanding=True)))
-    found: dict[int | str, Row] = {}
+def _rows(connection: Connection, kind: _Kind, keys: Sequence[Key]) -> dict[Key, Row]:
+    identity: ColumnElement[Any] = kind.columns[0] if kind.num_keys == 1 else tuple_(*kind.columns[: kind.num_keys])
+    query = select(*kind.columns).where(identity.in_(bindparam("keys", expanding=True)))
+    found: dict[Key, Row] = {}
     for chunk in chunks(keys):
         for row in connection.execute(query, {"keys": chunk}):
-            found[row[0]] = tuple(row)
+            found[key_of(row, kind.num_keys)] = kind.canonical(tuple(row))
     return found
 
 

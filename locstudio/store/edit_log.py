@@ -19,13 +19,17 @@ from locstudio.domain.edits import (
     Change,
     ChoiceChange,
     ClassChange,
+    CorrectionChange,
     Edit,
     ImageChange,
+    LabelChange,
     ModelChoice,
     RegionChange,
     RuleChange,
 )
 from locstudio.domain.errors import StorageFailed
+from locstudio.domain.heat_corrections import HeatCorrection
+from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.phrase_rules import PhraseRule
 from locstudio.domain.regions import Caption, Image, LabelClass, Region
 from locstudio.store.changing import apply_changes
@@ -80,7 +84,17 @@ class _Rule(msgspec.Struct, tag="rule", array_like=True):
     after: PhraseRule | None
 
 
-_Line = _Region | _Image | _Class | _Caption | _Choice | _Rule
+class _Label(msgspec.Struct, tag="label", array_like=True):
+    before: ImageLabel | None
+    after: ImageLabel | None
+
+
+class _Correction(msgspec.Struct, tag="correction", array_like=True):
+    before: HeatCorrection | None
+    after: HeatCorrection | None
+
+
+_Line = _Region | _Image | _Class | _Caption | _Choice | _Rule | _Label | _Correction
 _encoder = msgspec.json.Encoder(enc_hook=lambda value: value.item())  # numbers of NumPy
 _decoder = msgspec.json.Decoder(list[_Line])
 
@@ -118,6 +132,10 @@ def _line_of(change: Change) -> _Line:
             return _Choice(chose, chooses)
         case RuleChange(stood, stands):
             return _Rule(stood, stands)
+        case LabelChange(was_said, is_said):
+            return _Label(was_said, is_said)
+        case CorrectionChange(had, has):
+            return _Correction(had, has)
 
 
 def _change_of(line: _Line) -> Change:
@@ -134,6 +152,10 @@ def _change_of(line: _Line) -> Change:
             return ChoiceChange(chose, chooses)
         case _Rule(stood, stands):
             return RuleChange(stood, stands)
+        case _Label(was_said, is_said):
+            return LabelChange(was_said, is_said)
+        case _Correction(had, has):
+            return CorrectionChange(had, has)
 
 
 def _moved(image: Image, path: str) -> Image:

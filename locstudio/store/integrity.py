@@ -6,7 +6,15 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DatabaseError
 
-from locstudio.domain.edits import CaptionChange, Change, ClassChange, RegionChange, RuleChange
+from locstudio.domain.edits import (
+    CaptionChange,
+    Change,
+    ClassChange,
+    CorrectionChange,
+    LabelChange,
+    RegionChange,
+    RuleChange,
+)
 from locstudio.domain.errors import StorageFailed
 from locstudio.store import schema
 from locstudio.store.edit_log import decode_changes
@@ -14,11 +22,18 @@ from locstudio.store.filters import region_state_bit
 from locstudio.store.rows import (
     CAPTION_COLUMNS,
     CLASS_COLUMNS,
+    CORRECTION_COLUMNS,
+    LABEL_COLUMNS,
     REGION_COLUMNS,
     RULE_COLUMNS,
+    Key,
     Row,
     caption_row,
     class_row,
+    correction_of,
+    correction_row,
+    key_of,
+    label_row,
     region_row,
     rule_row,
 )
@@ -29,7 +44,7 @@ _MOST = 20
 def problems_of(connection: Connection, *, with_replay: bool) -> list[str]:
     """Sentences about everything that is wrong; empty when nothing is."""
     found: list[str] = []
-    checks: list[Callable[[Connection], list[str]]] = [_pages, _references, _states]
+    checks: list[Callable[[Connection], list[str]]] = [_pages, _references, _states, _strokes]
     if with_replay:
         checks.append(replay_problems)
     for check in checks:
@@ -66,7 +81,19 @@ def _states(connection: Connection) -> list[str]:
     ]
 
 
-_Kept = dict[int | str, int]
+def _strokes(connection: Connection) -> list[str]:
+    found = []
+    for row in connection.execute(select(*CORRECTION_COLUMNS).order_by(CORRECTION_COLUMNS[0])):
+        try:
+            correction_of(row)
+        except ValueError as error:
+            found.append(f"What was painted as heat correction {row[0]} cannot be read: {error}.")
+            if len(found) == _MOST:
+                break
+    return found
+
+
+_Kept = dict[Key, int]
 
 
 def replay_problems(connection: Connection) -> list[str]:
@@ -75,6 +102,8 @@ def replay_problems(connection: Connection) -> list[str]:
     captions: _Kept = {}
     classes: _Kept = {}
     rules: _Kept = {}
+    labels: _Kept = {}
+    corrections: _Kept = {}
     for change in _replayed(connection):
         match change:
             case RegionChange(before, after):
@@ -85,6 +114,10 @@ def replay_problems(connection: Connection) -> list[str]:
                 _keep(classes, was.id if was else None, class_row(becomes) if becomes else None)
             case RuleChange(stood, stands):
                 _keep(rules, stood.phrase if stood else None, rule_row(stands) if stands else None)
+            case LabelChange(told, tells):
+                _keep(labels, key_of(label_row(told), 2) if told else None, label_row(tells) if tells else None, 2)
+            case CorrectionChange(had, has):
+                _keep(corrections, had.id if had else None, correction_row(has) if has else None)
             case _:
                 pass  # images come from a scan; only a few of their fields come from edits
     return [
@@ -92,6 +125,8 @@ def replay_problems(connection: Connection) -> list[str]:
         *_differences(connection, "caption", CAPTION_COLUMNS, captions),
         *_differences(connection, "class", CLASS_COLUMNS, classes),
         *_differences(connection, "rule for the phrase", RULE_COLUMNS, rules),
+        *_differences(connection, "label (image, class)", LABEL_COLUMNS, labels, 2),
+        *_differences(connection, "heat correction", CORRECTION_COLUMNS, corrections),
     ]
 
 
@@ -113,19 +148,22 @@ def _replayed(connection: Connection) -> Iterator[Change]:
             yield from changes
 
 
-def _keep(kept: _Kept, old: int | str | None, row: Row | None) -> None:
+def _keep(kept: _Kept, old: Key | None, row: Row | None, num_keys: int = 1) -> None:
     if row is None:
         if old is not None:
             kept.pop(old, None)
     else:
-        kept[row[0]] = hash(row)
+        kept[key_of(row, num_keys)] = hash(row)
 
 
-def _differences(connection: Connection, noun: str, columns: tuple[Any, ...], kept: _Kept) -> list[str]:
+def _differences(
+    connection: Connection, noun: str, columns: tuple[Any, ...], kept: _Kept, num_keys: int = 1
+) -> list[str]:
     found: list[str] = []
-    for row in connection.execute(select(*columns).order_by(columns[0])):
-        if kept.pop(row[0], None) != hash(tuple(row)):
-            found.append(f"The {noun} {row[0]} is not what the log of edits says.")
+    for row in connection.execute(select(*columns).order_by(*columns[:num_keys])):
+        key = key_of(row, num_keys)
+        if kept.pop(key, None) != hash(tuple(row)):
+            found.append(f"The {noun} {key} is not what the log of edits says.")
             if len(found) == _MOST:
                 return found
     found += [f"The {noun} {key} is in the log of edits and not in the dataset." for key in list(kept)[:_MOST]]

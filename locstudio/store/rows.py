@@ -12,12 +12,16 @@ from typing import Any, TypeVar
 from sqlalchemy import Column
 
 from locstudio.domain.geometry import UnitBox
+from locstudio.domain.heat_corrections import Evidence, HeatCorrection, strokes_from_text, strokes_to_text
+from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.phrase_rules import PhraseRule
 from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Problem, Region, Review
 from locstudio.store.connections import damage_named
-from locstudio.store.schema import caption, image, label_class, phrase_rule, region
+from locstudio.store.schema import caption, heatmap_correction, image, image_class, label_class, phrase_rule, region
 
 Row = tuple[Any, ...]
+Key = int | str | Row
+"""What tells a row from all others of its table: its first column, or the tuple of its first few."""
 T = TypeVar("T")
 
 IMAGE_COLUMNS: tuple[Column[Any], ...] = tuple(c for c in image.c if c.name != "region_states")
@@ -25,6 +29,8 @@ REGION_COLUMNS: tuple[Column[Any], ...] = tuple(region.c)
 CLASS_COLUMNS: tuple[Column[Any], ...] = tuple(label_class.c)
 CAPTION_COLUMNS: tuple[Column[Any], ...] = tuple(caption.c)
 RULE_COLUMNS: tuple[Column[Any], ...] = tuple(phrase_rule.c)
+LABEL_COLUMNS: tuple[Column[Any], ...] = tuple(image_class.c)
+CORRECTION_COLUMNS: tuple[Column[Any], ...] = tuple(heatmap_correction.c)
 
 _ESCAPE = re.compile("[\x1a\ud800-\udfff]")
 _ESCAPED = re.compile("\x1a([0-9a-f]{2})")
@@ -41,6 +47,12 @@ class ImageRoot:
 def names_of(columns: Sequence[Column[Any]]) -> tuple[str, ...]:
     """What the columns are called."""
     return tuple(column.name for column in columns)
+
+
+def key_of(row: Sequence[Any], num_keys: int = 1) -> Key:
+    """The identity of a row whose first ``num_keys`` columns it is."""
+    key: Key = row[0] if num_keys == 1 else tuple(row[:num_keys])
+    return key
 
 
 def stored_path(path: str) -> str:
@@ -177,6 +189,55 @@ def rule_of(row: Sequence[Any]) -> PhraseRule:
 def rule_row(value: PhraseRule) -> Row:
     """A rule's row."""
     return value.phrase, value.becomes, None if value.class_id is None else int(value.class_id)
+
+
+def label_of(row: Sequence[Any]) -> ImageLabel:
+    """What is said of a class of an image, from its row."""
+    image_id, class_id, presence, origin, score, source = row
+    return ImageLabel(image_id, class_id, Presence(presence), Origin(origin), score, source)
+
+
+def label_row(value: ImageLabel) -> Row:
+    """The row of what is said of a class of an image; its identity is the image and the class."""
+    return (
+        int(value.image_id),
+        int(value.class_id),
+        str(value.presence),
+        str(value.origin),
+        None if value.score is None else float(value.score),
+        value.source,
+    )
+
+
+def correction_of(row: Sequence[Any]) -> HeatCorrection:
+    """What was painted on a heatmap, from its row.
+
+    Raises:
+        ValueError: the row holds no strokes.
+    """
+    key, image_id, class_id, kind, shape, checkpoint_id, at = row
+    return HeatCorrection(key, image_id, class_id, Evidence(kind), strokes_from_text(shape), checkpoint_id or "", at)
+
+
+def correction_row(value: HeatCorrection) -> Row:
+    """The row of what was painted on a heatmap."""
+    return (
+        int(value.id),
+        int(value.image_id),
+        int(value.class_id),
+        str(value.kind),
+        strokes_to_text(value.strokes),
+        value.checkpoint_id,
+        value.at,
+    )
+
+
+def canonical_correction(row: Row) -> Row:
+    """A correction's row as LocStudio would write it; one that holds no strokes stays as it is."""
+    try:
+        return correction_row(correction_of(row))
+    except ValueError:
+        return row
 
 
 def values_of(make: Callable[[Sequence[Any]], T], rows: Sequence[Sequence[Any]]) -> list[T]:

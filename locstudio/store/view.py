@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, bindparam, func, inspect, select
 
+from locstudio.domain.heat_corrections import HeatCorrection
+from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.phrase_rules import PhraseRule
 from locstudio.domain.regions import Caption, Image, LabelClass, Region
 from locstudio.store import schema
@@ -19,6 +21,14 @@ from locstudio.store.edit_log import HistoryEntry, count_corrections_since, read
 from locstudio.store.filters import Facets, ImageFilter
 from locstudio.store.image_lists import count_of, facets_of, ids_of, page_of
 from locstudio.store.ingesting import RunEvent
+from locstudio.store.labels import (
+    LabelColumns,
+    corrected_image_ids,
+    corrections_of_images,
+    corrections_page,
+    label_columns,
+    labels_of_images,
+)
 from locstudio.store.records import CheckpointRow, RunRow, SavedSearch
 from locstudio.store.region_history import RegionEdit, edits_of_region
 from locstudio.store.rows import (
@@ -246,6 +256,39 @@ class DatasetView:
                 return {}
             rows = connection.execute(_rules).all()
         return {rule.phrase: rule for rule in values_of(rule_of, rows)}
+
+    def labels_of(self, image_id: int) -> list[ImageLabel]:
+        """What is said of the classes of an image as a whole, by rising class."""
+        return self.labels_of_images([image_id])[int(image_id)]
+
+    def labels_of_images(self, image_ids: Sequence[int]) -> dict[int, list[ImageLabel]]:
+        """What is said of several images; every image asked for has a list, perhaps empty."""
+        with self._read() as connection:
+            return labels_of_images(connection, image_ids)
+
+    def label_columns(self) -> LabelColumns:
+        """What is said of every image, by columns."""
+        with self._read() as connection:
+            return label_columns(connection)
+
+    def corrections_of(self, image_id: int) -> list[HeatCorrection]:
+        """What was painted on the heatmaps of an image, oldest first."""
+        return self.corrections_of_images([image_id])[int(image_id)]
+
+    def corrections_of_images(self, image_ids: Sequence[int]) -> dict[int, list[HeatCorrection]]:
+        """What was painted on several images; every image asked for has a list, perhaps empty."""
+        with self._read() as connection:
+            return corrections_of_images(connection, image_ids)
+
+    def corrections_page(self, after_id: int = 0, limit: int = 1000) -> list[HeatCorrection]:
+        """The next corrections of the whole dataset after ``after_id``, by identity."""
+        with self._read() as connection:
+            return corrections_page(connection, int(after_id), limit)
+
+    def corrected_image_ids(self) -> NDArray[np.int64]:
+        """The images on whose heatmaps something was painted, by rising identity."""
+        with self._read() as connection:
+            return corrected_image_ids(connection)
 
     def captions(self, caption_ids: Sequence[int]) -> list[Caption]:
         """Captions in the order of their identities as given; unknown ones are left out."""
