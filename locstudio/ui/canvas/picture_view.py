@@ -12,7 +12,6 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
-    QPixmap,
     QResizeEvent,
     QWheelEvent,
 )
@@ -20,6 +19,7 @@ from PySide6.QtWidgets import QWidget
 
 from locstudio.ui import theme
 from locstudio.ui.canvas.backdrop import Showing, paint_sentence, paint_tile, sentence_for
+from locstudio.ui.canvas.layers import Layers
 from locstudio.ui.canvas.picture import Picture
 from locstudio.ui.canvas.view import MAX_ZOOM, Fit, View, fitted, lowest_scale
 
@@ -32,6 +32,8 @@ _BY_KEYBOARD = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason
 
 class PictureView(QWidget):
     """Shows a picture through a mip pyramid; everything below ``paint_over`` is kept in one cached layer.
+
+    While there is something ``between`` the picture and what lies on it, each of the two has a layer of its own.
 
     Signals:
         zoom_changed: device pixels per image pixel, 1.0 = 100 %.
@@ -53,8 +55,7 @@ class PictureView(QWidget):
         self._picture: Picture | None = None
         self._note = ""
         self._fit = Fit.WHOLE
-        self._layer: QPixmap | None = None
-        self._layer_key: tuple[object, ...] = ()
+        self._layers = Layers()
         self._pan_from: QPointF | None = None
         self._is_space_held = False
         self._has_keyboard_focus = False
@@ -216,12 +217,20 @@ class PictureView(QWidget):
         """What ``paint_layer`` depends on beside the view: while it stays equal, the cached layer is shown."""
         return ()
 
+    @property
+    def has_between(self) -> bool:
+        """Whether ``paint_between`` paints something."""
+        return False
+
+    def paint_between(self, painter: QPainter) -> None:
+        """Paint what lies on the picture, under ``paint_layer``, and changes more often than both."""
+
     def paint_over(self, painter: QPainter) -> None:
         """Paint what changes under the mouse."""
 
     def repaint_layer(self) -> None:
-        """Throw the cached layer away."""
-        self._layer = None
+        """Throw the cached layers away."""
+        self._layers.clear()
         self.update()
 
     def on_theme_changed(self) -> None:
@@ -229,37 +238,45 @@ class PictureView(QWidget):
         self.repaint_layer()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        """Paint the layer, anew if something in it has changed, and what lies over it."""
-        ratio = self.devicePixelRatioF()
-        key = (self.view, self.size().toTuple(), ratio, self.layer_state())
-        if self._layer is None or key != self._layer_key:
-            self._layer, self._layer_key = self._painted_layer(ratio), key
+        """Paint the layers, anew if something in them has changed, and what lies over them."""
+        size, ratio = self.size(), self.devicePixelRatioF()
         with QPainter(self) as painter:  # ends also when something fails: Qt dies of a painter left open
-            painter.drawPixmap(0, 0, self._layer)
+            if self.has_between:
+                painter.drawPixmap(0, 0, self._layers.ground((self.view,), size, ratio, self._paint_ground))
+                self.paint_between(painter)
+                key = (self.view, self.layer_state())
+                painter.drawPixmap(0, 0, self._layers.top(key, size, ratio, self._paint_top))
+            else:
+                key = (self.view, self.layer_state())
+                painter.drawPixmap(0, 0, self._layers.whole(key, size, ratio, self._paint_whole))
             self.paint_over(painter)
             if self.hasFocus() and self._has_keyboard_focus:
                 painter.setPen(QPen(QColor(theme.current().accent), 2))
                 painter.setBrush(Qt.BrushStyle.NoBrush)
                 painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
 
-    def _painted_layer(self, ratio: float) -> QPixmap:
-        size = (self.size() * ratio).toTuple()
-        layer = self._layer if self._layer is not None and self._layer.size().toTuple() == size else QPixmap(*size)
-        layer.setDevicePixelRatio(ratio)
-        with QPainter(layer) as painter:
-            painter.fillRect(self.rect(), QColor(theme.current().canvas))
-            is_problem = self.showing in (Showing.MISSING, Showing.DAMAGED)
-            if self._picture is not None:
-                self._picture.paint(painter, self.view, self.width(), self.height(), ratio)
-            elif self.showing is not Showing.NOTHING:
-                left, top = self.view.to_screen(0, 0)
-                right, bottom = self.view.to_screen(*self.image_size)
-                paint_tile(painter, QRectF(left, top, right - left, bottom - top), theme.current(), is_problem)
-            self.paint_layer(painter)
-            if self._picture is None:
-                text = sentence_for(self.showing, self._note)
-                paint_sentence(painter, text, QRectF(self.rect()), self.font(), theme.current(), is_problem)
-        return layer
+    def _paint_whole(self, painter: QPainter) -> None:
+        self._paint_ground(painter)
+        self._paint_top(painter)
+
+    def _paint_ground(self, painter: QPainter) -> None:
+        painter.fillRect(self.rect(), QColor(theme.current().canvas))
+        if self._picture is not None:
+            self._picture.paint(painter, self.view, self.width(), self.height(), self.devicePixelRatioF())
+        elif self.showing is not Showing.NOTHING:
+            left, top = self.view.to_screen(0, 0)
+            right, bottom = self.view.to_screen(*self.image_size)
+            paint_tile(painter, QRectF(left, top, right - left, bottom - top), theme.current(), self._is_problem)
+
+    def _paint_top(self, painter: QPainter) -> None:
+        self.paint_layer(painter)
+        if self._picture is None:
+            text = sentence_for(self.showing, self._note)
+            paint_sentence(painter, text, QRectF(self.rect()), self.font(), theme.current(), self._is_problem)
+
+    @property
+    def _is_problem(self) -> bool:
+        return self.showing in (Showing.MISSING, Showing.DAMAGED)
 
     # What Qt tells
 

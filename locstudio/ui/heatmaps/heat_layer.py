@@ -1,0 +1,138 @@
+"""Heat as a picture to lay over another one.  Axes: W = side of a heatmap, F = side of the picture made of it.
+
+A map is made finer first and coloured then, so that the colours between two cells are those between their values.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QColor, QImage, QPainter
+
+from locstudio.services.heat.colormaps import DEFAULT_COLORMAP, color_table
+from locstudio.ui.canvas.view import View
+
+MAX_SHOWN = 6
+HUES = ("#e69f00", "#56b4e9", "#d55e00", "#f0e442", "#cc79a7", "#009e73")
+"""Of several classes at once.  Source: Okabe and Ito, Color Universal Design; without its darkest blue and black."""
+WHOLE_RANGE = (0, 255)
+_FINE = 192
+_FINE_OF_MANY = 112  # each costs time
+_FULL_FROM = 0.35  # of the range: up to here heat is less opaque, so that the picture shows where there is none
+_LOWEST_SPAN = 26  # a range stretched to a map that is hardly warm anywhere does not make a fire of it
+
+
+@dataclass(frozen=True, slots=True)
+class HeatLook:
+    """How heat is shown.
+
+    ``span`` are the values of the two ends of the colours; without ``is_locked`` each map has its own.
+    ``is_inverted`` shows where there is no heat.
+    """
+
+    colormap: str = DEFAULT_COLORMAP
+    opacity: float = 0.65
+    is_inverted: bool = False
+    is_locked: bool = True
+    span: tuple[int, int] = WHOLE_RANGE
+
+    def span_of(self, maps: Sequence[NDArray[np.uint8]]) -> tuple[int, int]:
+        """The values that get the first and the last colour, for these maps."""
+        if self.is_locked or not maps:
+            return self.span
+        low, high = min(int(one.min()) for one in maps), max(int(one.max()) for one in maps)
+        return low, min(max(high, low + _LOWEST_SPAN), 255)
+
+
+def finer(map_WW: NDArray[np.uint8], side: int = _FINE) -> NDArray[np.uint8]:
+    """A map with ``side`` cells a side, bilinear between the middles of its cells and flat beyond the outermost."""
+    weights_FW = _weights(len(map_WW), side)
+    fine_FF: NDArray[np.uint8] = np.rint(weights_FW @ map_WW.astype(np.float32) @ weights_FW.T).astype(np.uint8)
+    return fine_FF
+
+
+def value_at(map_WW: NDArray[np.uint8], x: float, y: float) -> float:
+    """The heat at a point of the unit frame, as it is shown, in [0, 1]."""
+    side = len(map_WW)
+    across, down = _at(side, np.array([x], np.float32)), _at(side, np.array([y], np.float32))
+    return float((down @ map_WW.astype(np.float32) @ across.T)[0, 0]) / 255
+
+
+def heat_image(maps: Sequence[NDArray[np.uint8]], look: HeatLook, colors: Sequence[QColor] = ()) -> QImage:
+    """One map in the colours of the look, or several, each in its own: where they overlap, the warmest is seen.
+
+    Args:
+        maps: Heatmaps, uint8 (W, W), at least one.
+        look: How they are shown.
+        colors: One for each map where there are several.
+    """
+    tables = _tables(look, look.span_of(maps), tuple(color.rgb() for color in colors) if len(maps) > 1 else ())
+    if len(maps) == 1:
+        argb_FF = tables[0][finer(maps[0])]
+    else:
+        fine_CFF = np.stack([finer(one, _FINE_OF_MANY) for one in maps])
+        warmest_FF = fine_CFF.argmax(axis=0)
+        values_FF = np.take_along_axis(fine_CFF, warmest_FF[None], axis=0)[0]
+        argb_FF = np.stack(tables)[warmest_FF, values_FF]
+    argb_FF = np.ascontiguousarray(argb_FF)
+    side = len(argb_FF)
+    return QImage(argb_FF.data, side, side, 4 * side, QImage.Format.Format_ARGB32_Premultiplied).copy()
+
+
+def paint_heat(painter: QPainter, heat: QImage, size: tuple[int, int], view: View, width: float, height: float) -> None:
+    """Draw what a widget of this size (screen pixels) sees of heat over an image of ``size`` pixels."""
+    x0, y0, x1, y1 = view.visible_px(width, height)
+    across, down = heat.width() / size[0], heat.height() / size[1]
+    left, right = _cut(x0 * across, x1 * across, heat.width())
+    top, bottom = _cut(y0 * down, y1 * down, heat.height())
+    if right <= left or bottom <= top:
+        return
+    screen_left, screen_top = view.to_screen(left / across, top / down)
+    screen_right, screen_bottom = view.to_screen(right / across, bottom / down)
+    target = QRectF(screen_left, screen_top, screen_right - screen_left, screen_bottom - screen_top)
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, True)
+    painter.drawImage(target, heat, QRectF(left, top, right - left, bottom - top))
+
+
+@lru_cache(maxsize=32)
+def _tables(look: HeatLook, span: tuple[int, int], rgbs: tuple[int, ...]) -> tuple[NDArray[np.uint32], ...]:
+    """For each map, what a value looks like: premultiplied ARGB, uint32 (256,)."""
+    low, high = span
+    share_V = np.clip((np.arange(256, dtype=np.float32) - low) / max(high - low, 1), 0, 1)
+    if look.is_inverted:
+        share_V = 1 - share_V
+    alpha_V = look.opacity * np.clip(share_V / _FULL_FROM, 0, 1)
+    if not rgbs:
+        rgb_V3 = color_table(look.colormap)[np.rint(255 * share_V).astype(np.uint8)].astype(np.float32)
+        return (_premultiplied(rgb_V3, alpha_V),)
+    # One hue for each class: the warmer, the more of it.
+    alpha_V = look.opacity * share_V
+    plain = [np.array([rgb >> 16 & 255, rgb >> 8 & 255, rgb & 255], np.float32) for rgb in rgbs]
+    return tuple(_premultiplied(np.broadcast_to(rgb, (256, 3)), alpha_V) for rgb in plain)
+
+
+def _premultiplied(rgb_V3: NDArray[np.float32], alpha_V: NDArray[np.floating[Any]]) -> NDArray[np.uint32]:
+    parts_V3 = np.rint(rgb_V3 * alpha_V[:, None]).astype(np.uint32)
+    alpha = np.rint(255 * alpha_V).astype(np.uint32)
+    argb_V: NDArray[np.uint32] = alpha << 24 | parts_V3[:, 0] << 16 | parts_V3[:, 1] << 8 | parts_V3[:, 2]
+    return argb_V
+
+
+@lru_cache(maxsize=16)
+def _weights(side: int, fine: int) -> NDArray[np.float32]:
+    return _at(side, (np.arange(fine, dtype=np.float32) + 0.5) / fine)
+
+
+def _at(side: int, unit_P: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """How much each of ``side`` cells counts at places in [0, 1], float32 (places, side)."""
+    place_P = np.clip(unit_P * side - 0.5, 0, side - 1)
+    weights: NDArray[np.float32] = np.maximum(1 - np.abs(place_P[:, None] - np.arange(side, dtype=np.float32)), 0)
+    return weights.astype(np.float32)
+
+
+def _cut(start: float, end: float, length: int) -> tuple[int, int]:
+    return int(min(max(np.floor(start) - 1, 0), length)), int(min(max(np.ceil(end) + 1, 0), length))
