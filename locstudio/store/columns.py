@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, or_, select
 
 from locstudio.domain.geometry import BoxArray
-from locstudio.domain.regions import Origin, Review
+from locstudio.domain.regions import Origin, Problem, Review
 from locstudio.store import schema
 from locstudio.store.connections import damage_named
+from locstudio.store.joining import coded, codes_of, joined, numbers_of, refuse_ragged
 
 _REVIEWS = {str(review): code for code, review in enumerate(Review)}
 _ORIGINS = {str(origin): code for code, origin in enumerate(Origin)}
+_PROBLEMS = {str(problem): code for code, problem in enumerate(Problem)}
 _r = schema.region.c
 _regions = select(
     _r.id,
@@ -37,6 +39,18 @@ _regions = select(
     _r.is_locked,
 ).order_by(_r.id)
 _sizes = select(schema.image.c.id, schema.image.c.width, schema.image.c.height).order_by(schema.image.c.id)
+_i = schema.image.c
+_true_classes = (
+    select(_r.image_id, _r.class_id)
+    .where(
+        _r.class_id.is_not(None),
+        _r.review != str(Review.REJECTED),
+        _r.is_crowd.is_(False),
+        or_(_r.origin != str(Origin.MODEL), _r.review == str(Review.ACCEPTED)),
+    )
+    .distinct()
+    .order_by(_r.image_id, _r.class_id)
+)
 _of = schema.edit_region.c
 _firsts = select(_of.region_id, func.min(_of.edit_id)).group_by(_of.region_id)
 _TEXTS = ("phrases", "sources", "external_ids")
@@ -91,6 +105,21 @@ class ImageSizes:
     heights: NDArray[np.int32]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageContents:
+    """What the files of a dataset's images hold, by rising identity.
+
+    Attributes:
+        ids: Identities, (N,).
+        sha256: Hashes in hexadecimal digits, empty where not known, (N,).
+        problems: Positions in ``Problem``, (N,).
+    """
+
+    ids: NDArray[np.int64]
+    sha256: NDArray[np.bytes_]
+    problems: NDArray[np.int8]
+
+
 def region_columns(connection: Connection) -> RegionColumns:
     """Every region, by columns; rows are Python's for a moment only, so that a million of them fit into memory."""
     with damage_named():
@@ -139,6 +168,26 @@ def image_sizes(connection: Connection) -> ImageSizes:
     with damage_named():
         ids, widths, heights = _columns(connection, _sizes)
         return ImageSizes(np.array(ids, np.int64), np.array(widths, np.int32), np.array(heights, np.int32))
+
+
+def image_contents(connection: Connection) -> ImageContents:
+    """Every image with the hash of its file and its problem."""
+    query = select(_i.id, _i.sha256, coded(_i.problem, _PROBLEMS)).order_by(_i.id)
+    ids, hashes, problems = joined(connection, query)
+    with damage_named():
+        sha256 = np.array(hashes.split(",") if ids else [], "S64")
+        found = ImageContents(numbers_of(ids), sha256, codes_of(problems))
+        refuse_ragged(found.ids, found.sha256, found.problems)
+    return found
+
+
+def region_classes(connection: Connection) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Images and classes of all regions that count as true (see ``Region.is_ground_truth``), each pair once."""
+    images, classes = joined(connection, _true_classes)
+    with damage_named():
+        image_ids, class_ids = numbers_of(images), numbers_of(classes)
+        refuse_ragged(image_ids, class_ids)
+    return image_ids, class_ids
 
 
 def _columns(connection: Connection, query: Select[Any]) -> list[Sequence[Any]]:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, func, select
 from locstudio.domain.regions import Image, Origin, Problem, Review
 from locstudio.store import schema
 from locstudio.store.filters import Facets, ImageFilter, conditions, order_columns, page_query, state_bits
+from locstudio.store.joining import joined, numbers_of
 from locstudio.store.rows import IMAGE_COLUMNS, image_of, values_of
 
 _image = schema.image.c
@@ -29,12 +30,8 @@ def _is_common(connection: Connection, class_ids: frozenset[int]) -> bool:
 
 def ids_of(connection: Connection, wanted: ImageFilter) -> NDArray[np.int64]:
     """Identities of all images of a filter, in its order."""
-    inner = select(_image.id).where(*conditions(wanted)).order_by(*order_columns(wanted)).subquery()
-    # One long text instead of a million row objects: five times faster through Python.
-    joined = connection.execute(select(func.group_concat(inner.c.id, ","))).scalar()
-    if not joined:
-        return np.empty(0, np.int64)
-    return np.fromstring(joined, np.int64, sep=",")
+    (ids,) = joined(connection, select(_image.id).where(*conditions(wanted)).order_by(*order_columns(wanted)))
+    return numbers_of(ids)
 
 
 def count_of(connection: Connection, wanted: ImageFilter) -> int:

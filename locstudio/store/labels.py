@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, case, func, literal_column, select
+from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from locstudio.domain.heat_corrections import HeatCorrection
 from locstudio.domain.image_labels import ImageLabel, Presence
@@ -15,17 +15,20 @@ from locstudio.domain.regions import Origin
 from locstudio.store import schema
 from locstudio.store.changing import chunks
 from locstudio.store.connections import damage_named
+from locstudio.store.joining import coded, codes_of, joined, numbers_of, refuse_ragged
 from locstudio.store.rows import CORRECTION_COLUMNS, LABEL_COLUMNS, correction_of, label_of, values_of
 
-PRESENCE_CODES = {Presence.POSITIVE: 1, Presence.NEGATIVE: 0, Presence.UNKNOWN: -1}
+PRESENCE_CODES = {str(Presence.POSITIVE): 1, str(Presence.NEGATIVE): 0, str(Presence.UNKNOWN): -1}
 """How ``LabelColumns`` says presence."""
-_ORIGIN_CODES = {origin: code for code, origin in enumerate(Origin)}
-_NO_WORD = -9
+_ORIGIN_CODES = {str(origin): code for code, origin in enumerate(Origin)}
 
 _l = schema.image_class.c
 _h = schema.heatmap_correction.c
 _keys: BindParameter[Any] = bindparam("keys", expanding=True)
 _labels_of = select(*LABEL_COLUMNS).where(_l.image_id.in_(_keys)).order_by(_l.image_id, _l.class_id)
+_every_label = select(
+    _l.image_id, _l.class_id, coded(_l.presence, PRESENCE_CODES), coded(_l.origin, _ORIGIN_CODES)
+).order_by(_l.image_id, _l.class_id)
 _corrections_of = select(*CORRECTION_COLUMNS).where(_h.image_id.in_(_keys)).order_by(_h.id)
 _correction_page = select(*CORRECTION_COLUMNS).where(_h.id > bindparam("after")).order_by(_h.id).limit(bindparam("num"))
 _log = logging.getLogger(__name__)
@@ -61,27 +64,12 @@ def labels_of_images(connection: Connection, image_ids: Sequence[int]) -> dict[i
 
 
 def label_columns(connection: Connection) -> LabelColumns:
-    """Every label, by columns: four long texts instead of a row object for each, like ``ids_of``."""
-    rows = select(
-        _l.image_id,
-        _l.class_id,
-        _coded(_l.presence, PRESENCE_CODES).label("presence"),
-        _coded(_l.origin, _ORIGIN_CODES).label("origin"),
-    )
-    inner = rows.order_by(_l.image_id, _l.class_id).subquery()
+    """Every label, by columns."""
     with damage_named():
-        texts = connection.execute(select(*(func.group_concat(column, ",") for column in inner.c))).one()
-        images, classes, presence, origins = (np.fromstring(text or "", np.int64, sep=",") for text in texts)
-        if len({len(images), len(classes), len(presence), len(origins)}) > 1:
-            raise ValueError("a label of an image has no number where one belongs")
-        if (presence == _NO_WORD).any() or (origins == _NO_WORD).any():
-            raise ValueError("a label of an image says a word that no version of LocStudio writes")
-    return LabelColumns(images, classes, presence.astype(np.int8), origins.astype(np.int8))
-
-
-def _coded(column: ColumnElement[str], codes: dict[Any, int]) -> ColumnElement[int]:
-    numbers: dict[str, Any] = {str(word): literal_column(str(code)) for word, code in codes.items()}
-    return case(numbers, value=column, else_=literal_column(str(_NO_WORD)))
+        images, classes, presence, origins = joined(connection, _every_label)
+        found = LabelColumns(numbers_of(images), numbers_of(classes), codes_of(presence), codes_of(origins))
+        refuse_ragged(found.image_ids, found.class_ids, found.presence, found.origins)
+    return found
 
 
 def corrections_of_images(connection: Connection, image_ids: Sequence[int]) -> dict[int, list[HeatCorrection]]:

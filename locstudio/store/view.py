@@ -15,7 +15,15 @@ from locstudio.domain.phrase_rules import PhraseRule
 from locstudio.domain.regions import Caption, Image, LabelClass, Region
 from locstudio.store import schema
 from locstudio.store.changing import chunks
-from locstudio.store.columns import ImageSizes, RegionColumns, image_sizes, region_columns
+from locstudio.store.columns import (
+    ImageContents,
+    ImageSizes,
+    RegionColumns,
+    image_contents,
+    image_sizes,
+    region_classes,
+    region_columns,
+)
 from locstudio.store.connections import damage_named, failures_named
 from locstudio.store.edit_log import HistoryEntry, count_corrections_since, read_history
 from locstudio.store.filters import Facets, ImageFilter
@@ -228,6 +236,16 @@ class DatasetView:
         """Every image with its size, by columns."""
         with self._read() as connection:
             return image_sizes(connection)
+
+    def image_contents(self) -> ImageContents:
+        """Every image with the hash of its file and its problem, by columns."""
+        with self._read() as connection:
+            return image_contents(connection)
+
+    def region_classes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Images and classes of all regions that count as true, each pair once, by rising image and class."""
+        with self._read() as connection:
+            return region_classes(connection)
 
     def regions_with_phrases(self, phrases: Sequence[str]) -> list[Region]:
         """Regions whose phrase is one of these, to the letter."""

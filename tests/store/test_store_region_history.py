@@ -4,9 +4,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from locstudio.domain.edits import Edit, RegionChange, add_regions, change_regions, delete_regions
+from locstudio.domain.edits import ClassChange, Edit, RegionChange, add_regions, change_regions, delete_regions
 from locstudio.domain.geometry import UnitBox
-from locstudio.domain.regions import Origin, Review
+from locstudio.domain.regions import Image, LabelClass, Origin, Problem, Review
 from locstudio.store import columns
 from locstudio.store.connections import connect
 from locstudio.store.dataset import Dataset
@@ -95,6 +95,38 @@ def test_that_regions_by_columns_are_the_regions(dataset: Dataset, make_region):
     assert (found.times_ms > 0).all()
     sizes = dataset.image_sizes()
     assert (sizes.ids[0], sizes.widths[0], sizes.heights[0]) == (1, 640, 480)
+
+
+def test_that_only_regions_that_count_as_true_say_what_an_image_has(dataset: Dataset, make_region):
+    cat, dog = (LabelClass(dataset.next_class_id(), name, "#102030") for name in ("cat", "dog"))
+    dataset.apply(Edit("Add", (ClassChange(None, cat), ClassChange(None, dog))))
+    assert [len(column) for column in dataset.region_classes()] == [0, 0]
+    regions = [
+        make_region(3, class_id=cat.id),
+        make_region(3, class_id=cat.id, review=Review.ACCEPTED, origin=Origin.IMPORTED),
+        make_region(1, class_id=dog.id, review=Review.ACCEPTED, origin=Origin.MODEL),
+        make_region(1, class_id=cat.id, origin=Origin.MODEL),
+        make_region(2, class_id=cat.id, review=Review.REJECTED),
+        make_region(4, class_id=cat.id, is_crowd=True),
+        make_region(5),
+    ]
+    dataset.apply(add_regions(regions))
+    image_ids, class_ids = dataset.region_classes()
+    assert list(zip(image_ids.tolist(), class_ids.tolist(), strict=True)) == [(1, dog.id), (3, cat.id)]
+    true = {(region.image_id, region.class_id) for region in regions if region.is_ground_truth and region.class_id}
+    assert true == {(1, dog.id), (3, cat.id)}
+
+
+def test_that_what_files_hold_is_told_by_columns(dataset: Dataset):
+    (root,) = dataset.roots()
+    sha = "ab" * 32
+    (key,) = dataset.add_images([Image(0, root.id, "new.jpg", 4, 4, sha256=sha, problem=Problem.CHANGED)])
+    found = dataset.image_contents()
+    assert found.ids.tolist() == [*range(1, 11), key]
+    assert found.sha256[-1] == sha.encode()
+    assert found.sha256[0] == b""
+    assert tuple(Problem)[found.problems[-1]] is Problem.CHANGED
+    assert tuple(Problem)[found.problems[0]] is Problem.NONE
 
 
 def test_that_regions_that_are_read_a_few_at_a_time_are_all_there_in_their_order(
