@@ -1,15 +1,25 @@
 """Making a run: its frozen snapshot first, its configuration last, so that a start that was cut off leaves no run."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from locstudio.domain.errors import StorageFailed
-from locstudio.jobs.checkpoint_folder import checkpoint_info
-from locstudio.jobs.configs import ClocTraining, Comparison, Embedding, Evaluation, Preset, RunConfig, Task
+from locstudio.domain.errors import BadInput, StorageFailed
+from locstudio.jobs.checkpoint_folder import ModelKind, checkpoint_info
+from locstudio.jobs.configs import (
+    ClocTraining,
+    Comparison,
+    ConsistencyTraining,
+    Embedding,
+    Evaluation,
+    Preset,
+    RunConfig,
+    Task,
+)
 from locstudio.jobs.run_folder import RunFolder
-from locstudio.services.checkpoints import folder_of
+from locstudio.services.checkpoints import active_folder, folder_of
 from locstudio.services.code_version import code_version
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
@@ -36,6 +46,11 @@ PRESETS: dict[Preset, ClocTraining] = {
         keep_weight=30.0,
         evaluate_every=150,
     ),
+}
+
+CONSISTENCY_PRESETS: dict[Preset, ConsistencyTraining] = {
+    "quick": ConsistencyTraining(preset="quick", num_epochs=12),
+    "standard": ConsistencyTraining(preset="standard", num_epochs=40),
 }
 
 
@@ -90,6 +105,42 @@ def start_train(
     return make_run(project, dataset, config)
 
 
+def start_consistency(
+    project: Project,
+    dataset: Dataset,
+    *,
+    preset: Preset = "quick",
+    training: ConsistencyTraining | None = None,
+    checkpoint: Path | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    num_threads: int = 0,
+    title: str = "",
+) -> RunFolder:
+    """Make a run that trains the multi-label classifier, as the preset says or exactly as ``training`` says.
+
+    It goes on from ``checkpoint``, else from the one in use; without either it begins with the backbone alone.
+
+    Raises:
+        BadInput: the checkpoint is damaged.
+        CheckpointMismatch: it names regions.
+        StorageFailed: there are less than 2 GB of free space, or the disk refuses.
+    """
+    folder = checkpoint or active_folder(project, dataset, "consistency")
+    is_named = checkpoint is not None or dataset.active_checkpoint("consistency") is not None
+    config = RunConfig(
+        kind="consistency",
+        checkpoint=str(folder) if is_named or folder.is_dir() else "",
+        seed=seed,
+        device=device,
+        num_threads=num_threads,
+        parent_run=_run_of(project, dataset, folder),
+        title=title,
+        consistency=training or CONSISTENCY_PRESETS[preset],
+    )
+    return make_run(project, dataset, config)
+
+
 def start_evaluate(
     project: Project,
     dataset: Dataset,
@@ -124,7 +175,12 @@ def start_compare(
     Args:
         held_out: The training run whose held-out images decide; it becomes the parent of this one.
         margin: How much worse, as a share, the new one may be.
+
+    Raises:
+        CheckpointMismatch: one names regions and the other the classes of images.
     """
+    with suppress(BadInput):  # of a damaged new one the comparison itself says so
+        checkpoint_info(new).require_model(checkpoint_info(old).model)
     config = RunConfig(
         kind="compare",
         checkpoint=str(old),
@@ -144,10 +200,13 @@ def make_run(project: Project, dataset: Dataset, config: RunConfig) -> RunFolder
 
     Raises:
         BadInput: the checkpoint is damaged.
+        CheckpointMismatch: the checkpoint is of another kind of model than the run is about.
         StorageFailed: there is too little free space, or the disk refuses; no run is left.
     """
-    checkpoint_info(Path(config.checkpoint))
-    if config.kind == "cloc":
+    if config.checkpoint:
+        info = checkpoint_info(Path(config.checkpoint))
+        info.require_model(model_of(config) or info.model)
+    if config.kind in ("cloc", "consistency"):
         _require_space(project)
     folder = RunFolder.prepare(project.runs, config.kind)
     try:
@@ -155,7 +214,7 @@ def make_run(project: Project, dataset: Dataset, config: RunConfig) -> RunFolder
         return folder.complete(
             msgspec.structs.replace(
                 config,
-                checkpoint=str(Path(config.checkpoint).resolve()),
+                checkpoint=str(Path(config.checkpoint).resolve()) if config.checkpoint else "",
                 snapshot_sha256=snapshot.sha256,
                 snapshot_revision=snapshot.revision,
                 code_version=code_version(),
@@ -164,6 +223,14 @@ def make_run(project: Project, dataset: Dataset, config: RunConfig) -> RunFolder
     except BaseException:
         shutil.rmtree(folder.path, ignore_errors=True)
         raise
+
+
+def model_of(config: RunConfig) -> ModelKind | None:
+    """The kind of model that a run is about; None where its checkpoint alone says so."""
+    if config.kind == "compare":
+        return None
+    is_about_classes = config.evaluate.task == "multilabel" if config.evaluate else config.kind == "consistency"
+    return "consistency" if is_about_classes else "cloc"
 
 
 def _require_space(project: Project) -> None:

@@ -11,6 +11,7 @@ from locstudio.services.adoption import adopt_checkpoint, adopt_index, best_chec
 from locstudio.services.checkpoints import active_folder
 from locstudio.services.promotion import active_id
 from locstudio.services.registry import activate, delete_checkpoint, find_checkpoint, registry
+from locstudio.services.starting import start_compare, start_consistency, start_embed, start_evaluate, start_train
 from locstudio.store.records import CheckpointRow
 
 
@@ -128,3 +129,40 @@ def test_that_a_row_which_lies_about_its_kind_is_not_taken_into_use(project, dat
     with pytest.raises(BadInput, match="holds"):
         activate(project, dataset, identity)
     assert dataset.active_checkpoint() is None
+
+
+def test_that_a_training_of_classes_goes_on_from_what_is_in_use_or_begins_anew(project, dataset, bundled, both):
+    in_use = active_folder(project, dataset, "consistency")
+    config = start_consistency(project, dataset, seed=3, title="Again").config()
+    assert (config.kind, config.checkpoint, config.parent_run, config.seed) == (
+        "consistency",
+        str(in_use),
+        both.id,
+        3,
+    )
+    named = start_consistency(project, dataset, checkpoint=bundled / "consistency-lite").config()
+    assert named.checkpoint == str(bundled / "consistency-lite")
+    with pytest.raises(BadInput):
+        start_consistency(project, dataset, checkpoint=bundled / "gone")
+
+
+def test_that_an_installation_without_a_model_of_classes_trains_from_the_backbone_alone(project, dataset, bundled):
+    shutil.rmtree(bundled / "consistency-lite")
+    assert start_consistency(project, dataset).config().checkpoint == ""
+
+
+def test_that_no_run_is_made_with_a_checkpoint_of_the_other_kind(project, dataset, bundled):
+    regions, classes = bundled / "cloc-lite", bundled / "consistency-lite"
+    for make_it in (
+        lambda: start_train(project, dataset, classes),
+        lambda: start_embed(project, dataset, classes),
+        lambda: start_evaluate(project, dataset, classes, task="regions"),
+        lambda: start_evaluate(project, dataset, regions, task="multilabel"),
+        lambda: start_consistency(project, dataset, checkpoint=regions),
+        lambda: start_compare(project, dataset, regions, classes),
+    ):
+        with pytest.raises(CheckpointMismatch, match="here one is needed that names"):
+            make_it()
+    assert list(project.runs.glob("*")) == []
+    assert start_evaluate(project, dataset, classes, task="multilabel").config().kind == "evaluate"
+    assert start_compare(project, dataset, classes, classes).config().kind == "compare"
