@@ -6,7 +6,15 @@ from functools import partial
 
 from PySide6.QtCore import QObject, Signal
 
-from locstudio.domain.edits import CaptionChange, ClassChange, Edit, ImageChange, RegionChange
+from locstudio.domain.edits import (
+    CaptionChange,
+    ClassChange,
+    CorrectionChange,
+    Edit,
+    ImageChange,
+    LabelChange,
+    RegionChange,
+)
 from locstudio.domain.errors import EditConflict, StorageFailed
 from locstudio.domain.regions import Image, Region
 from locstudio.store.dataset import Dataset
@@ -14,6 +22,7 @@ from locstudio.store.edit_log import HistoryEntry
 from locstudio.ui.background import DatasetWorker
 
 _NUM_HISTORY = 200
+_OF_AN_IMAGE = (RegionChange, CaptionChange, LabelChange, CorrectionChange)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +214,8 @@ def images_of(edit: Edit) -> set[int]:
         for value in (change.before, change.after):
             if isinstance(change, ImageChange):
                 touched.add(change.after.id)
-            elif isinstance(change, RegionChange | CaptionChange) and value is not None:
-                touched.add(value.image_id)  # type: ignore[union-attr]  # both sides of this change have one
+            elif isinstance(change, _OF_AN_IMAGE) and value is not None:
+                touched.add(value.image_id)  # type: ignore[union-attr]  # both sides of these changes have one
     return touched
 
 
