@@ -107,8 +107,8 @@ def coverage(strokes: Sequence[Stroke], grid: int, size: tuple[int, int]) -> NDA
     covered_FF = np.zeros((fine, fine), bool)
     for stroke in strokes:
         points_P2 = np.asarray(stroke.points, np.float64) * (width / longer, height / longer)
-        # A brush smaller than a cell still marks the cells that it passes.
-        radius = max(stroke.radius, 0.5 / fine)
+        # Half the diagonal of a fine cell: a brush smaller than that still marks the cells that it passes.
+        radius = max(stroke.radius, 0.7072 / fine)
         ends_P2 = points_P2[1:] if len(points_P2) > 1 else points_P2
         for (ax, ay), (bx, by) in zip(points_P2[: len(ends_P2)], ends_P2, strict=True):
             along = (bx - ax) ** 2 + (by - ay) ** 2
