@@ -4,7 +4,7 @@ A view is a window of the upright image, maybe mirrored.  It is one 3x3 matrix t
 point of the image, both in ``unit`` frames; crop, flip and scale are exact, whatever the side of a grid.  Values of a
 grid lie in the middle of its cells.
 
-Axes: B = images, C = channels, L = classes, W = side of a heatmap of the whole image, G = side of a view's maps.
+Axes: B = images, L = classes, W = side of a heatmap of the whole image, G = side of a view's maps.
 """
 
 import math
@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from torch import Tensor
 
-from locstudio.domain.geometry import Letterbox
+from locstudio.models.sampling import letterbox_matrix, sample
+
+__all__ = ["View", "draw_view", "fold_back", "letterbox_matrix", "sample", "view_pixels"]
 
 _MAX_RATIO = 4 / 3
 _TRIES = 10
@@ -66,12 +67,6 @@ def draw_view(rng: np.random.Generator, size: tuple[int, int], min_scale: float,
     return View(window, is_flipped=bool(flips and rng.random() < 0.5))
 
 
-def letterbox_matrix(width: int, height: int) -> Tensor:
-    """Takes points of the upright image (``unit``) to points of a model's padded square, float32 (3, 3)."""
-    x0, y0, x1, y1 = Letterbox(width, height).to_square(np.array([[0.0, 0.0, 1.0, 1.0]], np.float32))[0].tolist()
-    return torch.tensor([[x1 - x0, 0.0, x0], [0.0, y1 - y0, y0], [0.0, 0.0, 1.0]])
-
-
 def view_pixels(rgb_HW3: NDArray[np.uint8], view: View, side: int) -> NDArray[np.uint8]:
     """The pixels (side, side, 3) of a view, its window stretched to a square."""
     height, width = rgb_HW3.shape[:2]
@@ -80,14 +75,6 @@ def view_pixels(rgb_HW3: NDArray[np.uint8], view: View, side: int) -> NDArray[np
     picture = PillowImage.fromarray(rgb_HW3).resize((side, side), PillowImage.Resampling.BILINEAR, box=box)
     pixels_HW3 = np.asarray(picture)
     return np.ascontiguousarray(pixels_HW3[:, ::-1] if view.is_flipped else pixels_HW3)
-
-
-def sample(grid_BCHW: Tensor, matrix_B33: Tensor, size: int) -> Tensor:
-    """T: what each view shows of a grid over the whole image (or square), bilinear, (B, C, size, size).
-
-    Beyond the grid its border goes on.
-    """
-    return _at(grid_BCHW, matrix_B33, size)
 
 
 def fold_back(running_BLWW: Tensor, view_BLGG: Tensor, matrix_B33: Tensor, momentum: float) -> Tensor:
@@ -103,18 +90,9 @@ def fold_back(running_BLWW: Tensor, view_BLGG: Tensor, matrix_B33: Tensor, momen
         momentum: How much of the past stays.
     """
     side = running_BLWW.shape[-1]
-    seen_BLWW = _at(view_BLGG.detach(), torch.linalg.inv(matrix_B33), side)
+    seen_BLWW = sample(view_BLGG.detach(), torch.linalg.inv(matrix_B33), side)
     moves_B1WW = (1 - momentum) * _coverage(matrix_B33, side)[:, None]
     return torch.lerp(running_BLWW, seen_BLWW, moves_B1WW.expand_as(running_BLWW))
-
-
-def _at(grid_BCHW: Tensor, matrix_B33: Tensor, size: int) -> Tensor:
-    middle = (torch.arange(size, device=grid_BCHW.device, dtype=torch.float32) + 0.5) / size
-    y, x = torch.meshgrid(middle, middle, indexing="ij")
-    points_P3 = torch.stack([x, y, torch.ones_like(x)], dim=-1).reshape(-1, 3)
-    places_BP2 = (points_P3 @ matrix_B33.to(points_P3).transpose(1, 2))[..., :2]
-    places_BGG2 = (2 * places_BP2 - 1).reshape(-1, size, size, 2).to(grid_BCHW.dtype)
-    return F.grid_sample(grid_BCHW, places_BGG2, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def _coverage(matrix_B33: Tensor, side: int) -> Tensor:

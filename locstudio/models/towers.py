@@ -21,6 +21,8 @@ from locstudio.models.weights import load_strictly, packaged_image_weights, pack
 
 LITE = "locstudio-lite"
 LITE_INPUT_PX = 512
+LITE_STATISTICS = ((127 / 255,) * 3, (128 / 255,) * 3)
+LITE_TRUNK = "tf_efficientnet_lite2"
 _LITE_LEVELS = (120, 352, 1280)
 _LITE_GRID = 32
 _MAX_TEXT_TOKENS = 64
@@ -78,14 +80,7 @@ class Towers(nn.Module):
         return F.normalize(self.clip.encode_text(tokens), dim=-1)
 
     def _lite_tokens(self, pixels_B3HW: Tensor) -> Tensor:
-        last, levels = self.clip.visual.trunk.forward_intermediates(
-            pixels_B3HW.contiguous(memory_format=torch.channels_last), indices=(3, 4)
-        )
-        maps = [
-            level if level.shape[-1] == last.shape[-1] else F.adaptive_avg_pool2d(level, last.shape[-2:])
-            for level in levels
-        ]
-        grid_BNC = torch.cat([*maps, last], dim=1).flatten(2).transpose(1, 2)
+        grid_BNC = lite_maps(self.clip.visual.trunk, pixels_B3HW).flatten(2).transpose(1, 2)
         return torch.cat([grid_BNC.mean(dim=1, keepdim=True), grid_BNC], dim=1)
 
 
@@ -107,6 +102,31 @@ class Tokenize:
             return self._open_clip(texts)
         encoded = self._packaged(texts, padding=True, truncation=True, max_length=_MAX_TEXT_TOKENS, return_tensors="pt")
         return encoded["input_ids"]
+
+
+def lite_maps(trunk: Any, pixels_B3HW: Tensor) -> Tensor:
+    """What our packaged image tower makes of preprocessed images: three of its levels side by side, (B, C, 32, 32)."""
+    last, levels = trunk.forward_intermediates(
+        pixels_B3HW.contiguous(memory_format=torch.channels_last), indices=(3, 4)
+    )
+    maps = [
+        level if level.shape[-1] == last.shape[-1] else F.adaptive_avg_pool2d(level, last.shape[-2:])
+        for level in levels
+    ]
+    return torch.cat([*maps, last], dim=1)
+
+
+def fill_lite_trunk(trunk: Any) -> None:
+    """Give a fresh EfficientNet-Lite2 without classifier its packaged weights and our finer grid.
+
+    Raises:
+        BadInput: the package is missing, or its file or the installed timm is another one than we know.
+    """
+    # The package's file has a classifier as its last two tensors, which the trunk lacks.
+    names = {**trunk.state_dict(), "classifier.weight": torch.empty(1000, 1280), "classifier.bias": torch.empty(1000)}
+    state = packaged_image_weights(names)
+    load_strictly(trunk, {key: state[key] for key in trunk.state_dict()}, "EfficientNet-Lite2")
+    _dilate_last_stride(trunk)
 
 
 def lite_config() -> TowerConfig:
@@ -175,7 +195,7 @@ def _lite_towers(config: TowerConfig) -> Towers:
     clip = CustomTextCLIP(
         embed_dim=384,
         vision_cfg={
-            "timm_model_name": "tf_efficientnet_lite2",
+            "timm_model_name": LITE_TRUNK,
             "timm_pool": "avg",
             "timm_proj": "none",
             "image_size": config.input_px,
@@ -190,12 +210,7 @@ def _lite_towers(config: TowerConfig) -> Towers:
     language = clip.text.transformer
     texts = read_weights(folder / "model.safetensors")
     load_strictly(language, {key: texts[key] for key in language.state_dict() if key in texts}, "MiniLM")
-    trunk = clip.visual.trunk
-    # open_clip's trunk has no classifier; the package's file does, as its last two tensors.
-    names = {**trunk.state_dict(), "classifier.weight": torch.empty(1000, 1280), "classifier.bias": torch.empty(1000)}
-    state = packaged_image_weights(names)
-    load_strictly(trunk, {key: state[key] for key in trunk.state_dict()}, "EfficientNet-Lite2")
-    _dilate_last_stride(trunk)
+    fill_lite_trunk(clip.visual.trunk)
     return Towers(config, clip.eval().requires_grad_(False), Tokenize(folder), 384).eval()
 
 
@@ -244,7 +259,7 @@ def _open_clip_model(config: TowerConfig) -> Any:
 
 def _pixel_statistics(config: TowerConfig, clip: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
     if config.model == LITE:
-        return (127 / 255,) * 3, (128 / 255,) * 3
+        return LITE_STATISTICS
     mean = getattr(clip.visual, "image_mean", None) or open_clip.OPENAI_DATASET_MEAN
     std = getattr(clip.visual, "image_std", None) or open_clip.OPENAI_DATASET_STD
     return tuple(mean), tuple(std)
