@@ -1,5 +1,6 @@
 """What holds for every test: no display, no foreign home, no leftover thread or process, a picture of what failed."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import psutil
 import pytest
@@ -56,6 +58,17 @@ def nothing_is_left_running() -> Iterator[None]:
     yield
     left = _leftovers(threads, children)
     assert not left, f"left running: {', '.join(left)}"
+
+
+@pytest.fixture(scope="session")
+def heat() -> ModuleType:
+    """What makes runs with heatmaps of plain arrays: ``heat.heat_run(project, ...)``; see ``heat_folders``."""
+    spec = importlib.util.spec_from_file_location("heat_folders", Path(__file__).parent / "heat_folders.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _leftovers(threads: set[threading.Thread], children: set[psutil.Process]) -> list[str]:

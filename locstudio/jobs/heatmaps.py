@@ -154,7 +154,7 @@ class Heatmaps:
         if epoch is None:
             maps_KWW, slots_K = self.maps_NKWW[row], None if self.slots_NK is None else self.slots_NK[row]
         else:
-            maps_NTWW, slots_NT = self._key(epoch)
+            maps_NTWW, slots_NT = self.key_frame(epoch)
             maps_KWW, slots_K = maps_NTWW[row], slots_NT[row]
         class_ids = self.header.class_ids
         if slots_K is None:
@@ -176,7 +176,13 @@ class Heatmaps:
         scores_E: NDArray[np.float32] = self.scores_ENL[:, row, position].astype(np.float32)
         return scores_E / np.float32(255)
 
-    def _key(self, epoch: int) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+    def key_frame(self, epoch: int) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+        """What stood after an epoch: maps uint8 (N, T, W, W), and the class position of each (N, T), -1 for none.
+
+        Raises:
+            BadInput: the key frame is damaged.
+            LookupError: there is none of this epoch.
+        """
         if epoch not in self.header.key_epochs:
             raise LookupError(f"there is no key frame of epoch {epoch}, only of {self.header.key_epochs}")
         if epoch not in self._keys:

@@ -1,0 +1,93 @@
+"""What is expected and not labelled."""
+
+import numpy as np
+import pytest
+
+from locstudio.domain.edits import ClassChange, Edit, LabelChange, add_regions
+from locstudio.domain.geometry import UnitBox
+from locstudio.domain.image_labels import ImageLabel, Presence
+from locstudio.domain.regions import LabelClass, Origin, Region, Review
+from locstudio.services.heat.book import HeatBook
+from locstudio.services.heat.deciding import accept_expected, deny_expected
+from locstudio.services.heat.known import read_known
+from locstudio.services.heat.worklist import expected
+
+NAMES = ("bus", "bicycle", "dog")
+BUS, BICYCLE, DOG = 1, 2, 3
+
+
+@pytest.fixture
+def classes(dataset, make):
+    """Four images and three classes; the bus is known to be in the first two images."""
+    make.add_pictures(dataset)
+    made = [LabelClass(dataset.next_class_id(), name, "#ff0000") for name in NAMES]
+    dataset.apply(Edit("Classes", tuple(ClassChange(None, entry) for entry in made)))
+    labels = [ImageLabel(image_id, BUS) for image_id in (1, 2)]
+    dataset.apply(Edit("Labels", tuple(LabelChange(None, label) for label in labels)))
+    return [(entry.id, entry.name) for entry in made]
+
+
+@pytest.fixture
+def book(project, dataset, classes, heat):
+    """A bicycle is seen in image 1 beside the bus, and in image 2 only where the bus is; a dog hardly anywhere."""
+    averages = [[0.9, 0.6, 0.1], [0.9, 0.6, 0.1], [0.2, 0.1, 0.8], [0.1, 0.1, 0.1]]
+    maps = {
+        (1, BUS): heat.spot(14, 4, 4),
+        (1, BICYCLE): heat.spot(14, 10, 10, 180),
+        (2, BUS): heat.spot(14, 4, 4),
+        (2, BICYCLE): heat.spot(14, 4, 4, 180),
+        (3, DOG): heat.spot(14, 7, 7, 200),
+    }
+    heat.heat_run(project, [1, 2, 3, 4], classes, averages, maps=maps, keys={2: maps, 3: maps})
+    return HeatBook.open(project, dataset)
+
+
+def pairs(book, dataset, **wishes):
+    found = expected(book, read_known(book.heatmaps, dataset), **wishes)
+    return list(zip(found.image_ids.tolist(), found.class_ids.tolist(), strict=True))
+
+
+def test_that_what_is_seen_and_not_labelled_comes_first_where_no_known_class_is_seen(book, dataset):
+    assert pairs(book, dataset) == [(3, DOG), (1, BICYCLE), (2, BICYCLE)]
+    found = expected(book, read_known(book.heatmaps, dataset))
+    assert found.owns.tolist() == pytest.approx([1, 1, 0])
+    assert found.agreements.tolist() == pytest.approx([1, 1, 1], abs=1e-3)
+    item = found.item(1)
+    assert (item.key, item.score, item.peak) == ("1:2", pytest.approx(0.6), pytest.approx(180 / 255))
+    assert item.box is not None
+    assert (item.box.x0 + item.box.x1) / 2 == pytest.approx(10.5 / 14)
+
+
+def test_that_a_decision_takes_it_from_the_list_and_its_undo_brings_it_back(book, dataset):
+    known = read_known(book.heatmaps, dataset)
+    found = expected(book, known)
+    edit = deny_expected(dataset, [found.item(0)], book.checkpoint_id)
+    assert edit.title == "Deny dog"
+    inverse = dataset.apply(edit)
+    assert dataset.labels_of(3) == [
+        ImageLabel(3, DOG, Presence.NEGATIVE, Origin.HUMAN, pytest.approx(0.8), book.checkpoint_id)
+    ]
+    after = known.after(edit, book.heatmaps, dataset)
+    assert np.array_equal(after.presence_NL, read_known(book.heatmaps, dataset).presence_NL)
+    assert pairs(book, dataset) == [(1, BICYCLE), (2, BICYCLE)]
+    dataset.apply(accept_expected(dataset, [found.item(row) for row in (1, 2)]))
+    assert pairs(book, dataset) == []
+    assert dataset.history()[0].title == "Add bicycle to 2 images"
+    dataset.undo()
+    dataset.apply(inverse)
+    assert pairs(book, dataset) == [(3, DOG), (1, BICYCLE), (2, BICYCLE)]
+
+
+def test_that_a_box_that_counts_as_true_is_a_word_about_its_class(book, dataset):
+    box = UnitBox(0.1, 0.1, 0.4, 0.4)
+    proposed = Region(dataset.next_region_id(), 3, box, class_id=DOG, origin=Origin.MODEL, review=Review.PENDING)
+    dataset.apply(add_regions([proposed]))
+    assert (3, DOG) in pairs(book, dataset)
+    known = read_known(book.heatmaps, dataset)
+    edit = add_regions([Region(dataset.next_region_id(), 3, box, class_id=DOG)])
+    dataset.apply(edit)
+    assert (3, DOG) not in pairs(book, dataset)
+    assert (
+        known.after(edit, book.heatmaps, dataset).presence_NL.tolist()
+        == read_known(book.heatmaps, dataset).presence_NL.tolist()
+    )
