@@ -19,6 +19,9 @@ _TOOL_WORDS = {
     Tool.BOX: CanvasCommand.DRAW,
     Tool.SEARCH: CanvasCommand.SEARCH,
     Tool.POINTS: CanvasCommand.POINTS,
+    Tool.PAINT_IN: CanvasCommand.PAINT_IN,
+    Tool.PAINT_OUT: CanvasCommand.PAINT_OUT,
+    Tool.ERASE: CanvasCommand.ERASE,
 }
 
 

@@ -328,7 +328,7 @@ class TestSelecting:
     def test_that_holding_h_only_peeks(self, canvas, shell, monkeypatch):
         shell.show(BIG)
         now = iter([100.0, 100.9])
-        monkeypatch.setattr("locstudio.ui.canvas.canvas_view.monotonic", lambda: next(now))
+        monkeypatch.setattr("locstudio.ui.canvas.peek.monotonic", lambda: next(now))
         QTest.keyPress(canvas, Qt.Key.Key_H)
         assert canvas.is_hidden
         QTest.keyRelease(canvas, Qt.Key.Key_H)

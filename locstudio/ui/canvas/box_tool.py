@@ -30,6 +30,9 @@ class Tool(StrEnum):
     BOX = "box"
     SEARCH = "search"
     POINTS = "points"
+    PAINT_IN = "paint_in"
+    PAINT_OUT = "paint_out"
+    ERASE = "erase"
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,7 +198,8 @@ class BoxView(PictureView):
         self._paint_cross_hair(painter)
 
     def _paint_cross_hair(self, painter: QPainter) -> None:
-        is_wanted = self.box_tool.tool is not Tool.SELECT and not self.box_tool.is_busy and not self.is_panning
+        has_cross = self.box_tool.tool in (Tool.BOX, Tool.SEARCH, Tool.POINTS)
+        is_wanted = has_cross and not self.box_tool.is_busy and not self.is_panning
         if not is_wanted or self.mouse is None or not self.can_edit or not self.underMouse():
             return
         x, y = round(self.mouse.x()), round(self.mouse.y())

@@ -1,29 +1,28 @@
 """The canvas: one picture with its boxes, under mouse and keyboard."""
 
-from collections.abc import Callable, Sequence
-from time import monotonic
+from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
 from locstudio.domain.geometry import UnitBox
-from locstudio.domain.regions import Image, LabelClass, Review
+from locstudio.domain.regions import Image, Review
 from locstudio.ui.canvas.box_editor import NUDGE_IDLE_MS
 from locstudio.ui.canvas.box_tool import QUERY_ID, Chose, Drew, Outcome, Placed, Tool
 from locstudio.ui.canvas.commands import ARROWS, COMMANDS, CanvasCommand, KeyMap, digit_of, keys_of
 from locstudio.ui.canvas.cursors import cursor_for
 from locstudio.ui.canvas.drag_geometry import BoxPx, middle_half, to_unit
-from locstudio.ui.canvas.mask_view import MaskView
-from locstudio.ui.canvas.phrase_editor import PhraseEditor
+from locstudio.ui.canvas.heat_view import BRUSHES
+from locstudio.ui.canvas.peek import Peek
+from locstudio.ui.canvas.phrase_view import PhraseView
 from locstudio.ui.canvas.picture_view import KEY_STEP
 from locstudio.ui.canvas.view import Fit
 
-PEEK_MS = 300  # a key held longer than this was held to peek, not pressed to switch
 LARGE_STEP = 10  # image pixels
 
 
-class CanvasView(MaskView):
+class CanvasView(PhraseView):
     """Shows an image with its regions, marks and search box, and turns gestures and keys into wishes.
 
     After every ``edit_requested`` whoever applies the edit, or refuses to, answers with ``set_regions``; until then the
@@ -55,12 +54,9 @@ class CanvasView(MaskView):
     def __init__(self, allocate_id: Callable[[], int], parent: QWidget | None = None) -> None:
         super().__init__(allocate_id, parent)
         self.keys = KeyMap()
-        self.phrase_editor = PhraseEditor(self)
-        self.phrase_editor.accepted.connect(self._on_phrase_accepted)
-        self._phrase_ids: tuple[int, ...] = ()
         self._query_rest = QTimer(self, singleShot=True, interval=NUDGE_IDLE_MS)
         self._query_rest.timeout.connect(self._release_query)
-        self._hide_pressed_at: float | None = None
+        self._peek = Peek()
         self._is_repeating = False
         self.mask_accepted.connect(self._put)
         self.editor.edit_requested.connect(self.edit_requested)
@@ -75,20 +71,6 @@ class CanvasView(MaskView):
         self._query_rest.stop()
         super().set_image(image)
 
-    def set_classes(self, classes: Sequence[LabelClass]) -> None:
-        """Take the vocabulary: names, colours, and what the digits mean."""
-        super().set_classes(classes)
-        self.phrase_editor.set_classes(classes)
-
-    def set_phrases(self, phrases: Sequence[tuple[str, int]]) -> None:
-        """Take the collection's phrases with the number of their uses, for completion."""
-        self.phrase_editor.set_phrases(phrases)
-
-    def flush(self) -> None:
-        """Ask at once for what is typed or nudged; call it before the project is closed."""
-        self.phrase_editor.leave()
-        self.editor.flush()
-
     # Commands
 
     @property
@@ -99,6 +81,7 @@ class CanvasView(MaskView):
     def set_tool(self, tool: Tool) -> None:
         """Take a tool; a half-drawn box is forgotten."""
         self.box_tool.cancel()
+        self.brush.cancel()
         self.forget_points()
         self._is_repeating = False
         if tool is not self.box_tool.tool:
@@ -108,7 +91,7 @@ class CanvasView(MaskView):
 
     def run(self, command: CanvasCommand) -> None:
         """Do what a menu entry, a palette line or a key asks for."""
-        if self.take_mask_command(command):
+        if self.take_mask_command(command) or self.take_heat_command(command):
             return
         acts: dict[CanvasCommand, Callable[[], object]] = {
             CanvasCommand.DRAW: lambda: self.set_tool(Tool.BOX),
@@ -116,6 +99,9 @@ class CanvasView(MaskView):
             CanvasCommand.REPEAT: self._repeat,
             CanvasCommand.SELECT: lambda: self.set_tool(Tool.SELECT),
             CanvasCommand.POINTS: lambda: self.set_tool(Tool.POINTS),
+            CanvasCommand.PAINT_IN: lambda: self.set_tool(Tool.PAINT_IN),
+            CanvasCommand.PAINT_OUT: lambda: self.set_tool(Tool.PAINT_OUT),
+            CanvasCommand.ERASE: lambda: self.set_tool(Tool.ERASE),
             CanvasCommand.MASK: self.ask_masks,
             CanvasCommand.TIGHTEN: self.editor.tighten,
             CanvasCommand.ESCAPE: self._escape,
@@ -140,21 +126,6 @@ class CanvasView(MaskView):
         }
         acts[command]()
 
-    def edit_phrase(self) -> None:
-        """Open the phrase editor at the box that was selected last."""
-        self.editor.flush()
-        regions = self.editor.selected_regions
-        if not regions or self.is_hidden:
-            return
-        self.select(self.selection)  # into sight
-        self._phrase_ids = self.editor.selected
-        last = regions[-1]
-        self.phrase_editor.open_at(self.screen_rect(last.id), last.phrase, last.class_id, self.editor.last_phrase)
-
-    def _on_phrase_accepted(self, phrase: str, class_id: int | None) -> None:
-        # Meant for the boxes that it was opened for, whatever has been selected since.
-        self.editor.relabel(phrase, class_id, self._phrase_ids)
-
     def _repeat(self) -> None:
         """Draw again, with the label of the box before, and ask for no phrase."""
         self.set_tool(Tool.BOX)
@@ -175,7 +146,7 @@ class CanvasView(MaskView):
 
     def _edit_or_put(self) -> None:
         """With a drawing tool and no mouse, a box in the middle of what is seen; else the phrase of the selection."""
-        if self.tool in (Tool.SELECT, Tool.POINTS) or not self.can_edit:
+        if self.tool not in (Tool.BOX, Tool.SEARCH) or not self.can_edit:
             self.edit_phrase()
             return
         seen = self.view.visible_px(self.width(), self.height())
@@ -202,7 +173,9 @@ class CanvasView(MaskView):
         """Begin a pan or a gesture of the tool."""
         self.phrase_editor.leave()
         self.mouse = event.position()
-        if self.begin_pan(event) or self.press_point(event) or event.button() is not Qt.MouseButton.LeftButton:
+        if self.begin_pan(event) or self.press_point(event) or self.press_brush(event):
+            return
+        if event.button() is not Qt.MouseButton.LeftButton:
             return
         if not self.can_edit and self.tool is not Tool.SELECT:
             self.notice.emit(self.tr("Boxes can be drawn as soon as the picture is shown."))
@@ -214,7 +187,7 @@ class CanvasView(MaskView):
         """Pan, carry the gesture on, or show what lies under the mouse."""
         self.mouse = event.position()
         self.tell_pointer(self.mouse)
-        if self.continue_pan(event):
+        if self.continue_pan(event) or self.continue_brush(event):
             return
         if not self.box_tool.is_busy:
             self._point_at()
@@ -233,7 +206,7 @@ class CanvasView(MaskView):
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """End the pan or the gesture."""
         self.mouse = event.position()
-        if self.end_pan():
+        if self.end_pan() or self.end_brush():
             self._point_at()
             return
         if event.button() is Qt.MouseButton.LeftButton:
@@ -313,6 +286,8 @@ class CanvasView(MaskView):
         self.hover_id = self.box_tool.hit(self._at, ground) if self.tool is Tool.SELECT else None
         if grip is not None:
             self.setCursor(cursor_for(grip[1]))
+        elif self.tool in BRUSHES:
+            self.setCursor(Qt.CursorShape.BlankCursor)  # its ring is painted
         elif self.tool is not Tool.SELECT:
             self.setCursor(Qt.CursorShape.CrossCursor if self.can_edit else Qt.CursorShape.ForbiddenCursor)
         else:
@@ -348,9 +323,9 @@ class CanvasView(MaskView):
             if not event.isAutoRepeat():
                 self.hold_space(True)
                 self._point_at()
-        elif command is CanvasCommand.HIDE:
+        elif command is not None and COMMANDS[command].is_held:
             if not event.isAutoRepeat():
-                self._hide_pressed_at = monotonic()
+                self._peek.press(command)
                 self.run(command)
         elif command is not None:
             self.run(command)
@@ -370,22 +345,20 @@ class CanvasView(MaskView):
         if event.key() == Qt.Key.Key_Space:
             self.hold_space(False)
             self._point_at()
-        elif self._hide_pressed_at is not None and self.keys.command_for(event) is CanvasCommand.HIDE:
+        elif self._peek.is_down(self.keys.command_for(event)):
             self._end_peek()
         else:
             super().keyReleaseEvent(event)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         """A peek ends here: its key's release will be told to somebody else."""
-        if self._hide_pressed_at is not None:
-            self._end_peek()
+        self._end_peek()
         super().focusOutEvent(event)
 
     def _end_peek(self) -> None:
-        assert self._hide_pressed_at is not None
-        held_s, self._hide_pressed_at = monotonic() - self._hide_pressed_at, None
-        if held_s * 1000 > PEEK_MS:
-            self._set_hidden(not self.is_hidden)
+        command = self._peek.end()
+        if command is not None:
+            self.run(command)
 
     def _nudge(self, event: QKeyEvent) -> None:
         if not self.can_edit:

@@ -50,6 +50,22 @@ class CanvasCommand(StrEnum):
     ZOOM_FULL = "zoom_full"
     FIT = "fit"
     FIT_WIDTH = "fit_width"
+    HEAT = "heat"
+    NEXT_HEAT = "next_heat"
+    FAINTER = "fainter"
+    STRONGER = "stronger"
+    LOWER = "lower"
+    HIGHER = "higher"
+    EARLIER = "earlier"
+    LATER = "later"
+    PRESENT = "present"
+    ABSENT = "absent"
+    TAKE_HEAT = "take_heat"
+    PAINT_IN = "paint_in"
+    PAINT_OUT = "paint_out"
+    ERASE = "erase"
+    BRUSH_SMALLER = "brush_smaller"
+    BRUSH_LARGER = "brush_larger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +103,41 @@ COMMANDS: dict[CanvasCommand, CommandInfo] = {
     CanvasCommand.ZOOM_FULL: CommandInfo(("Ctrl+0",)),
     CanvasCommand.FIT: CommandInfo(("F",)),
     CanvasCommand.FIT_WIDTH: CommandInfo(("Shift+F",)),
+    CanvasCommand.HEAT: CommandInfo(("E",), is_held=True),
+    CanvasCommand.NEXT_HEAT: CommandInfo(("Shift+E",)),
+    CanvasCommand.FAINTER: CommandInfo(("[",)),
+    CanvasCommand.STRONGER: CommandInfo(("]",)),
+    # A keyboard tells what the shifted key types, so both names of it are here.
+    CanvasCommand.LOWER: CommandInfo(("Shift+[", "Shift+{")),
+    CanvasCommand.HIGHER: CommandInfo(("Shift+]", "Shift+}")),
+    CanvasCommand.EARLIER: CommandInfo(("Ctrl+[",)),
+    CanvasCommand.LATER: CommandInfo(("Ctrl+]",)),
+    CanvasCommand.PRESENT: CommandInfo(("Y",)),
+    CanvasCommand.ABSENT: CommandInfo(("Shift+Y",)),
+    CanvasCommand.TAKE_HEAT: CommandInfo(("T",)),
+    CanvasCommand.PAINT_IN: CommandInfo(("B",)),
+    CanvasCommand.PAINT_OUT: CommandInfo(("Shift+B",)),
+    CanvasCommand.ERASE: CommandInfo(("U",)),
+    CanvasCommand.BRUSH_SMALLER: CommandInfo((",",)),
+    CanvasCommand.BRUSH_LARGER: CommandInfo((".",)),
 }
+
+HEAT_COMMANDS = frozenset(
+    {
+        CanvasCommand.HEAT,
+        CanvasCommand.NEXT_HEAT,
+        CanvasCommand.FAINTER,
+        CanvasCommand.STRONGER,
+        CanvasCommand.LOWER,
+        CanvasCommand.HIGHER,
+        CanvasCommand.EARLIER,
+        CanvasCommand.LATER,
+        CanvasCommand.PRESENT,
+        CanvasCommand.ABSENT,
+        CanvasCommand.TAKE_HEAT,
+    }
+)
+"""What the canvas passes on to whoever shows heat."""
 
 
 def title(command: CanvasCommand) -> str:
@@ -119,6 +169,22 @@ def title(command: CanvasCommand) -> str:
         CanvasCommand.ZOOM_FULL: translate("Canvas", "Zoom to 100 %"),
         CanvasCommand.FIT: translate("Canvas", "Fit in window"),
         CanvasCommand.FIT_WIDTH: translate("Canvas", "Fit width"),
+        CanvasCommand.HEAT: translate("Canvas", "Heat on or off (hold to peek)"),
+        CanvasCommand.NEXT_HEAT: translate("Canvas", "Heat of the next class"),
+        CanvasCommand.FAINTER: translate("Canvas", "Fainter heat"),
+        CanvasCommand.STRONGER: translate("Canvas", "Stronger heat"),
+        CanvasCommand.LOWER: translate("Canvas", "Lower threshold"),
+        CanvasCommand.HIGHER: translate("Canvas", "Higher threshold"),
+        CanvasCommand.EARLIER: translate("Canvas", "Heat of an earlier epoch"),
+        CanvasCommand.LATER: translate("Canvas", "Heat of a later epoch"),
+        CanvasCommand.PRESENT: translate("Canvas", "The class is in this image"),
+        CanvasCommand.ABSENT: translate("Canvas", "The class is not in this image"),
+        CanvasCommand.TAKE_HEAT: translate("Canvas", "Box around the heat"),
+        CanvasCommand.PAINT_IN: translate("Canvas", "Paint heat in"),
+        CanvasCommand.PAINT_OUT: translate("Canvas", "Paint heat out"),
+        CanvasCommand.ERASE: translate("Canvas", "Erase what was painted"),
+        CanvasCommand.BRUSH_SMALLER: translate("Canvas", "Smaller brush"),
+        CanvasCommand.BRUSH_LARGER: translate("Canvas", "Larger brush"),
     }[command]
 
 

@@ -55,13 +55,6 @@ def finer(map_WW: NDArray[np.uint8], side: int = _FINE) -> NDArray[np.uint8]:
     return fine_FF
 
 
-def value_at(map_WW: NDArray[np.uint8], x: float, y: float) -> float:
-    """The heat at a point of the unit frame, as it is shown, in [0, 1]."""
-    side = len(map_WW)
-    across, down = _at(side, np.array([x], np.float32)), _at(side, np.array([y], np.float32))
-    return float((down @ map_WW.astype(np.float32) @ across.T)[0, 0]) / 255
-
-
 def heat_image(maps: Sequence[NDArray[np.uint8]], look: HeatLook, colors: Sequence[QColor] = ()) -> QImage:
     """One map in the colours of the look, or several, each in its own: where they overlap, the warmest is seen.
 
@@ -124,14 +117,10 @@ def _premultiplied(rgb_V3: NDArray[np.float32], alpha_V: NDArray[np.floating[Any
 
 @lru_cache(maxsize=16)
 def _weights(side: int, fine: int) -> NDArray[np.float32]:
-    return _at(side, (np.arange(fine, dtype=np.float32) + 0.5) / fine)
-
-
-def _at(side: int, unit_P: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    """How much each of ``side`` cells counts at places in [0, 1], float32 (places, side)."""
-    place_P = np.clip(unit_P * side - 0.5, 0, side - 1)
-    weights: NDArray[np.float32] = np.maximum(1 - np.abs(place_P[:, None] - np.arange(side, dtype=np.float32)), 0)
-    return weights.astype(np.float32)
+    """How much each cell of a map counts in each of a finer one, float32 (fine, side)."""
+    place_F = np.clip((np.arange(fine, dtype=np.float32) + 0.5) / fine * side - 0.5, 0, side - 1)
+    weights: NDArray[np.float32] = np.maximum(1 - np.abs(place_F[:, None] - np.arange(side, dtype=np.float32)), 0)
+    return weights
 
 
 def _cut(start: float, end: float, length: int) -> tuple[int, int]:
