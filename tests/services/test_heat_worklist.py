@@ -72,7 +72,7 @@ def test_that_a_decision_takes_it_from_the_list_and_its_undo_brings_it_back(book
     assert pairs(book, dataset) == [(1, BICYCLE), (2, BICYCLE)]
     dataset.apply(accept_expected(dataset, [found.item(row) for row in (1, 2)]))
     assert pairs(book, dataset) == []
-    assert dataset.history()[0].title == "Add bicycle to 2 images"
+    assert dataset.history()[0].title == "Add bicycle in 2 images"
     dataset.undo()
     dataset.apply(inverse)
     assert pairs(book, dataset) == [(3, DOG), (1, BICYCLE), (2, BICYCLE)]

@@ -1,15 +1,16 @@
 """The heatmaps of a run beside what the dataset says now.  Axes: W = side of a map, E = epochs, L = classes."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from locstudio.domain.errors import BadInput
-from locstudio.domain.heat_corrections import HeatCorrection, corrected
+from locstudio.domain.heat_corrections import Evidence, HeatCorrection, corrected
 from locstudio.domain.image_labels import ImageLabel, Presence
-from locstudio.domain.regions import Image, LabelClass
+from locstudio.domain.regions import Image, LabelClass, Origin
 from locstudio.jobs.heatmaps import Heatmaps
 from locstudio.services.heat.known import is_stale
 from locstudio.services.heat.runs import HeatRun, chosen_run, heat_runs
@@ -28,7 +29,7 @@ class ClassHeat:
         name, color, is_retired: Of the class as the vocabulary has it now.
         score: Of the epoch that is shown.
         average: Running average of the scores up to that epoch.
-        presence: Whether the class is there: what was said of the image, else what its boxes say.
+        presence: Whether the class is there, by what was said of the image, painted and boxed.
         label: What was said of the image, if anything.
         num_regions: Boxes of the class that count as true.
         map_WW: With what was painted over it; None where no map of it is kept.
@@ -138,6 +139,17 @@ class HeatBook:
         painted = [each for each in self._dataset.corrections_of(image.id) if each.class_id == class_id]
         return corrected(np.asarray(raw_WW), painted, (image.width, image.height))
 
+    def maps_of(self, pairs: Sequence[tuple[Image, int]]) -> list[NDArray[np.uint8] | None]:
+        """As ``heat_of`` for many images and classes, with one look into the dataset."""
+        painted = self._dataset.corrections_of_images(list({image.id for image, _ in pairs}))
+        found: list[NDArray[np.uint8] | None] = []
+        for image, class_id in pairs:
+            raw_WW = self.heatmaps.map_of(image.id, class_id)
+            of_class = [each for each in painted[image.id] if each.class_id == class_id]
+            size = (image.width, image.height)
+            found.append(None if raw_WW is None else corrected(np.array(raw_WW), of_class, size))
+        return found
+
     def image(self, image: Image, epoch: int | None = None) -> ImageHeat | None:
         """The heat of all classes of an image; None where the run did not see it.
 
@@ -206,7 +218,7 @@ class HeatBook:
             is_retired=entry is None or entry.is_retired,
             score=float(upto_E[-1]) if len(upto_E) else average,
             average=average,
-            presence=presence_of(label, num_regions),
+            presence=presence_of(label, num_regions, corrections),
             label=label,
             num_regions=num_regions,
             map_WW=None if raw_WW is None else corrected(raw_WW, corrections, said.size),
@@ -217,11 +229,14 @@ class HeatBook:
         )
 
 
-def presence_of(label: ImageLabel | None, num_regions: int) -> Presence:
-    """Whether a class is there: what was said of the image, and where nothing was said, whether it has a box."""
-    if label is not None and label.presence is not Presence.UNKNOWN:
+def presence_of(label: ImageLabel | None, num_regions: int, corrections: Sequence[HeatCorrection] = ()) -> Presence:
+    """Whether a class is there, by the same rule as ``Known``."""
+    is_said = label is not None and label.presence is not Presence.UNKNOWN
+    if label is not None and is_said and label.origin is not Origin.MODEL:
         return label.presence
-    return Presence.POSITIVE if num_regions else Presence.UNKNOWN
+    if num_regions or any(each.kind is Evidence.ADD for each in corrections):
+        return Presence.POSITIVE
+    return label.presence if label is not None else Presence.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,15 @@
 """What is known of images and classes that a run has heat of.  Axes: N = images of the run, L = its classes."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from locstudio.domain.edits import Edit, ImageChange, LabelChange, RegionChange
-from locstudio.domain.image_labels import Presence
-from locstudio.domain.regions import Image, Problem
+from locstudio.domain.edits import CorrectionChange, Edit, ImageChange, LabelChange, RegionChange
+from locstudio.domain.heat_corrections import Evidence, HeatCorrection
+from locstudio.domain.image_labels import ImageLabel, Presence
+from locstudio.domain.regions import Image, Origin, Problem, Region
 from locstudio.jobs.heatmaps import Heatmaps
 from locstudio.store.view import DatasetView
 
@@ -15,6 +17,7 @@ POSITIVE, NEGATIVE, UNKNOWN = 1, 0, -1
 PRESENCES = {POSITIVE: Presence.POSITIVE, NEGATIVE: Presence.NEGATIVE, UNKNOWN: Presence.UNKNOWN}
 _CODES = {presence: code for code, presence in PRESENCES.items()}
 _PROBLEMS = tuple(Problem)
+_MODEL = tuple(Origin).index(Origin.MODEL)
 _UNSEEN = (Problem.MISSING, Problem.DAMAGED, Problem.UNREADABLE, Problem.TOO_LARGE)
 
 
@@ -23,8 +26,9 @@ class Known:
     """What the dataset says, in the order of a run's rows and classes.
 
     Attributes:
-        presence_NL: 1 is there, 0 is not there, -1 nobody has said, int8 (N, L).  What is said of the image counts,
-            and where nothing is said, a box of the class that counts as true.
+        presence_NL: 1 is there, 0 is not there, -1 nobody has said, int8 (N, L).  As the trainer takes it: what a
+            person or a file says of the image goes before evidence that was painted in, that before boxes that count
+            as true, and those before what only a model says of the image.
         is_stale_N: The image's file is another one than the run has seen, bool (N,).
         is_shown_N: The image is in the dataset and can be looked at, bool (N,).
         is_live_L: The class is in the vocabulary and not retired, bool (L,).
@@ -45,16 +49,9 @@ class Known:
         image_ids = heatmaps.image_ids[rows].tolist()
         images = {image.id: image for image in dataset.images(image_ids)}
         labels, regions = dataset.labels_of_images(image_ids), dataset.regions_of_images(image_ids)
+        painted = dataset.corrections_of_images(image_ids)
         for row, image_id in zip(rows.tolist(), image_ids, strict=True):
-            said = np.full(presence_NL.shape[1], UNKNOWN, np.int8)
-            for region in regions[image_id]:
-                if region.is_ground_truth and (place := heatmaps.positions.get(region.class_id or 0)) is not None:
-                    said[place] = POSITIVE
-            for label in labels[image_id]:
-                place = heatmaps.positions.get(label.class_id)
-                if place is not None and label.presence is not Presence.UNKNOWN:
-                    said[place] = _CODES[label.presence]
-            presence_NL[row] = said
+            presence_NL[row] = _said(heatmaps, labels[image_id], regions[image_id], painted[image_id])
             image = images.get(image_id)
             is_stale_N[row] = image is not None and is_stale(heatmaps, image)
             is_shown_N[row] = image is not None and image.problem not in _UNSEEN
@@ -64,11 +61,14 @@ class Known:
 def read_known(heatmaps: Heatmaps, dataset: DatasetView) -> Known:
     """What the dataset says now of everything that the run has heat of."""
     presence_NL = np.full((len(heatmaps.image_ids), len(heatmaps.positions)), UNKNOWN, np.int8)
-    image_ids, class_ids = dataset.region_classes()
-    _put(presence_NL, heatmaps, image_ids, class_ids, np.full(len(image_ids), POSITIVE, np.int8))
     labels = dataset.label_columns()
-    is_said = labels.presence != UNKNOWN
-    _put(presence_NL, heatmaps, labels.image_ids[is_said], labels.class_ids[is_said], labels.presence[is_said])
+    is_of_model, is_said = labels.origins == _MODEL, labels.presence != UNKNOWN
+    painted = np.array(_painted_in(dataset.corrections_of_images(dataset.corrected_image_ids().tolist())), np.int64)
+    # From the weakest to the strongest; the later word stands.
+    _put(presence_NL, heatmaps, labels.image_ids, labels.class_ids, labels.presence, is_said & is_of_model)
+    _put(presence_NL, heatmaps, *dataset.region_classes())
+    _put(presence_NL, heatmaps, *painted.reshape(-1, 2).T)
+    _put(presence_NL, heatmaps, labels.image_ids, labels.class_ids, labels.presence, is_said & ~is_of_model)
     is_stale_N, is_shown_N = _states(heatmaps, dataset)
     live = {entry.id for entry in dataset.classes() if not entry.is_retired}
     is_live_L = np.array([class_id in live for class_id in heatmaps.positions], np.bool_)
@@ -86,7 +86,7 @@ def images_of(edit: Edit) -> set[int]:
     for change in edit.changes:
         if isinstance(change, ImageChange):
             found.add(change.after.id)
-        elif isinstance(change, RegionChange | LabelChange):
+        elif isinstance(change, RegionChange | LabelChange | CorrectionChange):
             found |= {value.image_id for value in (change.before, change.after) if value is not None}
     return found
 
@@ -109,11 +109,36 @@ def _put(
     heatmaps: Heatmaps,
     image_ids: NDArray[np.int64],
     class_ids: NDArray[np.int64],
-    said: NDArray[np.int8],
+    said: NDArray[np.int8] | None = None,
+    is_meant: NDArray[np.bool_] | None = None,
 ) -> None:
+    """Write down what is said of pairs of image and class: that the class is there, where nothing else is given."""
     rows, places = rows_of(heatmaps, image_ids), positions_of(heatmaps, class_ids)
     is_known = (rows >= 0) & (places >= 0)
-    presence_NL[rows[is_known], places[is_known]] = said[is_known]
+    is_known &= is_meant if is_meant is not None else True
+    presence_NL[rows[is_known], places[is_known]] = POSITIVE if said is None else said[is_known]
+
+
+def _said(
+    heatmaps: Heatmaps, labels: Sequence[ImageLabel], regions: Sequence[Region], painted: Sequence[HeatCorrection]
+) -> NDArray[np.int8]:
+    """What is said of the classes of one image, (L,)."""
+    said: dict[int, int] = {}
+    said |= {label.class_id: _CODES[label.presence] for label in labels if label.origin is Origin.MODEL}
+    said |= {region.class_id: POSITIVE for region in regions if region.class_id and region.is_ground_truth}
+    said |= {each.class_id: POSITIVE for each in painted if each.kind is Evidence.ADD}
+    stronger = [label for label in labels if label.origin is not Origin.MODEL]
+    said |= {label.class_id: _CODES[label.presence] for label in stronger if label.presence is not Presence.UNKNOWN}
+    return np.array([said.get(class_id, UNKNOWN) for class_id in heatmaps.header.class_ids], np.int8)
+
+
+def _painted_in(corrections: Mapping[int, Sequence[HeatCorrection]]) -> list[tuple[int, int]]:
+    return [
+        (image_id, each.class_id)
+        for image_id, of_image in corrections.items()
+        for each in of_image
+        if each.kind is Evidence.ADD
+    ]
 
 
 def _found(rising: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
