@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from sqlalchemy import ColumnElement, Select, case, literal_column, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, case, literal_column, or_, select, text, tuple_
 
+from locstudio.domain.image_labels import Presence
 from locstudio.domain.regions import Origin, Problem, Review
-from locstudio.store.schema import image, region
+from locstudio.store.schema import image, image_class, region
 from locstudio.store.words import WORD_TABLES, match_expression
 
 _REVIEWS = tuple(Review)
@@ -23,6 +24,7 @@ class ImageFilter:
     """Conditions that an image must meet, all of them; an empty one is met by all.
 
     ``reviews``, ``origins`` and ``class_ids`` speak of one and the same region: "has a pending region of class 3".
+    A class alone is also met by an image of which it is said that the class is there, with or without a region.
     ``words`` must all occur in one text of the image: its path, a caption or a phrase.
     """
 
@@ -40,7 +42,10 @@ class ImageFilter:
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """How many images have at least one region of each kind, and how many are in each state of their own."""
+    """How many images have at least one region of each kind, and how many are in each state of their own.
+
+    ``classes`` counts an image as well of which it is said that the class is there.
+    """
 
     num_images: int
     num_without_regions: int
@@ -110,10 +115,15 @@ def _region_conditions(wanted: ImageFilter, *, is_class_common: bool) -> list[Co
             of_class = of_class.where(region.c.review.in_(sorted(wanted.reviews)))
         if wanted.origins:
             of_class = of_class.where(region.c.origin.in_(sorted(wanted.origins)))
+        said = select(image_class.c.image_id).where(
+            image_class.c.class_id.in_(sorted(wanted.class_ids)), image_class.c.presence == str(Presence.POSITIVE)
+        )
+        of_kind = [of_class] if wanted.reviews or wanted.origins else [of_class, said]
         if is_class_common:
-            found.append(of_class.where(region.c.image_id == image.c.id).correlate(image).exists())
+            own = [query.where(query.selected_columns.image_id == image.c.id) for query in of_kind]
+            found.append(or_(*(query.correlate(image).exists() for query in own)))
         else:
-            found.append(image.c.id.in_(of_class))
+            found.append(or_(*(image.c.id.in_(query) for query in of_kind)))
     return found
 
 

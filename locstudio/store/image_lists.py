@@ -2,8 +2,9 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, union_all
 
+from locstudio.domain.image_labels import Presence
 from locstudio.domain.regions import Image, Origin, Problem, Review
 from locstudio.store import schema
 from locstudio.store.filters import Facets, ImageFilter, conditions, order_columns, page_query, state_bits
@@ -11,7 +12,7 @@ from locstudio.store.joining import joined, numbers_of
 from locstudio.store.rows import IMAGE_COLUMNS, image_of, values_of
 
 _image = schema.image.c
-# From so many regions of a class on, a page is found sooner by walking through the images than through the class.
+# From so many regions or labels of a class on, a page is found sooner by walking through the images than through it.
 _COMMON_FROM = 20_000
 
 
@@ -23,8 +24,13 @@ def page_of(connection: Connection, wanted: ImageFilter, after_id: int, limit: i
 
 
 def _is_common(connection: Connection, class_ids: frozenset[int]) -> bool:
-    region = schema.region.c
-    some = select(region.class_id).where(region.class_id.in_(sorted(class_ids))).limit(_COMMON_FROM).subquery()
+    region, label = schema.region.c, schema.image_class.c
+    wanted = sorted(class_ids)
+    either = union_all(
+        select(region.class_id).where(region.class_id.in_(wanted)),
+        select(label.class_id).where(label.class_id.in_(wanted), label.presence == str(Presence.POSITIVE)),
+    )
+    some = either.limit(_COMMON_FROM).subquery()
     return int(connection.execute(select(func.count()).select_from(some)).scalar_one()) == _COMMON_FROM
 
 
@@ -69,12 +75,23 @@ def facets_of(connection: Connection, wanted: ImageFilter) -> Facets:
 
 
 def _class_counts(connection: Connection, wanted: ImageFilter) -> dict[int, int]:
-    region = schema.region.c
-    query = (
+    """Images by class: those with a region of it, and those without one of which it is said that the class is there."""
+    region, label = schema.region.c, schema.image_class.c
+    drawn = (
         select(region.class_id, func.count(region.image_id.distinct()))
         .where(region.class_id.is_not(None))
         .group_by(region.class_id)
     )
+    is_drawn = select(region.id).where(region.class_id == label.class_id, region.image_id == label.image_id).exists()
+    said = (
+        select(label.class_id, func.count())
+        .where(label.presence == str(Presence.POSITIVE), ~is_drawn)
+        .group_by(label.class_id)
+    )
     if found := conditions(wanted):
-        query = query.where(region.image_id.in_(select(_image.id).where(*found)))
-    return {int(row[0]): int(row[1]) for row in connection.execute(query)}
+        images = select(_image.id).where(*found)
+        drawn, said = drawn.where(region.image_id.in_(images)), said.where(label.image_id.in_(images))
+    counts: dict[int, int] = {}
+    for class_id, count in (*connection.execute(drawn), *connection.execute(said)):
+        counts[int(class_id)] = counts.get(int(class_id), 0) + int(count)
+    return counts

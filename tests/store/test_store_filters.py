@@ -7,7 +7,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from locstudio.domain.edits import CaptionChange, ClassChange, Edit, ImageChange, RegionChange, add_regions
+from locstudio.domain.edits import (
+    CaptionChange,
+    ClassChange,
+    Edit,
+    ImageChange,
+    LabelChange,
+    RegionChange,
+    add_regions,
+)
+from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Problem, Review
 from locstudio.store import image_lists
 from locstudio.store.dataset import Dataset, ImageFilter
@@ -17,7 +26,7 @@ WORDS = ("", "red car", "blue car", "a red dog", "Café table", "snake_case-word
 
 @pytest.fixture
 def filled(dataset: Dataset, make_region) -> Dataset:
-    """Sixty images in two roots, with regions, captions and states of every kind."""
+    """Sixty images in two roots, with regions, labels, captions and states of every kind."""
     other = dataset.add_root(dataset.project.path / "other")
     for number in range(50):
         problem = Problem.DAMAGED if number % 7 == 0 else Problem.NONE
@@ -43,6 +52,10 @@ def filled(dataset: Dataset, make_region) -> Dataset:
                     ),
                 )
             )
+        for label in classes:
+            if rng.integers(4) == 0:
+                said = ImageLabel(image.id, label.id, list(Presence)[rng.integers(3)])
+                changes.append(LabelChange(None, said))
         if rng.integers(3) == 0:
             caption = Caption(dataset.next_caption_id(), image.id, "A red umbrella beside a car")
             changes.append(CaptionChange(None, caption))
@@ -61,14 +74,20 @@ def meets(dataset: Dataset, image: Image, wanted: ImageFilter) -> bool:
         and (not wanted.class_ids or region.class_id in wanted.class_ids)
     ]
     asks_regions = wanted.reviews or wanted.origins or wanted.class_ids
+    is_said = not (wanted.reviews or wanted.origins) and bool(wanted.class_ids & present(dataset, image.id))
     return (
-        (not asks_regions or bool(of_kind))
+        (not asks_regions or bool(of_kind) or is_said)
         and (wanted.has_regions is None or bool(regions) == wanted.has_regions)
         and (not wanted.problems or image.problem in wanted.problems)
         and (wanted.has_problem is None or bool(image.problem) == wanted.has_problem)
         and (wanted.is_verified is None or image.is_verified == wanted.is_verified)
         and (not wanted.split or image.split == wanted.split)
     )
+
+
+def present(dataset: Dataset, image_id: int) -> set[int]:
+    """The classes of which it is said that the image has them."""
+    return {label.class_id for label in dataset.labels_of(image_id) if label.presence is Presence.POSITIVE}
 
 
 filters = st.builds(
@@ -112,7 +131,12 @@ def test_that_a_filter_means_what_it_says_in_lists_pages_counts_and_facets(
     for origin in Origin:
         assert facets.origins[origin] == sum(any(r.origin == origin for r in own) for own in regions)
     for class_id in (1, 2, 3):
-        assert facets.classes.get(class_id, 0) == sum(any(r.class_id == class_id for r in own) for own in regions)
+        has_class = [
+            any(region.class_id == class_id for region in filled.regions_of(image.id))
+            or class_id in present(filled, image.id)
+            for image in expected
+        ]
+        assert facets.classes.get(class_id, 0) == sum(has_class)
     assert facets.num_without_regions == sum(not own for own in regions)
     assert facets.num_problems == sum(bool(image.problem) for image in expected)
 
@@ -180,3 +204,16 @@ def test_that_a_page_after_an_image_that_left_the_filter_goes_on_where_it_was(da
     last = first[-1]
     dataset.apply(Edit("Verify", (ImageChange(last, replace(last, is_verified=True)),)))
     assert [image.id for image in dataset.image_page(pending, last.id, limit=2)] == [4, 5]
+
+
+def test_that_an_image_that_only_has_a_label_is_found_by_its_class(dataset: Dataset):
+    car = LabelClass(dataset.next_class_id(), "car", "#000000")
+    said = [ImageLabel(3, car.id), ImageLabel(4, car.id, Presence.NEGATIVE), ImageLabel(5, car.id, Presence.UNKNOWN)]
+    dataset.apply(Edit("Say", (ClassChange(None, car), *(LabelChange(None, label) for label in said))))
+    wanted = ImageFilter(class_ids=frozenset({car.id}))
+    assert dataset.image_ids(wanted).tolist() == [3]
+    assert dataset.facets().classes == {car.id: 1}
+    assert dataset.count_images(replace(wanted, reviews=frozenset({Review.PENDING}))) == 0
+    assert dataset.count_images(replace(wanted, has_regions=False)) == 1
+    dataset.undo()
+    assert dataset.facets().classes == {}
