@@ -22,6 +22,7 @@ __all__ = ["View", "draw_view", "fold_back", "letterbox_matrix", "sample", "view
 
 _MAX_RATIO = 4 / 3
 _TRIES = 10
+_SLIVER = 1e-4  # of a cell; what rounding makes of an edge between two cells is no part of either
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,11 @@ def view_pixels(rgb_HW3: NDArray[np.uint8], view: View, side: int) -> NDArray[np
     """The pixels (side, side, 3) of a view, its window stretched to a square."""
     height, width = rgb_HW3.shape[:2]
     x0, y0, x1, y1 = view.window
-    box = (x0 * width, y0 * height, x1 * width, y1 * height)
-    picture = PillowImage.fromarray(rgb_HW3).resize((side, side), PillowImage.Resampling.BILINEAR, box=box)
+    # Cut first: a resampling reads pixels beyond the box that it is given.
+    left, top, right, bottom = int(x0 * width), int(y0 * height), math.ceil(x1 * width), math.ceil(y1 * height)
+    box = (x0 * width - left, y0 * height - top, x1 * width - left, y1 * height - top)
+    cut = PillowImage.fromarray(rgb_HW3[top:bottom, left:right])
+    picture = cut.resize((side, side), PillowImage.Resampling.BILINEAR, box=box)
     pixels_HW3 = np.asarray(picture)
     return np.ascontiguousarray(pixels_HW3[:, ::-1] if view.is_flipped else pixels_HW3)
 
@@ -101,7 +105,7 @@ def _coverage(matrix_B33: Tensor, side: int) -> Tensor:
     low_B2, high_B2 = ends_B32[:, :2].amin(dim=2), ends_B32[:, :2].amax(dim=2)
     edge = torch.arange(side, device=matrix_B33.device, dtype=matrix_B33.dtype)
     inside_B2W = torch.minimum(edge + 1, side * high_B2[..., None]) - torch.maximum(edge, side * low_B2[..., None])
-    inside_B2W = inside_B2W.clamp(0.0, 1.0)
+    inside_B2W = ((inside_B2W - _SLIVER) / (1 - 2 * _SLIVER)).clamp(0.0, 1.0)
     return inside_B2W[:, 1, :, None] * inside_B2W[:, 0, None, :]
 
 
