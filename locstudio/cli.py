@@ -21,6 +21,9 @@ exit status: 0 done; 2 wrong usage; 3 project locked; 4 bad input; 5 disk or per
 IMPORT_FORMATS = ("coco", "voc", "yolo", "labelme", "cvat", "labelstudio", "phrases")
 EXPORT_FORMATS = (*IMPORT_FORMATS, "csv", "parquet", "webdataset")
 """As in ``locstudio.interchange.formats``, which would take time to load here."""
+COLORMAPS = ("viridis", "cividis", "magma", "gray")
+MIN_SCORE = 0.3
+"""As in ``locstudio.services.heat``, likewise."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -93,6 +96,7 @@ def _parser() -> _Parser:
     _add_search_commands(command)
     _add_run_commands(command)
     _add_curation_commands(command)
+    _add_heat_commands(command)
     _add_checkpoint_commands(command)
     sub = command("open", "window", "open the window on a project or a folder of images", project=False, json=False)
     sub.add_argument("path", type=Path, nargs="?", help="a project, or a folder of images")
@@ -267,6 +271,29 @@ def _add_segment_command(command) -> None:  # type: ignore[no-untyped-def]
     sub.add_argument(
         "--sam", type=Path, metavar="FILE", help="a Segment Anything checkpoint instead of the bundled head"
     )
+
+
+def _add_heat_commands(command) -> None:  # type: ignore[no-untyped-def]
+    run = "whose heatmaps: its id, or a part of it that no other has (default: the newest)"
+    sub = command("heatmap", "heat", "say how hot the classes of an image are, and draw one of them over it")
+    sub.add_argument("--image", required=True, help="an image of the project: path in its folder, or id")
+    sub.add_argument("--class", dest="class_name", metavar="C", help="only this class, by name or id")
+    sub.add_argument("--out", type=Path, metavar="F.png", help="draw it over the image; an existing file is refused")
+    sub.add_argument("--epoch", type=_positive, metavar="E", help="as it was after this epoch (default: now)")
+    sub.add_argument("--threshold", type=_share, metavar="T", help="of the boxes (default: half of the peak)")
+    sub.add_argument("--colormap", choices=COLORMAPS, default=COLORMAPS[0])
+    sub.add_argument("--opacity", type=_share, default=0.6, metavar="O", help="of the heat, from 0 to 1 (default: 0.6)")
+    sub.add_argument("--run", help=run)
+    sub = command("expected", "heat", "list classes that are expected and not labelled; add or deny them")
+    sub.add_argument("--class", dest="class_name", metavar="C", help="only this class, by name or id")
+    sub.add_argument(
+        "--min-score", type=_share, default=MIN_SCORE, metavar="S", help=f"only what is as sure (default: {MIN_SCORE})"
+    )
+    sub.add_argument("--limit", type=_positive, default=1000, metavar="N", help="at most so many (default: 1000)")
+    key = "IMAGE:CLASS as in the list, or all of the list"
+    sub.add_argument("--add", nargs="+", metavar="KEY", help=f"say that they are there, in one undo step: {key}")
+    sub.add_argument("--deny", nargs="+", metavar="KEY", help="say that they are not there, likewise")
+    sub.add_argument("--run", help=run)
 
 
 def _add_checkpoint_commands(command) -> None:  # type: ignore[no-untyped-def]

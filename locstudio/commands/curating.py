@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locstudio.commands import search
-from locstudio.commands.opening import opened
+from locstudio.commands.opening import class_id_of, opened
 from locstudio.commands.output import print_json, say
 from locstudio.domain.edits import Edit
 from locstudio.domain.errors import BadInput, CheckpointMismatch, StaleIndex, UserError
@@ -86,7 +86,7 @@ def _chosen(options: argparse.Namespace, dataset: Dataset, pool: Pool) -> NDArra
         reviews=frozenset({Review.ACCEPTED, Review.REJECTED} if takes_back else {Review.PENDING}),
         origins=frozenset(Origin(origin) for origin in origins),
         phrases=frozenset(options.phrase or ()),
-        class_ids=frozenset(_class_id(dataset, name) for name in options.class_name or ()),
+        class_ids=frozenset(class_id_of(dataset, name) for name in options.class_name or ()),
         rules=frozenset(Rule(rule) for rule in options.rule or ()),
         runs=frozenset({_run_of(pool, options.run)} if options.run else ()),
         order=Order.SCORE,
@@ -193,7 +193,7 @@ def _mapping(dataset: Dataset, texts: list[str]) -> Edit:
     class_of: dict[str, int | None] = {}
     for text in texts:
         phrase, name = _halves(text, '--map "PHRASE=CLASS"')
-        class_of[phrase] = _class_id(dataset, name) if name else None
+        class_of[phrase] = class_id_of(dataset, name) if name else None
     return map_phrases(dataset, class_of)
 
 
@@ -210,21 +210,6 @@ def _halves(text: str, wanted: str) -> tuple[str, str]:
     if not sign or not left.strip():
         raise UserError(f"Say {wanted}, not {text!r}.")
     return left.strip(), right.strip()
-
-
-def _class_id(dataset: Dataset, name: str) -> int:
-    """A class by its name, whatever its case, else by its number.
-
-    Raises:
-        BadInput: the project has no such class.
-    """
-    classes = dataset.classes()
-    found = [entry.id for entry in classes if entry.name.casefold() == name.casefold() and not entry.is_retired]
-    found += [entry.id for entry in classes if str(entry.id) == name]
-    if not found:
-        known = ", ".join(shown(entry.name) for entry in classes[:8]) or "none"
-        raise BadInput(f"The project has no class {shown(name)!r}. Its classes: {known}.")
-    return found[0]
 
 
 def _run_of(pool: Pool, name: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from locstudio.domain.errors import BadInput, UserError
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Image
+from locstudio.domain.text import shown
 from locstudio.services.adoption import settle_adoption
 from locstudio.services.checkpoints import active_folder
 from locstudio.store.dataset import Dataset
@@ -46,6 +47,21 @@ def image_of(dataset: Dataset, name: str) -> Image:
     if found:
         raise BadInput(f"{len(found)} images are called {name}, for example {found[0].path} and {found[1].path}.")
     raise BadInput(f"The project has no image called {name}.")
+
+
+def class_id_of(dataset: Dataset, name: str) -> int:
+    """A class by its name, whatever its case, else by its number.
+
+    Raises:
+        BadInput: the project has no such class.
+    """
+    classes = dataset.classes()
+    found = [entry.id for entry in classes if entry.name.casefold() == name.casefold() and not entry.is_retired]
+    found += [entry.id for entry in classes if str(entry.id) == name]
+    if not found:
+        known = ", ".join(shown(entry.name) for entry in classes[:8]) or "none"
+        raise BadInput(f"The project has no class {shown(name)!r}. Its classes: {known}.")
+    return found[0]
 
 
 def unit_box(corners: tuple[float, float, float, float], width: int, height: int) -> UnitBox:

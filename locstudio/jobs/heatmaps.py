@@ -159,7 +159,8 @@ class Heatmaps:
         class_ids = self.header.class_ids
         if slots_K is None:
             return dict(zip(class_ids, maps_KWW, strict=True))
-        return {class_ids[slot]: one for slot, one in zip(slots_K, maps_KWW, strict=True) if slot >= 0}
+        num = len(class_ids)
+        return {class_ids[slot]: one for slot, one in zip(slots_K, maps_KWW, strict=True) if 0 <= slot < num}
 
     def map_of(self, image_id: int, class_id: int, epoch: int | None = None) -> NDArray[np.uint8] | None:
         """The heatmap of one class, uint8 (W, W), or None where none is kept; see ``maps_of``."""
@@ -216,6 +217,8 @@ def read_header(folder: Path) -> HeatHeader:
         not 0 < header.grid <= MAX_GRID
         or not 0 < num_classes <= MAX_CLASSES
         or len(header.class_names) != num_classes
+        or len(set(header.class_ids)) != num_classes
+        or not 0 <= header.momentum <= 1
         or not 0 <= header.epoch <= header.num_epochs
         or not 0 <= header.num_slots <= num_classes
         or header.num_images < 0

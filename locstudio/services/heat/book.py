@@ -13,7 +13,7 @@ from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.regions import Image, LabelClass, Origin
 from locstudio.jobs.heatmaps import Heatmaps
 from locstudio.services.heat.known import is_stale
-from locstudio.services.heat.runs import HeatRun, chosen_run, heat_runs
+from locstudio.services.heat.runs import HeatRun, chosen_run, heat_runs, refuse_unreadable
 from locstudio.store.project import Project
 from locstudio.store.view import DatasetView
 
@@ -99,7 +99,10 @@ class HeatBook:
             BadInput: its heatmaps are damaged.
             TooNew: a newer LocStudio wrote them.
         """
-        run = chosen_run(heat_runs(project, dataset), run_id)
+        runs = heat_runs(project, dataset)
+        if not runs:
+            refuse_unreadable(project)
+        run = chosen_run(runs, run_id)
         return cls(run, Heatmaps.open(run.folder), dataset)
 
     def read_classes(self) -> None:
@@ -190,7 +193,8 @@ class HeatBook:
     def _averages(self, row: int, scores_EL: NDArray[np.float32], epoch: int | None) -> NDArray[np.float32]:
         """The running averages after an epoch.  Those of the past are not kept, but follow from the scores."""
         if epoch is None:
-            return np.array(self.heatmaps.averages_NL[row], np.float32)
+            # A damaged file may hold what is no number.
+            return np.clip(np.nan_to_num(np.array(self.heatmaps.averages_NL[row], np.float32)), 0, 1)
         momentum = self.heatmaps.header.momentum
         averages_L: NDArray[np.float32] = (np.asarray(self.heatmaps.labels_NL[row]) == 1).astype(np.float32)
         for scores_L in scores_EL[:epoch]:

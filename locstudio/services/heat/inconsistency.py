@@ -110,7 +110,7 @@ def inconsistency(book: HeatBook, known: Known, regions: RegionColumns | None = 
 
 
 def _bytes(share: NDArray[np.float32]) -> Bytes:
-    found: Bytes = np.rint(np.clip(share, 0, 1) * np.float32(255)).astype(np.uint8)
+    found: Bytes = np.rint(np.clip(np.nan_to_num(share), 0, 1) * np.float32(255)).astype(np.uint8)
     return found
 
 

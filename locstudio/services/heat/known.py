@@ -60,7 +60,7 @@ class Known:
 
 def read_known(heatmaps: Heatmaps, dataset: DatasetView) -> Known:
     """What the dataset says now of everything that the run has heat of."""
-    presence_NL = np.full((len(heatmaps.image_ids), len(heatmaps.positions)), UNKNOWN, np.int8)
+    presence_NL = np.full((len(heatmaps.image_ids), len(heatmaps.header.class_ids)), UNKNOWN, np.int8)
     labels = dataset.label_columns()
     is_of_model, is_said = labels.origins == _MODEL, labels.presence != UNKNOWN
     painted = np.array(_painted_in(dataset.corrections_of_images(dataset.corrected_image_ids().tolist())), np.int64)
@@ -71,7 +71,7 @@ def read_known(heatmaps: Heatmaps, dataset: DatasetView) -> Known:
     _put(presence_NL, heatmaps, labels.image_ids, labels.class_ids, labels.presence, is_said & ~is_of_model)
     is_stale_N, is_shown_N = _states(heatmaps, dataset)
     live = {entry.id for entry in dataset.classes() if not entry.is_retired}
-    is_live_L = np.array([class_id in live for class_id in heatmaps.positions], np.bool_)
+    is_live_L = np.array([class_id in live for class_id in heatmaps.header.class_ids], np.bool_)
     return Known(presence_NL, is_stale_N, is_shown_N, is_live_L)
 
 

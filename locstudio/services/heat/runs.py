@@ -60,15 +60,28 @@ def heat_runs(project: Project, dataset: DatasetView | None = None) -> list[Heat
     return found
 
 
+def refuse_unreadable(project: Project) -> None:
+    """Say what is wrong with the newest heatmaps, where none of the project can be read.
+
+    Raises:
+        BadInput: they are damaged.
+        TooNew: a newer LocStudio wrote them.
+    """
+    for folder in reversed(run_folders(project)):
+        if heatmaps_folder(folder.results).is_dir():
+            read_header(heatmaps_folder(folder.results))
+
+
 def chosen_run(runs: list[HeatRun], run_id: str = "") -> HeatRun:
     """The run with this id or the only one whose id has this in it; for an empty id the newest with an epoch done.
 
     Raises:
-        UserError: there is none, or there are several.
+        BadInput: no run keeps heatmaps.
+        UserError: none has this id, or several have.
     """
     if not run_id:
         if not runs:
-            raise UserError("No run of this project keeps heatmaps yet; train the heatmaps first.")
+            raise BadInput("No run of this project keeps heatmaps yet; train the heatmaps first.")
         return next((run for run in runs if run.epoch), runs[0])
     found = [run for run in runs if run.id == run_id] or [run for run in runs if run_id in run.id]
     if len(found) != 1:

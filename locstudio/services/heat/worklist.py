@@ -157,7 +157,7 @@ def _candidates(
             return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
         averages_N = np.asarray(averages_NL[:, place])
         rows = np.flatnonzero((averages_N >= min_score) & is_open_N & (known.presence_NL[:, place] == UNKNOWN))
-        return rows, np.full(len(rows), place, np.int64), averages_N[rows]
+        return rows, np.full(len(rows), place, np.int64), np.minimum(averages_N[rows], 1)
     num, num_classes = averages_NL.shape
     flat, presence = np.asarray(averages_NL).reshape(-1), known.presence_NL.reshape(-1)
     found = []
@@ -168,7 +168,7 @@ def _candidates(
     rows, places = np.divmod(at, num_classes)
     is_open = is_open_N[rows] & known.is_live_L[places]
     rows, places = rows[is_open], places[is_open]
-    return rows, places, np.asarray(flat[at[is_open]])
+    return rows, places, np.minimum(flat[at[is_open]], 1)
 
 
 def _evidence(
