@@ -161,21 +161,21 @@ def _paint_disc(painter: QPainter, center: QPointF, color: QColor) -> None:
 def _paint_score(painter: QPainter, area: QRect, crop: Crop) -> None:
     if crop.item.score is None:
         return
-    painter.setFont(_small_font())
+    painter.setFont(small_font())
     text = f"{crop.item.score:.2f}"
     metrics = QFontMetrics(painter.font())
     pill = QRectF(area.left() + 4, area.bottom() - metrics.height() - 5, metrics.horizontalAdvance(text) + 10, 0)
     pill.setHeight(metrics.height() + 2)
-    _paint_pill(painter, pill)
+    paint_pill(painter, pill)
     painter.setPen(QColor("#ffffff"))
     painter.drawText(pill, int(Qt.AlignmentFlag.AlignCenter), text)
 
 
 def _paint_sign(painter: QPainter, area: QRect, sign: QPixmap) -> None:
     """Who made it: a person, a file, a machine, or a pencil for what a person has changed since."""
-    side = QFontMetrics(_small_font()).height() + 2
+    side = QFontMetrics(small_font()).height() + 2
     pill = QRectF(area.right() - side - 3, area.bottom() - side - 3, side, side)
-    _paint_pill(painter, pill)
+    paint_pill(painter, pill)
     _draw_sign(painter, pill.center(), sign)
 
 
@@ -192,7 +192,8 @@ def _draw_sign(painter: QPainter, center: QPointF, sign: QPixmap) -> None:
     painter.drawPixmap(target, sign, QRectF(sign.rect()))
 
 
-def _paint_pill(painter: QPainter, pill: QRectF) -> None:
+def paint_pill(painter: QPainter, pill: QRectF) -> None:
+    """Dark behind white words, so that they are read on any picture."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(_DARK)
@@ -216,7 +217,8 @@ def _paint_caption(painter: QPainter, rect: QRect, crop: Crop) -> None:
     )
 
 
-def _small_font() -> QFont:
+def small_font() -> QFont:
+    """For what stands on a picture."""
     font = QFont(QApplication.font())
     font.setPointSizeF(max(7.5, font.pointSizeF() - 1.25))
     return font

@@ -6,16 +6,17 @@ _AROUND = 1.5  # side of the view in longer sides of the box
 _SMALLEST = 0.14  # of the shorter side of the image, so that a tiny box is seen in its place
 
 
-def context_of(box: UnitBox, width: int, height: int) -> UnitBox:
+def context_of(box: UnitBox, width: int, height: int, smallest: float = _SMALLEST) -> UnitBox:
     """A view of the image around the box: square where the image is large enough, always inside the image.
 
     Args:
         box: What the view must contain.
         width: Of the upright image, in pixels.
         height: The same.
+        smallest: Least side of the view, as a share of the image's shorter side.
     """
     x0, y0, x1, y1 = box.to_pixels(width, height)
-    side = max((x1 - x0) * _AROUND, (y1 - y0) * _AROUND, min(width, height) * _SMALLEST)
+    side = max((x1 - x0) * _AROUND, (y1 - y0) * _AROUND, min(width, height) * smallest)
     left, right = _span(x0, x1, side, width)
     top, bottom = _span(y0, y1, side, height)
     return UnitBox(left / width, top / height, right / width, bottom / height)

@@ -1,0 +1,65 @@
+"""Heatmaps of the open project: the page on which they are looked through, made when it is first wanted."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QWidget
+
+from locstudio.ui.desk import Desk
+from locstudio.ui.heatmaps.page_commands import HeatCommand
+
+if TYPE_CHECKING:
+    from locstudio.ui.heatmaps.page_desk import HeatDesk
+
+
+class HeatPages(QObject):
+    """One project's heatmaps page.
+
+    Signals:
+        page_wanted: the page, to be brought to the front.
+        open_wanted: an image, a ``Place`` in it or None, and the class whose heat is to be seen in the collection.
+        wanted: the name of an action of the window, or "train" to train heatmaps.
+        said: a sentence for the status line.
+    """
+
+    page_wanted = Signal(QWidget)
+    open_wanted = Signal(int, object, int)
+    wanted = Signal(str)
+    said = Signal(str)
+
+    def __init__(self, collection: Desk, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._collection = collection
+        self._desk: HeatDesk | None = None
+
+    @property
+    def desk(self) -> "HeatDesk":
+        """The page with what stands behind it."""
+        if self._desk is None:
+            # Here and not above: the window is there before anybody wants the page.
+            from locstudio.ui.heatmaps.page_desk import HeatDesk
+
+            desk = self._desk = HeatDesk(self._collection, self)
+            desk.open_wanted.connect(self.open_wanted)
+            desk.wanted.connect(self.wanted)
+            desk.said.connect(self.said)
+        return self._desk
+
+    def show(self) -> None:
+        """Bring the page to the front."""
+        self.page_wanted.emit(self.desk.page)
+        self.desk.wake()
+
+    def run(self, command: HeatCommand) -> None:
+        """Do what the menu has asked of the page."""
+        self.desk.page.run(command)
+
+    def refresh(self, *, has_other_files: bool = True) -> None:
+        """Read heat anew, as after a training has ended, or after images or labels came in from files."""
+        if self._desk is not None:
+            self._desk.refresh(has_other_files=has_other_files)
+
+    def close(self) -> None:
+        """Nothing is read any more."""
+        if self._desk is not None:
+            self._desk.close()

@@ -1,0 +1,49 @@
+"""What a person wants to see on the heatmaps page."""
+
+from dataclasses import dataclass, field
+
+from locstudio.ui.heatmaps.page_classes import ALL
+from locstudio.ui.heatmaps.page_table import HeatOrder, HeatView
+
+ORDERS = {
+    HeatView.EXPECTED: (HeatOrder.SURENESS, HeatOrder.SCORE, HeatOrder.AGREEMENT, HeatOrder.OWN, HeatOrder.NAME),
+    HeatView.ONE_CLASS: (HeatOrder.INCONSISTENCY, HeatOrder.SCORE, HeatOrder.NAME),
+    HeatView.ONE_IMAGE: (HeatOrder.SCORE, HeatOrder.INCONSISTENCY, HeatOrder.NAME),
+}
+"""What each view can be sorted by; the first is what it begins with."""
+
+_MIN_SCORE = 0.3
+
+
+def _first_orders() -> dict[HeatView, HeatOrder]:
+    return {view: orders[0] for view, orders in ORDERS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A view, and what of it.
+
+    Attributes:
+        only: Of what is expected, only this class; ``ALL`` for every one.
+        class_id: The class of ``ONE_CLASS``.
+        image_id: The image of ``ONE_IMAGE``.
+        orders: Of each view.
+    """
+
+    view: HeatView = HeatView.EXPECTED
+    only: int = ALL
+    class_id: int = 0
+    image_id: int = 0
+    min_score: float = _MIN_SCORE
+    orders: dict[HeatView, HeatOrder] = field(default_factory=_first_orders)
+
+    @property
+    def order(self) -> HeatOrder:
+        """Of the view that is shown."""
+        return self.orders[self.view]
+
+    @property
+    def scope(self) -> tuple[HeatView, int]:
+        """What another table is needed for."""
+        of_view = {HeatView.EXPECTED: ALL, HeatView.ONE_CLASS: self.class_id, HeatView.ONE_IMAGE: self.image_id}
+        return self.view, of_view[self.view]
