@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from locstudio.domain.errors import BadInput, CheckpointMismatch
+from locstudio.domain.errors import BadInput, CheckpointMismatch, StorageFailed
 from locstudio.jobs.checkpoint_folder import checkpoint_info, seal_checkpoint, weights_header
 from locstudio.jobs.heatmaps import MAX_CLASSES, MAX_GRID
 from locstudio.jobs.json_files import read_json
@@ -149,15 +149,16 @@ def save_consistency(
     """
     state = {key: _stored(key, tensor) for key, tensor in model.state_dict().items()}
     require_finite(state, "The trained model")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.partial")
     try:
-        partial.mkdir()
+        partial.mkdir(parents=True)
         (partial / "weights.safetensors").write_bytes(save(state))
         (partial / "config.json").write_bytes(msgspec.json.format(msgspec.json.encode(model.config)) + b"\n")
         (partial / "card.md").write_text(card, encoding="utf-8")
         (partial / "metrics.json").write_bytes(msgspec.json.format(msgspec.json.encode(metrics)) + b"\n")
         model.id = seal_checkpoint(partial, folder, parent=parent)
+    except OSError as error:
+        raise StorageFailed(f"The checkpoint could not be written to {folder}: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return model.id
