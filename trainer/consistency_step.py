@@ -45,6 +45,10 @@ class Painted:
     value_BLWW: Tensor
     weight_BLWW: Tensor
 
+    def to(self, device: torch.device) -> "Painted":
+        """The same on this device."""
+        return Painted(self.value_BLWW.to(device), self.weight_BLWW.to(device))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassBatch:
@@ -72,6 +76,18 @@ class ClassBatch:
     def num_images(self) -> int:
         """Images of the batch."""
         return len(self.rows_B)
+
+    def to(self, device: torch.device) -> "ClassBatch":
+        """The same on this device."""
+        return ClassBatch(
+            rows_B=self.rows_B,
+            inputs=self.inputs.to(device),
+            view_B33=self.view_B33.to(device),
+            cut_B33=None if self.cut_B33 is None else self.cut_B33.to(device),
+            label_BL=self.label_BL.to(device),
+            weight_BL=self.weight_BL.to(device),
+            painted=None if self.painted is None else self.painted.to(device),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,7 @@ from locstudio.domain.errors import BadInput
 from locstudio.domain.regions import Image
 from locstudio.jobs.token_cache import TokenCache
 from locstudio.models.cloc import Cloc
+from locstudio.models.consistency import Consistency
 from trainer import tokens as token_files
 from trainer.images import Unreadable, batched, load_pixels, loaded_ahead
 from trainer.tokens import key_of
@@ -59,9 +60,9 @@ class TokenSource:
         keeps: Put what the tower computed into the cache.
     """
 
-    def __init__(self, model: Cloc, cache: TokenCache | None, *, keeps: bool) -> None:
+    def __init__(self, model: Cloc | Consistency, cache: TokenCache | None, *, keeps: bool) -> None:
         self._model = model
-        self._needs_pixels = model.config.prompter.extractor == "crop"
+        self._needs_pixels = isinstance(model, Cloc) and model.config.prompter.extractor == "crop"
         self._cache = None if self._needs_pixels else cache
         self._keeps = keeps
         self.batch_size = BATCH_ON_GPU if model.device.type == "cuda" else BATCH_ON_CPU

@@ -5,6 +5,7 @@ held out in every run of the project, whatever has been added since, and copies 
 """
 
 import hashlib
+from collections.abc import Iterable
 
 from locstudio.domain.regions import HELD_OUT_SPLITS, Image, Problem
 from locstudio.jobs.training_files import HeldOut
@@ -23,21 +24,30 @@ def choose_held_out(dataset: Dataset, share: float) -> HeldOut:
         share: How many of the images, where no split is named; 0 for none.
     """
     names = names_in_use(dataset)
-    described: dict[str, dict[int, int]] = {split: {} for split in (*HELD_OUT_SPLITS, "")}
+    return hold_out(
+        (
+            (work.image, sum(bool(phrase_of(region, names)) for region in work.regions if is_ground_truth(region)))
+            for work in images_with_regions(dataset)
+            if work.image.problem is Problem.NONE
+        ),
+        share,
+    )
+
+
+def hold_out(images: Iterable[tuple[Image, int]], share: float) -> HeldOut:
+    """Which of these images are held out; each comes with the number of truths that it holds."""
+    known: dict[str, dict[int, int]] = {split: {} for split in (*HELD_OUT_SPLITS, "")}
     num_left = 0
-    for work in images_with_regions(dataset):
-        if work.image.problem is not Problem.NONE:
-            continue
-        split = work.image.split if work.image.split in HELD_OUT_SPLITS else ""
-        num_regions = sum(bool(phrase_of(region, names)) for region in work.regions if is_ground_truth(region))
-        if split or is_drawn(work.image, share):
-            described[split][work.image.id] = num_regions
+    for image, num_truths in images:
+        split = image.split if image.split in HELD_OUT_SPLITS else ""
+        if split or is_drawn(image, share):
+            known[split][image.id] = num_truths
         else:
-            num_left += num_regions
+            num_left += num_truths
     for split in HELD_OUT_SPLITS:
-        if any(described[split].values()):
-            return _held_out(split, described[split])
-    drawn = described[""]
+        if any(known[split].values()):
+            return _held_out(split, known[split])
+    drawn = known[""]
     if sum(drawn.values()) < MIN_REGIONS or not num_left:
         return HeldOut()
     return _held_out("", drawn)
