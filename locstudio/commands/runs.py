@@ -19,7 +19,8 @@ from locstudio.jobs.run_state import RunState
 from locstudio.jobs.run_tail import RunTail
 from locstudio.services import runs as service
 from locstudio.services.adoption import register_checkpoint
-from locstudio.services.retraining import RetrainChoice, forget_run, start_dry_run
+from locstudio.services.retrain_plan import RetrainChoice
+from locstudio.services.retraining import forget_run, start_dry_run
 from locstudio.services.run_control import end_run, stop_after_epoch, stop_after_step
 from locstudio.services.run_events import ingest
 from locstudio.services.runs_of import run_folders

@@ -6,218 +6,179 @@ run, which times a few real steps on this machine and leaves nothing behind.
 
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import numpy as np
 
-from locstudio.domain.errors import BadInput
-from locstudio.domain.regions import HELD_OUT_SPLITS, Problem, Region, Review
-from locstudio.jobs.checkpoint_folder import checkpoint_info
-from locstudio.jobs.configs import ClocTraining, Preset
-from locstudio.jobs.messages import Estimated
+from locstudio.domain.errors import BadInput, TooNew
+from locstudio.jobs.checkpoint_folder import ModelKind, checkpoint_info
+from locstudio.jobs.configs import ClocTraining, RunConfig
+from locstudio.jobs.heatmaps import heatmaps_folder, read_header
+from locstudio.jobs.messages import Estimated, Started
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
 from locstudio.services.adoption import best_checkpoint, register_checkpoint
 from locstudio.services.checkpoints import active_folder
 from locstudio.services.curves import read_curves
 from locstudio.services.lineage import corrections_newer_than
+from locstudio.services.material import count_class_material, count_material
 from locstudio.services.promotion import active_id
 from locstudio.services.registry import registry
-from locstudio.services.run_summary import RunSummary
+from locstudio.services.retrain_plan import (
+    Choice,
+    ClassesChoice,
+    ClassMaterial,
+    Estimate,
+    Material,
+    RetrainPlan,
+    Training,
+)
+from locstudio.services.run_summary import RunSummary, describe_run
 from locstudio.services.runs import list_runs
-from locstudio.services.starting import MIN_FREE_BYTES, PRESETS, start_compare, start_train
+from locstudio.services.runs_of import run_folders
+from locstudio.services.starting import MIN_FREE_BYTES, start_compare, start_consistency, start_train
 from locstudio.store.dataset import Dataset
-from locstudio.store.filters import ImageFilter
 from locstudio.store.project import Project
 from locstudio.store.view import DatasetView
 
-_PAGE = 500
 # Of the quick preset on one core that is otherwise idle; a dry run says better within seconds.
 _START_S, _ENCODE_S, _EMBED_S, _EVALUATE_S = 12.0, 0.12, 0.05, 4.0
 _STEP_S_OF_AN_IMAGE = 0.016
+_VIEW_S_OF_AN_IMAGE = 0.004
 _LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING)
-Source = Literal["guess", "earlier runs", "measured"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetrainChoice:
-    """What a person chooses; ``num_steps`` 0 is what the preset has, and an empty ``title`` is the preset's name."""
+def plan_retraining(project: Project, dataset: DatasetView, checkpoint: Path | None, choice: Choice) -> RetrainPlan:
+    """Say what retraining would mean now.  Reads every region or label once, so call it on a worker.
 
-    preset: Preset = "quick"
-    num_steps: int = 0
-    seed: int = 0
-    has_grounding: bool = True
-    has_text_filter: bool = True
-    include_pending: bool = False
-    title: str = ""
-
-    def training(self) -> ClocTraining:
-        """The settings of the run."""
-        preset = PRESETS[self.preset]
-        num_steps = self.num_steps or preset.num_steps
-        return msgspec.structs.replace(
-            preset,
-            num_steps=num_steps,
-            num_warmup_steps=min(preset.num_warmup_steps, num_steps // 4),
-            evaluate_every=min(preset.evaluate_every, max(1, num_steps // 3)),
-            has_grounding=self.has_grounding,
-            text_filter=preset.text_filter if self.has_text_filter else None,
-            include_pending=self.include_pending,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
-    """What there is to learn from.
-
-    Attributes:
-        num_regions: Reviewed regions with a phrase or a class, held-out ones included.
-        num_images: Images that have one.
-        num_pending: Proposals of a model that nobody has looked at.
-        num_unusable: Images whose file cannot be read.
-        held_out_split: The split that is measured and not learnt from; where the project names none, a share of the
-            images is drawn when the run begins.
-        num_held_out: Its regions, or None where they are not drawn yet.
+    ``checkpoint`` is where a training of regions begins; one of classes goes on from what the project uses for them.
     """
-
-    num_regions: int = 0
-    num_images: int = 0
-    num_pending: int = 0
-    num_unusable: int = 0
-    held_out_split: str = ""
-    num_held_out: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """What the run will take, and how we know.  ``memory_bytes`` and ``disk_bytes`` are 0 where nobody knows yet."""
-
-    seconds: float
-    source: Source
-    memory_bytes: int = 0
-    disk_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetrainPlan:
-    """What would happen, in numbers; ``problems`` are sentences for which it cannot start.
-
-    ``waits_for`` is the title of the run that must end before, or empty.  ``num_newer`` counts the corrections that the
-    model in use has never seen, None where that is not known.
-    """
-
-    choice: RetrainChoice
-    material: Material
-    estimate: Estimate
-    free_bytes: int
-    parent: str = ""
-    waits_for: str = ""
-    num_newer: int | None = None
-    problems: tuple[str, ...] = field(default=())
-
-
-def plan_retraining(
-    project: Project, dataset: DatasetView, checkpoint: Path | None, choice: RetrainChoice
-) -> RetrainPlan:
-    """Say what retraining would mean now.  Reads every region once, so call it on a worker."""
-    material = count_material(dataset, include_pending=choice.include_pending)
     runs = list_runs(project)
     free = shutil.disk_usage(project.path).free
     before = next((run for run in runs if _takes_turns(run)), None)
+    material: Material | ClassMaterial
+    if isinstance(choice, ClassesChoice):
+        material = count_class_material(dataset)
+        problems = _class_problems(material)
+        checkpoint = active_folder(project, dataset, "consistency")
+    else:
+        material = count_material(dataset, include_pending=choice.include_pending)
+        problems = _region_problems(material, checkpoint)
     return RetrainPlan(
         choice=choice,
         material=material,
         estimate=guess(choice.training(), material.num_images, runs),
         free_bytes=free,
-        parent=_name_of(dataset, checkpoint),
+        parent=_name_of(dataset, checkpoint, choice.model),
         waits_for=(before.title or before.id) if before else "",
-        num_newer=_num_newer(project, dataset),
-        problems=tuple(_problems(material, free, checkpoint)),
+        num_newer=_num_newer(project, dataset, choice.model),
+        remembered=_remembered(project) if choice.model == "consistency" else "",
+        problems=(*problems, *_space_problems(free)),
     )
 
 
-def _num_newer(project: Project, dataset: DatasetView) -> int | None:
-    active = next((entry for entry in registry(project, dataset) if entry.is_active), None)
+def _num_newer(project: Project, dataset: DatasetView, model: ModelKind) -> int | None:
+    entries = registry(project, dataset)
+    active = next((entry for entry in entries if entry.is_active and entry.model == model), None)
     return corrections_newer_than(dataset, active) if active is not None else None
 
 
-def count_material(dataset: DatasetView, *, include_pending: bool = False) -> Material:
-    """Count what a run would learn from, as the trainer chooses it."""
-    names = {label.id: label.name for label in dataset.classes() if not label.is_retired}
-    num_regions = num_images = num_pending = num_unusable = 0
-    held_out = dict.fromkeys(HELD_OUT_SPLITS, 0)
-    last = 0
-    while page := dataset.image_page(ImageFilter(order="id"), after_id=last, limit=_PAGE):
-        last = page[-1].id
-        regions = dataset.regions_of_images([image.id for image in page])
-        for image in page:
-            if image.problem is not Problem.NONE:
-                num_unusable += 1
-                continue
-            described = [region for region in regions[image.id] if _is_described(region, names)]
-            waiting = [r for r in described if r.review is Review.PENDING and not r.is_ground_truth and not r.is_crowd]
-            num_true = sum(region.is_ground_truth for region in described)
-            num_pending += len(waiting)
-            if image.split in held_out:
-                held_out[image.split] += num_true
-            elif include_pending:
-                num_true += len(waiting)
-            num_regions += num_true
-            num_images += num_true > 0
-    split = next((name for name, count in held_out.items() if count), "")
-    return Material(
-        num_regions=num_regions,
-        num_images=num_images,
-        num_pending=num_pending,
-        num_unusable=num_unusable,
-        held_out_split=split,
-        num_held_out=held_out[split] if split else None,
-    )
+def _remembered(project: Project) -> str:
+    """The folder of the newest heatmaps of the project that hold at least an epoch and are not written any more."""
+    for folder in reversed(run_folders(project)):
+        heat = heatmaps_folder(folder.results)
+        with suppress(BadInput, TooNew):
+            if read_header(heat).epoch and not describe_run(folder).has_process:
+                return str(heat)
+    return ""
 
 
-def guess(training: ClocTraining, num_images: int, runs: list[RunSummary]) -> Estimate:
+def guess(training: Training, num_images: int, runs: list[RunSummary]) -> Estimate:
     """How long it takes, going by the last run with the same batches, else by the speed of an ordinary computer."""
-    num_shown = min(num_images, training.num_steps * training.batch_size)
-    around = _START_S + num_shown * _ENCODE_S + num_images * _EMBED_S
-    around += _EVALUATE_S * (1 + training.num_steps // max(1, training.evaluate_every))
-    for run in runs:
-        seconds = _seconds_per_step(run, training)
-        if seconds is not None:
-            return Estimate(seconds=around + training.num_steps * seconds, source="earlier runs")
-    seconds = training.num_steps * training.batch_size * _STEP_S_OF_AN_IMAGE
-    return Estimate(seconds=around + seconds, source="guess")
+    num_steps = _num_steps(training, num_images)
+    if isinstance(training, ClocTraining):
+        around = _START_S + min(num_images, num_steps * training.batch_size) * _ENCODE_S + num_images * _EMBED_S
+        around += _EVALUATE_S * (1 + num_steps // max(1, training.evaluate_every))
+        seconds = training.batch_size * _STEP_S_OF_AN_IMAGE
+    else:
+        around = _START_S + num_images * _ENCODE_S
+        seconds = training.batch_size * _VIEW_S_OF_AN_IMAGE
+    measured_before = next(filter(None, (_seconds_per_step(run, training) for run in runs)), None)
+    if measured_before is not None:
+        return Estimate(seconds=around + num_steps * measured_before, source="earlier runs")
+    return Estimate(seconds=around + num_steps * seconds, source="guess")
 
 
-def measured(said: Estimated, timed: ClocTraining, wanted: ClocTraining) -> Estimate:
-    """The estimate of a dry run, also where the person has meanwhile chosen another number of steps."""
-    extra = (wanted.num_steps - timed.num_steps) * said.seconds_per_step
+def _num_steps(training: Training, num_images: int) -> int:
+    if isinstance(training, ClocTraining):
+        return training.num_steps
+    return training.num_epochs * max(1, -(-num_images // training.batch_size))
+
+
+def measured(said: Estimated, timed: Training, wanted: Training, started: Started | None = None) -> Estimate:
+    """The estimate of a dry run, also where the person has meanwhile chosen another number of steps or epochs."""
+    extra = 0
+    if isinstance(timed, ClocTraining) and isinstance(wanted, ClocTraining):
+        extra = wanted.num_steps - timed.num_steps
+    elif not isinstance(timed, ClocTraining) and not isinstance(wanted, ClocTraining) and started is not None:
+        extra = (wanted.num_epochs - timed.num_epochs) * started.steps_per_epoch
     return Estimate(
-        seconds=max(1.0, said.seconds + extra),
+        seconds=max(1.0, said.seconds + extra * said.seconds_per_step),
         source="measured",
         memory_bytes=said.memory_bytes,
         disk_bytes=said.disk_bytes,
     )
 
 
-def start_retraining(project: Project, dataset: Dataset, checkpoint: Path, choice: RetrainChoice) -> RunFolder:
-    """Make the run.  As ``start_train``."""
-    title = choice.title.strip() or choice.preset.capitalize()
-    return start_train(project, dataset, checkpoint, training=choice.training(), seed=choice.seed, title=title)
+def start_retraining(
+    project: Project, dataset: Dataset, checkpoint: Path | None, choice: Choice, *, device: str = "auto"
+) -> RunFolder:
+    """Make the run: from ``checkpoint`` on, else from what the project uses.  As ``start_train``."""
+    title = choice.title.strip() or title_of(choice)
+    return _start(project, dataset, checkpoint, choice.training(), seed=choice.seed, title=title, device=device)
 
 
-def start_dry_run(project: Project, dataset: Dataset, checkpoint: Path, choice: RetrainChoice) -> RunFolder:
+def title_of(choice: Choice) -> str:
+    """What a run is called to which nobody has given a name."""
+    return choice.preset.capitalize() if choice.model == "cloc" else f"Heatmaps, {choice.preset}"
+
+
+def start_dry_run(
+    project: Project, dataset: Dataset, checkpoint: Path | None, choice: Choice, *, device: str = "auto"
+) -> RunFolder:
     """Make a run that only says how long it would take; whoever has heard it takes it away by ``forget_run``."""
     training = msgspec.structs.replace(choice.training(), is_dry_run=True)
-    return start_train(project, dataset, checkpoint, training=training, seed=choice.seed, title="Estimate")
+    return _start(project, dataset, checkpoint, training, seed=choice.seed, title="Estimate", device=device)
+
+
+def _start(
+    project: Project,
+    dataset: Dataset,
+    checkpoint: Path | None,
+    training: Training,
+    *,
+    seed: int,
+    title: str,
+    device: str,
+) -> RunFolder:
+    if isinstance(training, ClocTraining):
+        folder = checkpoint or active_folder(project, dataset)
+        return start_train(project, dataset, folder, training=training, seed=seed, title=title, device=device)
+    return start_consistency(
+        project, dataset, training=training, checkpoint=checkpoint, seed=seed, title=title, device=device
+    )
+
+
+def training_of(config: RunConfig) -> Training | None:
+    """The settings of a run that trains something; None for another one."""
+    return config.cloc or config.consistency
 
 
 def is_dry_run(folder: RunFolder) -> bool:
     """Whether a run only times a few steps."""
     with suppress(BadInput):
-        training = folder.config().cloc
+        training = training_of(folder.config())
         return training is not None and training.is_dry_run
     return False
 
@@ -231,14 +192,15 @@ def forget_run(folder: RunFolder) -> None:
 def sweep_dry_runs(project: Project) -> None:
     """Take away dry runs that a window has left behind; one that still goes on is left alone."""
     for run in list_runs(project):
-        if run.kind == "cloc" and not run.has_process and is_dry_run(run.folder):
+        if not run.has_process and is_dry_run(run.folder):
             forget_run(run.folder)
 
 
 def start_comparison(
     project: Project, dataset: Dataset, folder: RunFolder, *, device: str = "auto"
 ) -> RunFolder | None:
-    """Make the run that says what a training has changed; None where it saved nothing, or is in use already.
+    """Make the run that says what a training has changed; None where there is nothing to compare: it saved nothing, is
+    in use already, or no other model of its kind is there.
 
     Its checkpoint is put among the project's, without being taken into use.
     """
@@ -247,15 +209,16 @@ def start_comparison(
     except BadInput:
         return None
     row = register_checkpoint(project, dataset, folder)
-    if row.id == active_id(dataset):
+    model: ModelKind = "consistency" if row.model == "consistency" else "cloc"
+    if active_id(dataset, model) in ("", row.id):
         return None
-    old = active_folder(project, dataset)
+    old = active_folder(project, dataset, model)
     return start_compare(project, dataset, old, new, held_out=folder.id, device=device)
 
 
-def _name_of(dataset: DatasetView, checkpoint: Path | None) -> str:
+def _name_of(dataset: DatasetView, checkpoint: Path | None, model: ModelKind) -> str:
     """What the project calls its model."""
-    active = dataset.active_checkpoint()
+    active = dataset.active_checkpoint(model)
     if active is not None:
         return active.name
     with suppress(BadInput):
@@ -267,12 +230,13 @@ def _takes_turns(run: RunSummary) -> bool:
     return run.state in _LIVE and run.has_process and run.kind not in ("embed", "vesl") and not is_dry_run(run.folder)
 
 
-def _seconds_per_step(run: RunSummary, training: ClocTraining) -> float | None:
-    if run.kind != "cloc":
+def _seconds_per_step(run: RunSummary, training: Training) -> float | None:
+    """How long a step of an earlier run took that was like this one."""
+    if run.kind not in ("cloc", "consistency"):
         return None
     with suppress(BadInput):
-        done = run.folder.config().cloc
-        if done is None or done.is_dry_run or done.batch_size != training.batch_size:
+        done = training_of(run.folder.config())
+        if done is None or done.is_dry_run or not _has_like_steps(done, training):
             return None
         times = read_curves(run.folder).seconds_per_step
         times = times[np.isfinite(times)]
@@ -280,11 +244,13 @@ def _seconds_per_step(run: RunSummary, training: ClocTraining) -> float | None:
     return None
 
 
-def _is_described(region: Region, names: dict[int, str]) -> bool:
-    return bool(region.phrase.strip() or (region.class_id is not None and names.get(region.class_id)))
+def _has_like_steps(one: Training, other: Training) -> bool:
+    if isinstance(one, ClocTraining) or isinstance(other, ClocTraining):
+        return type(one) is type(other) and one.batch_size == other.batch_size
+    return (one.batch_size, one.trains, one.memory) == (other.batch_size, other.trains, other.memory)
 
 
-def _problems(material: Material, free: int, checkpoint: Path | None) -> list[str]:
+def _region_problems(material: Material, checkpoint: Path | None) -> list[str]:
     problems = []
     if checkpoint is None:
         problems.append("This installation has no model to train from.")
@@ -294,11 +260,29 @@ def _problems(material: Material, free: int, checkpoint: Path | None) -> list[st
             "them, or accept proposals, then retrain."
         )
     elif material.num_held_out == material.num_regions:
-        split = material.held_out_split
-        problems.append(f"Every reviewed region lies in the split “{split}”, which is measured and never learnt from.")
-    if free < MIN_FREE_BYTES:
-        problems.append(
-            f"Training needs {MIN_FREE_BYTES / 1e9:.1f} GB of free space; there are {free / 1e9:.1f} GB. Make room, "
-            "then retrain."
-        )
+        problems.append(_all_held_out("reviewed region lies", material.held_out_split))
     return problems
+
+
+def _class_problems(material: ClassMaterial) -> list[str]:
+    if material.num_positives == 0:
+        return [
+            "There is nothing to learn from yet: no image is known to show a class. Say so of some images, import "
+            "labels, or give regions a class, then train."
+        ]
+    if material.num_held_out == material.num_images:
+        return [_all_held_out("labelled image lies", material.held_out_split)]
+    return []
+
+
+def _all_held_out(what: str, split: str) -> str:
+    return f"Every {what} in the split “{split}”, which is measured and never learnt from."
+
+
+def _space_problems(free: int) -> list[str]:
+    if free >= MIN_FREE_BYTES:
+        return []
+    return [
+        f"Training needs {MIN_FREE_BYTES / 1e9:.1f} GB of free space; there are {free / 1e9:.1f} GB. Make room, "
+        "then retrain."
+    ]

@@ -16,7 +16,7 @@ from PySide6.QtCore import QTimer
 
 from locstudio.app import Studio, make_application
 from locstudio.jobs.assets import bundled_checkpoint
-from locstudio.services.retraining import RetrainChoice
+from locstudio.services.retrain_plan import RetrainChoice
 from locstudio.services.runs import list_runs
 from locstudio.ui.engine_client import EngineClient
 from locstudio.ui.preferences import Preferences

@@ -3,14 +3,19 @@
 import json
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 
+from locstudio.domain.edits import CorrectionChange, Edit, LabelChange
+from locstudio.domain.heat_corrections import Evidence, HeatCorrection, Stroke
+from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.regions import Image
 from locstudio.index.region_index import RegionIndex
 from locstudio.index.vocabulary import Vocabulary
 from locstudio.jobs.checkpoint_folder import checkpoint_info, seal_checkpoint
 from locstudio.jobs.configs import ClocTraining, Comparison, ConsistencyTraining, Embedding, RunConfig, Vesl
+from locstudio.jobs.heatmaps import HeatHeader, heatmaps_folder
 from locstudio.jobs.messages import Evaluated, Finished, Saved
 from locstudio.jobs.predictions import Gate, GateCheck, write_gate
 from locstudio.jobs.raw_proposals import Manifest, RawProposals, quantised, write_raw_proposals
@@ -136,6 +141,39 @@ def add_pictures(dataset, num=4):
     """Images 1 to ``num``, without files."""
     root = dataset.add_root(dataset.path.parent / "images")
     dataset.add_images([Image(0, root.id, f"{number}.jpg", 640, 480) for number in range(num)])
+
+
+def label_image(dataset, image_id, class_id, presence="positive", **fields):
+    """Say of a class whether it is in an image."""
+    label = ImageLabel(image_id, class_id, Presence(presence), **fields)
+    dataset.apply(Edit("Label", (LabelChange(None, label),)))
+
+
+def paint(dataset, image_id, class_id):
+    """A correction on a heatmap."""
+    strokes = (Stroke(((0.5, 0.5),), 0.1),)
+    correction = HeatCorrection(dataset.next_correction_id(), image_id, class_id, Evidence.REMOVE, strokes)
+    dataset.apply(Edit("Paint", (CorrectionChange(None, correction),)))
+
+
+def write_heat(folder, *, epoch=3, checkpoint_id="", image_ids=(1, 2), class_ids=(1, 2)):
+    """Heatmaps as a run leaves them after an epoch."""
+    num, grid = len(image_ids), 4
+    header = HeatHeader(
+        run_id=folder.id,
+        checkpoint_id=checkpoint_id,
+        class_ids=class_ids,
+        class_names=tuple(f"class {number}" for number in class_ids),
+        grid=grid,
+        num_images=num,
+        num_epochs=6,
+        epoch=epoch,
+        momentum=0.8,
+    )
+    home = heatmaps_folder(folder.results)
+    home.mkdir(parents=True)
+    (home / "header.json").write_bytes(msgspec.json.encode(header))
+    return home
 
 
 def finish(folder):

@@ -15,9 +15,9 @@ from locstudio.jobs.checkpoint_folder import checkpoint_info, seal_checkpoint
 from locstudio.jobs.configs import ClocTraining
 from locstudio.jobs.messages import Estimated, Progress, Saved, to_line
 from locstudio.jobs.run_folder import RunFolder
+from locstudio.services.material import count_material
+from locstudio.services.retrain_plan import RetrainChoice
 from locstudio.services.retraining import (
-    RetrainChoice,
-    count_material,
     forget_run,
     guess,
     is_dry_run,

@@ -56,6 +56,8 @@ def test_that_every_tab_of_the_training_page_and_the_retrain_sheet_have_names(st
     sheet = studio.retraining.planning.sheet
     sheet._fold.click()
     assert unnamed(sheet) == []
+    sheet.choose_model("consistency")
+    assert unnamed(sheet) == []
 
 
 def test_that_the_curation_page_and_its_sheet_have_names(studio, desk, qtbot):

@@ -10,7 +10,8 @@ from PySide6.QtCore import Qt
 
 from locstudio.jobs.run_state import RunState, living_mark
 from locstudio.services import runs
-from locstudio.services.retraining import RetrainChoice, start_retraining
+from locstudio.services.retrain_plan import RetrainChoice
+from locstudio.services.retraining import start_retraining
 from locstudio.services.runs import list_runs
 from locstudio.services.starting import PRESETS
 from locstudio.store.dataset import Dataset
@@ -72,7 +73,7 @@ def test_that_the_sheet_says_first_a_guess_and_then_what_was_measured(studio, re
     )
     assert sheet.fact("Memory") == "1.3 GB"
     assert sheet.fact("Where") == "CPU, 2 cores"
-    sheet._steps.setValue(PRESETS["quick"].num_steps + 100)  # half a second each
+    sheet.regions.steps.setValue(PRESETS["quick"].num_steps + 100)  # half a second each
     qtbot.waitUntil(lambda: sheet.fact("Time").startswith("about 5 min"), timeout=30_000)
     sheet.reject()
     qtbot.waitUntil(lambda: list_runs(sample.project) == [], timeout=30_000)

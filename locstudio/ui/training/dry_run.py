@@ -2,9 +2,9 @@
 
 from PySide6.QtCore import QObject, Signal
 
-from locstudio.jobs.configs import ClocTraining
 from locstudio.jobs.messages import AnyMessage, Estimated, Started
 from locstudio.jobs.run_folder import RunFolder
+from locstudio.services.retrain_plan import Training
 from locstudio.services.retraining import forget_run
 from locstudio.services.run_summary import RunSummary
 from locstudio.ui.background import DatasetWorker
@@ -25,7 +25,7 @@ class DryRun(QObject):
     failed = Signal(str)
 
     def __init__(
-        self, folder: RunFolder, training: ClocTraining, work: DatasetWorker, parent: QObject | None = None
+        self, folder: RunFolder, training: Training, work: DatasetWorker, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
         self.training = training

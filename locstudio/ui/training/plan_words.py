@@ -1,6 +1,9 @@
 """A plan to retrain, in sentences."""
 
-from locstudio.services.retraining import Estimate, RetrainPlan
+from dataclasses import dataclass
+
+from locstudio.jobs.messages import Started
+from locstudio.services.retrain_plan import ClassMaterial, Estimate, Material, RetrainChoice, RetrainPlan
 from locstudio.ui.plain_text import shown
 from locstudio.ui.training.wording import counted, size_in_words
 
@@ -11,8 +14,24 @@ _KNOWN_BY = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a run has found to learn from: regions, or classes that are known of images; and what it holds out."""
+
+    num_known: int
+    num_images: int
+    num_held_out: int
+
+    @classmethod
+    def of(cls, started: Started) -> "Drawn":
+        """As the run has said."""
+        return cls(started.num_regions, started.num_images, started.num_held_out)
+
+
 def made_from(plan: RetrainPlan) -> str:
     """Which model the new one begins as, and how much has been corrected since that was made."""
+    if not plan.parent:
+        return "A new model is made; there is none yet that it could begin with."
     words = f"A new model is made from “{shown(plan.parent, 40)}”, which stays in use until you activate the new one."
     if not plan.num_newer:
         return words
@@ -20,29 +39,60 @@ def made_from(plan: RetrainPlan) -> str:
     return f"{words} {counted(plan.num_newer, 'correction')} {verb} newer than it."
 
 
-def learns_from(num_regions: int, num_images: int) -> str:
-    """What is learnt from: "612 reviewed regions of 146 images"."""
+def learns_from(plan: RetrainPlan, drawn: Drawn | None = None) -> str:
+    """What is learnt from: "612 reviewed regions of 146 images", "146 images with 12 classes"."""
+    material = plan.material
+    if isinstance(material, ClassMaterial):
+        num_images = drawn.num_images if drawn else material.num_images
+        return f"{counted(num_images, 'image')} with {counted(material.num_classes, 'class', 'classes')}"
+    num_regions, num_images = (drawn.num_known, drawn.num_images) if drawn else _regions_and_images(material)
     return f"{counted(num_regions, 'reviewed region')} of {counted(num_images, 'image')}"
 
 
-def left_out(plan: RetrainPlan, num_held_out: int | None, *, is_drawn: bool) -> str:
-    """What is not learnt from, and why; ``is_drawn`` says that the run has chosen what it holds out."""
+def left_out(plan: RetrainPlan, drawn: Drawn | None = None) -> str:
+    """What is known besides, what is not learnt from, and why; ``drawn`` is what the run has chosen."""
     material = plan.material
-    parts = []
+    parts = _known_words(material) if isinstance(material, ClassMaterial) else []
+    what = "image" if isinstance(material, ClassMaterial) else "region"
+    num_held_out = drawn.num_held_out if drawn else material.num_held_out
     if num_held_out is None:
         parts.append(f"About {plan.choice.training().hold_out:.0%} of the images are held out to measure the result.")
     elif num_held_out:
         where = f" (split “{shown(material.held_out_split, 20)}”)" if material.held_out_split else ""
         verb = "is" if num_held_out == 1 else "are"
-        more = "more " if is_drawn else ""
-        parts.append(f"{counted(num_held_out, more + 'region')} {verb} held out to measure the result{where}.")
-    elif is_drawn:
-        parts.append("Too few regions to hold any out, so the result cannot be measured.")
-    if material.num_pending and not plan.choice.include_pending:
+        more = "more " if drawn else ""
+        parts.append(f"{counted(num_held_out, more + what)} {verb} held out to measure the result{where}.")
+    elif drawn:
+        parts.append(f"Too few {what}s to hold any out, so the result cannot be measured.")
+    return " ".join([*parts, *_unused(plan)])
+
+
+def _known_words(material: ClassMaterial) -> list[str]:
+    """How much is known of the images."""
+    words = f"A class is said to be there {counted(material.num_positives, 'time')}"
+    if material.num_negatives:
+        words += f", not to be there {counted(material.num_negatives, 'time')}"
+    if material.num_corrections:
+        verb = "is" if material.num_corrections == 1 else "are"
+        words += f"; {counted(material.num_corrections, 'correction')} {verb} painted on heatmaps"
+    return [f"{words}."]
+
+
+def _unused(plan: RetrainPlan) -> list[str]:
+    material, parts = plan.material, []
+    if isinstance(material, ClassMaterial):
+        if material.num_unlabelled:
+            verb = "has" if material.num_unlabelled == 1 else "have"
+            parts.append(f"{counted(material.num_unlabelled, 'image')} {verb} no class yet.")
+    elif material.num_pending and isinstance(plan.choice, RetrainChoice) and not plan.choice.include_pending:
         parts.append(f"{counted(material.num_pending, 'proposal')} not looked at yet: left out.")
     if material.num_unusable:
         parts.append(f"{counted(material.num_unusable, 'image')} cannot be read.")
-    return " ".join(parts)
+    return parts
+
+
+def _regions_and_images(material: Material) -> tuple[int, int]:
+    return material.num_regions, material.num_images
 
 
 def how_known(estimate: Estimate, *, is_measuring: bool) -> str:

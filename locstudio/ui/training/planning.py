@@ -7,21 +7,16 @@ from typing import Any
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
+from locstudio.jobs.checkpoint_folder import ModelKind
 from locstudio.jobs.configs import ClocTraining
 from locstudio.jobs.messages import Estimated, Started
 from locstudio.jobs.run_folder import RunFolder
-from locstudio.services.retraining import (
-    RetrainChoice,
-    RetrainPlan,
-    forget_run,
-    measured,
-    plan_retraining,
-    start_dry_run,
-    sweep_dry_runs,
-)
+from locstudio.services.retrain_plan import Choice, ClassesChoice, RetrainChoice, RetrainPlan, Training
+from locstudio.services.retraining import forget_run, measured, plan_retraining, start_dry_run, sweep_dry_runs
 from locstudio.ui.background import DatasetWorker
 from locstudio.ui.project_loading import OpenedProject
 from locstudio.ui.training.dry_run import DryRun
+from locstudio.ui.training.plan_words import Drawn
 from locstudio.ui.training.retrain_sheet import RetrainSheet
 
 _CHOICE_PAUSE_MS = 250
@@ -33,7 +28,7 @@ _OTHERS_GO_ON = "not measured while another run is going on"
 class _Found:
     """What a dry run has said, and of which settings."""
 
-    training: ClocTraining
+    training: Training
     started: Started | None
     estimated: Estimated
 
@@ -42,7 +37,7 @@ class Planning(QObject):
     """Opens the sheet and answers it.  One dry run at a time; none outlives the sheet.
 
     Signals:
-        start_wanted: the ``RetrainChoice`` that a person has started.
+        start_wanted: the ``Choice`` that a person has started.
     """
 
     start_wanted = Signal(object)
@@ -60,10 +55,10 @@ class Planning(QObject):
         self._work = work
         self._device = device
         self._sheet: RetrainSheet | None = None
-        self._choice = RetrainChoice()
+        self._choice: Choice = RetrainChoice()
         self._plan: RetrainPlan | None = None
         self._found: _Found | None = None
-        self._timed: ClocTraining | None = None
+        self._timed: Training | None = None
         self._dry: DryRun | None = None
         self._pause = QTimer(self, interval=_CHOICE_PAUSE_MS, singleShot=True)
         self._pause.timeout.connect(self._read)
@@ -78,13 +73,18 @@ class Planning(QObject):
         if not self._opened().dataset.is_read_only:
             self._work.ask(sweep_dry_runs, self._opened().project)
 
-    def ask(self, parent: QWidget) -> None:
-        """Open the sheet, or bring it to the front."""
+    def ask(self, parent: QWidget, model: ModelKind | None = None) -> None:
+        """Open the sheet, or bring it to the front, for this model or the one that was chosen last."""
         if self._sheet is not None:
             self._sheet.raise_()
             self._sheet.activateWindow()
+            if model is not None:
+                self._sheet.choose_model(model)
             return
-        sheet = self._sheet = RetrainSheet(RetrainChoice(preset=self._choice.preset), parent)
+        preset = self._choice.preset if model in (None, self._choice.model) else "quick"
+        is_of_classes = (model or self._choice.model) == "consistency"
+        choice = ClassesChoice(preset=preset) if is_of_classes else RetrainChoice(preset=preset)
+        sheet = self._sheet = RetrainSheet(choice, parent)
         self._choice, self._plan, self._found = sheet.choice, None, None
         sheet.show_device(self._device() or "The model is loading; it says in a moment")
         sheet.choice_changed.connect(self._on_choice_changed)
@@ -102,7 +102,7 @@ class Planning(QObject):
 
     # the plan ---------------------------------------------------------------------------------------------------
 
-    def _on_choice_changed(self, choice: RetrainChoice) -> None:
+    def _on_choice_changed(self, choice: Choice) -> None:
         self._choice = choice
         self._pause.start()
 
@@ -125,7 +125,7 @@ class Planning(QObject):
         wanted = plan.choice.training()
         is_known = self._found is not None and _is_alike(self._found.training, wanted)
         is_under_way = self._timed is not None and _is_alike(self._timed, wanted)
-        can_measure = not plan.problems and not plan.waits_for and self._opened().checkpoint is not None
+        can_measure = not plan.problems and not plan.waits_for
         self._sheet.show_plan(plan, is_measuring=can_measure and not is_known)
         if is_known:
             self._tell()
@@ -139,8 +139,7 @@ class Planning(QObject):
     def _measure(self) -> None:
         self._end_dry_run()
         opened, choice = self._opened(), self._choice
-        checkpoint = opened.checkpoint
-        assert checkpoint is not None
+        checkpoint = opened.checkpoint if choice.model == "cloc" else None
         self._timed = choice.training()
         self._work.ask(
             lambda: start_dry_run(opened.project, opened.dataset, checkpoint, choice),
@@ -148,7 +147,7 @@ class Planning(QObject):
             on_error=lambda error: self._on_not_measured(str(error)),
         )
 
-    def _on_dry_run_made(self, folder: RunFolder, training: ClocTraining) -> None:
+    def _on_dry_run_made(self, folder: RunFolder, training: Training) -> None:
         if self._sheet is None or self._timed != training:  # meanwhile something else is wanted
             self._work.ask(forget_run, folder)
             return
@@ -167,8 +166,9 @@ class Planning(QObject):
         started = self._found.started
         if started is not None:
             self._sheet.show_device(started.device)
-            self._sheet.show_material(started.num_regions, started.num_images, started.num_held_out)
-        self._sheet.show_estimate(measured(self._found.estimated, self._found.training, self._choice.training()))
+            self._sheet.show_material(Drawn.of(started))
+        wanted = self._choice.training()
+        self._sheet.show_estimate(measured(self._found.estimated, self._found.training, wanted, started))
 
     def _on_not_measured(self, reason: str) -> None:
         self._dry = self._timed = None
@@ -182,7 +182,7 @@ class Planning(QObject):
 
     # the end of the sheet ---------------------------------------------------------------------------------------
 
-    def _on_start_wanted(self, choice: RetrainChoice) -> None:
+    def _on_start_wanted(self, choice: Choice) -> None:
         self._choice = choice
         self._end_dry_run()
         self.start_wanted.emit(choice)
@@ -195,12 +195,16 @@ class Planning(QObject):
             self._sheet = None
 
 
-def _is_alike(one: ClocTraining, other: ClocTraining) -> bool:
+def _is_alike(one: Training, other: Training) -> bool:
     """Whether a step of the two takes as long."""
-    return (one.preset, one.batch_size, one.has_grounding, one.text_filter, one.include_pending) == (
-        other.preset,
-        other.batch_size,
-        other.has_grounding,
-        other.text_filter,
-        other.include_pending,
-    )
+    if isinstance(one, ClocTraining) and isinstance(other, ClocTraining):
+        return (one.preset, one.batch_size, one.has_grounding, one.text_filter, one.include_pending) == (
+            other.preset,
+            other.batch_size,
+            other.has_grounding,
+            other.text_filter,
+            other.include_pending,
+        )
+    if isinstance(one, ClocTraining) or isinstance(other, ClocTraining):
+        return False
+    return (one.batch_size, one.trains, one.memory) == (other.batch_size, other.trains, other.memory)

@@ -1,4 +1,4 @@
-"""The Retrain sheet: what will be learnt from, where, how long and how much of it; then Start."""
+"""The Retrain sheet: which model, what it will learn from, where, how long and how much of it; then Start."""
 
 from dataclasses import replace
 
@@ -6,40 +6,43 @@ from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QCheckBox,
     QDialog,
     QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QLayout,
-    QLineEdit,
     QProgressBar,
     QPushButton,
     QSizePolicy,
-    QSpinBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from locstudio.jobs.configs import Preset
-from locstudio.services.retraining import Estimate, RetrainChoice, RetrainPlan
-from locstudio.services.starting import PRESETS
+from locstudio.jobs.checkpoint_folder import ModelKind
+from locstudio.services.retrain_plan import Choice, ClassesChoice, Estimate, RetrainChoice, RetrainPlan
 from locstudio.ui import theme
 from locstudio.ui.icons import drawn
 from locstudio.ui.indexing import in_words
 from locstudio.ui.plain_text import label, shown
-from locstudio.ui.training.plan_words import disk_words, how_known, learns_from, left_out, made_from, warnings_of
-from locstudio.ui.training.preset_card import PresetCard
+from locstudio.ui.training.class_settings import ClassSettings
+from locstudio.ui.training.plan_words import (
+    Drawn,
+    disk_words,
+    how_known,
+    learns_from,
+    left_out,
+    made_from,
+    warnings_of,
+)
+from locstudio.ui.training.region_settings import RegionSettings
 from locstudio.ui.training.wording import size_in_words
 
 _WIDTH = 600
-_MAX_STEPS = 1_000_000
-_MAX_SEED = 2**31 - 1
-_PRESET_WORDS: dict[Preset, tuple[str, str]] = {
-    "quick": ("Quick", "After some corrections, to go on with a better model soon"),
-    "standard": ("Standard", "After many, when the last bit counts and there is time"),
+_MODEL_WORDS: dict[ModelKind, tuple[str, str]] = {
+    "cloc": ("Regions", "The model that searches, names and proposes regions (CLOC)"),
+    "consistency": ("Classes and heatmaps", "The model that says which classes an image shows, and where"),
 }
 
 
@@ -47,20 +50,27 @@ class RetrainSheet(QDialog):
     """Shows a plan, lets a person choose, and emits wishes.
 
     Signals:
-        choice_changed: a ``RetrainChoice``, whenever it differs from the one before.
-        start_wanted: the ``RetrainChoice`` to train with; the sheet closes itself.
+        choice_changed: a ``Choice``, whenever it differs from the one before.
+        start_wanted: the ``Choice`` to train with; the sheet closes itself.
     """
 
     choice_changed = Signal(object)
     start_wanted = Signal(object)
 
-    def __init__(self, choice: RetrainChoice | None = None, parent: QWidget | None = None) -> None:
+    def __init__(self, choice: Choice | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Retrain")
         self.setAccessibleName("Retrain")
-        self._choice = choice or RetrainChoice()
+        choice = choice or RetrainChoice()
+        self.regions = RegionSettings(choice if isinstance(choice, RetrainChoice) else RetrainChoice(), self)
+        self.classes = ClassSettings(choice if isinstance(choice, ClassesChoice) else ClassesChoice(), self)
+        self._settings: dict[ModelKind, RegionSettings | ClassSettings] = {
+            "cloc": self.regions,
+            "consistency": self.classes,
+        }
+        self._model: ModelKind = choice.model
         self._plan: RetrainPlan | None = None
-        self._drawn: tuple[int, int, int] | None = None
+        self._drawn: Drawn | None = None
         self._is_measuring = False
         self._parent_name = label("", "muted", self)
         self._parent_name.setWordWrap(True)
@@ -71,9 +81,14 @@ class RetrainSheet(QDialog):
         column = self._column = QVBoxLayout(self)
         column.setContentsMargins(24, 20, 24, 16)
         column.setSpacing(12)
-        column.addWidget(label("Retrain", "title", self))
+        title = QHBoxLayout()
+        title.addWidget(label("Retrain", "title", self), 1)
+        title.addWidget(self._make_switch())
+        column.addLayout(title)
         column.addWidget(self._parent_name)
-        column.addLayout(self._make_presets())
+        for settings in self._settings.values():
+            column.addWidget(settings.presets)
+            settings.changed.connect(lambda: self.choice_changed.emit(self.choice))
         column.addWidget(self._make_facts())
         column.addWidget(self._make_problems())
         column.addWidget(self._make_advanced())
@@ -82,23 +97,32 @@ class RetrainSheet(QDialog):
         column.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)  # the height follows the words, see event
         self.setFixedWidth(_WIDTH)
         theme.notifier.changed.connect(self._draw_sign)
-        self._show_choice()
+        self.choose_model(choice.model)
         self._show()
 
     # building ---------------------------------------------------------------------------------------------------
 
-    def _make_presets(self) -> QHBoxLayout:
-        self._presets: dict[Preset, PresetCard] = {}
-        self._group = QButtonGroup(self)
-        row = QHBoxLayout()
-        row.setSpacing(8)
-        for name, (title, words) in _PRESET_WORDS.items():
-            card = PresetCard(title, words, f"{PRESETS[name].num_steps:,} steps", self)
-            card.button.toggled.connect(lambda is_on: self._on_changed() if is_on else None)
-            self._group.addButton(card.button)
-            self._presets[name] = card
-            row.addWidget(card, 1)
-        return row
+    def _make_switch(self) -> QWidget:
+        switch = QFrame(self)
+        switch.setProperty("role", "switch")
+        row = QHBoxLayout(switch)
+        row.setContentsMargins(2, 2, 2, 2)
+        row.setSpacing(2)
+        group = QButtonGroup(switch)
+        self.models: dict[ModelKind, QToolButton] = {}
+        for model, (words, hint) in _MODEL_WORDS.items():
+            button = QToolButton(switch)
+            button.setText(words)
+            button.setToolTip(hint)
+            button.setCheckable(True)
+            button.setProperty("role", "segment")
+            button.setAccessibleName(f"Train: {words}")
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            button.clicked.connect(lambda _=False, chosen=model: self.choose_model(chosen))
+            group.addButton(button)
+            row.addWidget(button)
+            self.models[model] = button
+        return switch
 
     def _make_facts(self) -> QWidget:
         card = QFrame(self)
@@ -156,37 +180,13 @@ class RetrainSheet(QDialog):
         self._fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._fold.setArrowType(Qt.ArrowType.RightArrow)
         self._fold.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self._advanced = QWidget(holder)
-        self._title = QLineEdit(self._advanced)
-        self._title.setAccessibleName("Name of the run")
-        self._title.setMaxLength(80)
-        self._steps = _spin("Steps", 1, _MAX_STEPS, self._advanced)
-        self._seed = _spin("Seed", 0, _MAX_SEED, self._advanced)
-        self._seed.setToolTip("Two runs with the same seed and the same data end with the same model, on the CPU")
-        self._pending = QCheckBox("Also learn from proposals that nobody has looked at", self._advanced)
-        self._grounding = QCheckBox("Learn to find words in an image (grounding)", self._advanced)
-        self._filter = QCheckBox("Do not push apart phrases that mean nearly the same (text filter)", self._advanced)
-        grid = QGridLayout(self._advanced)
-        grid.setContentsMargins(4, 4, 0, 0)
-        grid.setHorizontalSpacing(16)
-        grid.setVerticalSpacing(8)
-        for number, (name, widget) in enumerate((("Name", self._title), ("Steps", self._steps), ("Seed", self._seed))):
-            grid.addWidget(label(name, "muted", self._advanced), number, 0)
-            grid.addWidget(widget, number, 1)
-        for number, box in enumerate((self._pending, self._grounding, self._filter), 3):
-            grid.addWidget(box, number, 0, 1, 2)
-            box.toggled.connect(self._on_changed)
-        grid.setColumnStretch(1, 1)
-        self._title.textChanged.connect(self._on_changed)
-        self._steps.valueChanged.connect(self._on_changed)
-        self._seed.valueChanged.connect(self._on_changed)
-        self._advanced.hide()
         self._fold.toggled.connect(self._on_folded)
         column = QVBoxLayout(holder)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(self._fold)
-        column.addWidget(self._advanced)
+        for settings in self._settings.values():
+            column.addWidget(settings.advanced)
         return holder
 
     def _make_buttons(self) -> QHBoxLayout:
@@ -204,9 +204,9 @@ class RetrainSheet(QDialog):
     # what is shown ----------------------------------------------------------------------------------------------
 
     @property
-    def choice(self) -> RetrainChoice:
+    def choice(self) -> Choice:
         """What the person has chosen so far."""
-        return self._choice
+        return self._settings[self._model].choice
 
     @property
     def can_start(self) -> bool:
@@ -234,6 +234,7 @@ class RetrainSheet(QDialog):
     def show_plan(self, plan: RetrainPlan, *, is_measuring: bool) -> None:
         """Show what would happen; ``is_measuring`` says that a better estimate is on its way."""
         self._plan, self._is_measuring, self._drawn = plan, is_measuring, None
+        self.classes.set_remembered(plan.remembered)
         self._show()
 
     def show_estimate(self, estimate: Estimate) -> None:
@@ -249,16 +250,10 @@ class RetrainSheet(QDialog):
         if sentence:
             self._details["Time"].setText(shown(sentence, 300))
 
-    def show_material(self, num_regions: int, num_images: int, num_held_out: int) -> None:
+    def show_material(self, drawn: Drawn) -> None:
         """Say exactly what is learnt from, as the dry run has found."""
-        self._drawn = (num_regions, num_images, num_held_out)
+        self._drawn = drawn
         self._show()
-
-    def _show_material(self, plan: RetrainPlan) -> None:
-        material = plan.material
-        regions, images, held_out = self._drawn or (material.num_regions, material.num_images, material.num_held_out)
-        self._facts["Learns from"].setText(learns_from(regions, images))
-        self._details["Learns from"].setText(left_out(plan, held_out, is_drawn=self._drawn is not None))
 
     def _show(self) -> None:
         plan = self._plan
@@ -266,12 +261,14 @@ class RetrainSheet(QDialog):
         self._start.setEnabled(plan is not None and not plan.problems)
         if plan is None:
             self._facts["Learns from"].setText("Counting…")
+            self._details["Learns from"].setText("")
             self._parent_name.setText(" ")
             self._problem_box.hide()
             return
         estimate = plan.estimate
         self._parent_name.setText(made_from(plan))
-        self._show_material(plan)
+        self._facts["Learns from"].setText(learns_from(plan, self._drawn))
+        self._details["Learns from"].setText(left_out(plan, self._drawn))
         self._facts["Time"].setText(f"about {in_words(estimate.seconds)}")
         self._details["Time"].setText(how_known(estimate, is_measuring=self._is_measuring))
         self._facts["Memory"].setText(size_in_words(estimate.memory_bytes) if estimate.memory_bytes else "–")
@@ -292,45 +289,26 @@ class RetrainSheet(QDialog):
 
     # choosing ---------------------------------------------------------------------------------------------------
 
-    def _show_choice(self) -> None:
-        choice = self._choice
-        for name, card in self._presets.items():
-            card.button.setChecked(name == choice.preset)
-        self._title.setText(choice.title)
-        self._title.setPlaceholderText(_PRESET_WORDS[choice.preset][0])
-        self._steps.setValue(choice.num_steps or PRESETS[choice.preset].num_steps)
-        self._seed.setValue(choice.seed)
-        self._pending.setChecked(choice.include_pending)
-        self._grounding.setChecked(choice.has_grounding)
-        self._filter.setChecked(choice.has_text_filter)
-
-    def _on_changed(self) -> None:
-        preset: Preset = next((name for name, card in self._presets.items() if card.button.isChecked()), "quick")
-        before = self._choice
-        if preset != before.preset:  # the steps are the preset's until a person says otherwise
-            self._steps.blockSignals(True)
-            self._steps.setValue(PRESETS[preset].num_steps)
-            self._steps.blockSignals(False)
-            self._title.setPlaceholderText(_PRESET_WORDS[preset][0])
-        num_steps = self._steps.value()
-        self._choice = RetrainChoice(
-            preset=preset,
-            num_steps=0 if num_steps == PRESETS[preset].num_steps else num_steps,
-            seed=self._seed.value(),
-            has_grounding=self._grounding.isChecked(),
-            has_text_filter=self._filter.isChecked(),
-            include_pending=self._pending.isChecked(),
-            title=self._title.text(),
-        )
-        if self._choice != before:
-            self.choice_changed.emit(self._choice)
+    def choose_model(self, model: ModelKind) -> None:
+        """Let a person choose how this model is trained."""
+        self.models[model].setChecked(True)
+        is_other = model != self._model
+        self._model = model
+        for name, settings in self._settings.items():
+            settings.presets.setVisible(name == model)
+        self._on_folded(self._fold.isChecked())
+        if is_other:
+            self._plan = self._drawn = None
+            self._show()
+            self.choice_changed.emit(self.choice)
 
     def _on_folded(self, is_open: bool) -> None:
         self._fold.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
-        self._advanced.setVisible(is_open)
+        for name, settings in self._settings.items():
+            settings.advanced.setVisible(is_open and name == self._model)
 
     def _on_start(self) -> None:
-        self.start_wanted.emit(self._choice)
+        self.start_wanted.emit(self.choice)
         self.accept()
 
     def event(self, event: QEvent) -> bool:
@@ -348,13 +326,3 @@ class RetrainSheet(QDialog):
             self._on_start()
         else:
             super().keyPressEvent(event)
-
-
-def _spin(name: str, low: int, high: int, parent: QWidget) -> QSpinBox:
-    spin = QSpinBox(parent)
-    spin.setRange(low, high)
-    spin.setAccessibleName(name)
-    spin.setGroupSeparatorShown(True)
-    spin.setMaximumWidth(140)
-    spin.lineEdit().setTextMargins(6, 0, 6, 0)  # a padding of the style sheet does not reach it
-    return spin

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
+from locstudio.jobs.checkpoint_folder import ModelKind
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
-from locstudio.services.retraining import RetrainChoice, start_comparison, start_retraining
+from locstudio.services.retrain_plan import Choice
+from locstudio.services.retraining import start_comparison, start_retraining
 from locstudio.ui.background import DatasetWorker
 from locstudio.ui.desk import Desk
 from locstudio.ui.indexing import in_words
@@ -76,18 +78,18 @@ class Retraining(QObject):
         self.planning.sweep()
         self.book.read()
 
-    def ask(self) -> None:
-        """Open the Retrain sheet."""
+    def ask(self, model: ModelKind | None = None) -> None:
+        """Open the Retrain sheet for this model, or the one that was chosen last."""
         if self._collection.opened.dataset.is_read_only:
             self.said.emit(_READ_ONLY)
         else:
-            self.planning.ask(self._window)
+            self.planning.ask(self._window, model)
 
-    def start(self, choice: RetrainChoice) -> None:
+    def start(self, choice: Choice) -> None:
         """Train as chosen, and show it."""
         opened = self._collection.opened
-        checkpoint = opened.checkpoint
-        if checkpoint is None:
+        checkpoint = opened.checkpoint if choice.model == "cloc" else None
+        if choice.model == "cloc" and checkpoint is None:
             return
         self.said.emit("Freezing a snapshot of the project for the run.")
         self._work.ask(
@@ -176,7 +178,7 @@ class Retraining(QObject):
 
     def _connect_page(self, desk: "TrainingDesk") -> None:
         page = desk.page
-        page.retrain_wanted.connect(self.ask)
+        page.retrain_wanted.connect(lambda: self.ask())
         page.samples.sample_wanted.connect(
             lambda sample: self.place_wanted.emit(Place(sample.image.id, sample.box, sample.truth, sample.region_id))
         )
@@ -246,7 +248,7 @@ class Retraining(QObject):
             self._on_compared(run)
         elif run.config.kind == "evaluate" and run.summary.state is RunState.DONE:
             self.said.emit("The evaluation is done.")
-        elif run.config.kind == "cloc" and run.summary.state is RunState.DONE:
+        elif run.is_training and run.summary.state is RunState.DONE:
             self.compare(run.id)
         elif run.summary.state is RunState.STOPPED:
             self.said.emit(f"“{name}” has stopped after step {run.summary.step:,}; it can be resumed.")

@@ -11,6 +11,8 @@ from locstudio.jobs.configs import RunConfig
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
 from locstudio.jobs.training_files import read_best, read_history
+from locstudio.services.checkpoints import MODELS
+from locstudio.services.retraining import training_of
 from locstudio.services.run_events import ingest
 from locstudio.services.run_summary import RunSummary
 from locstudio.services.runs import list_runs
@@ -19,8 +21,10 @@ from locstudio.store.project import Project
 from locstudio.ui.background import DatasetWorker
 from locstudio.ui.job_process import JobProcess
 
-_KINDS = ("cloc", "compare", "evaluate", "vesl")
-_IN_LIST = ("cloc", "vesl")
+TRAININGS = ("cloc", "consistency")
+"""Kinds of run that make a new model: of regions, of classes and their heatmaps."""
+_KINDS = (*TRAININGS, "compare", "evaluate", "vesl")
+_IN_LIST = (*TRAININGS, "vesl")
 _LIST_PAUSE_MS = 300
 _OVER = (RunState.DONE, RunState.STOPPED, RunState.FAILED, RunState.INTERRUPTED)
 
@@ -44,8 +48,16 @@ class KnownRun:
         """What a person calls it: its title, else what it is."""
         if self.config.kind == "vesl":
             return f"Proposing: {self.config.title}" if self.config.title else "Proposing"
-        preset = self.config.cloc.preset if self.config.cloc is not None else self.config.kind
-        return self.config.title or preset.capitalize()
+        if self.config.title:
+            return self.config.title
+        if self.config.consistency is not None:
+            return f"Heatmaps, {self.config.consistency.preset}"
+        return (self.config.cloc.preset if self.config.cloc is not None else self.config.kind).capitalize()
+
+    @property
+    def is_training(self) -> bool:
+        """Whether it makes a new model."""
+        return self.config.kind in TRAININGS
 
     @property
     def folder(self) -> RunFolder:
@@ -86,7 +98,7 @@ class RunBook(QObject):
         self._dataset = dataset
         self._work = work
         self._runs: dict[str, KnownRun] = {}
-        self._in_use = ""
+        self._in_use: frozenset[str] = frozenset()
         self._jobs: dict[str, JobProcess] = {}
         self._pause = QTimer(self, interval=_LIST_PAUSE_MS, singleShot=True)
         self._pause.timeout.connect(self.read)
@@ -101,7 +113,7 @@ class RunBook(QObject):
     @property
     def trainings(self) -> list[KnownRun]:
         """The trainings, newest first."""
-        return [run for run in self._runs.values() if run.config.kind == "cloc"]
+        return [run for run in self._runs.values() if run.is_training]
 
     @property
     def in_list(self) -> list[KnownRun]:
@@ -109,8 +121,8 @@ class RunBook(QObject):
         return [run for run in self._runs.values() if run.config.kind in _IN_LIST]
 
     @property
-    def in_use(self) -> str:
-        """The id of the run whose model the project uses, or nothing."""
+    def in_use(self) -> frozenset[str]:
+        """The ids of the runs whose models the project uses: at most one of each kind."""
         return self._in_use
 
     def run(self, run_id: str) -> KnownRun | None:
@@ -181,7 +193,7 @@ class RunBook(QObject):
             job.close()
         self._jobs.clear()
 
-    def _on_listed(self, found: tuple[list[KnownRun], str]) -> None:
+    def _on_listed(self, found: tuple[list[KnownRun], frozenset[str]]) -> None:
         runs, self._in_use = found
         self._watch_folder()
         before = set(self._runs)
@@ -228,21 +240,22 @@ class RunBook(QObject):
         self.ended.emit(self._runs[summary.id])
 
 
-def _read_runs(project: Project, dataset: Dataset) -> tuple[list[KnownRun], str]:
-    """The runs, and the id of the one whose model is in use."""
+def _read_runs(project: Project, dataset: Dataset) -> tuple[list[KnownRun], frozenset[str]]:
+    """The runs, and the ids of those whose models are in use."""
     found = []
     for summary in list_runs(project):
         with suppress(BadInput):  # taken away since it was listed
             config = summary.folder.config()
-            if config.cloc is not None and config.cloc.is_dry_run:
+            training = training_of(config)
+            if training is not None and training.is_dry_run:
                 continue
             _ingest(project, dataset, summary.folder)
             if summary.kind in _KINDS:
                 history, best = read_history(summary.folder), read_best(summary.folder)
                 measured = history.evaluations.get(best.step, {}) if best is not None else {}
                 found.append(KnownRun(config, summary, history.before, measured))
-    active = dataset.active_checkpoint()
-    return found, (active.run_id or "") if active is not None else ""
+    in_use = (dataset.active_checkpoint(model) for model in MODELS)
+    return found, frozenset(row.run_id for row in in_use if row is not None and row.run_id)
 
 
 def _ingest(project: Project, dataset: Dataset, folder: RunFolder) -> None:

@@ -148,7 +148,7 @@ class RunShowing(QObject):
         if run is None:
             self._page.show_run(None)
             return
-        is_training = run.config.kind == "cloc"
+        is_training = run.is_training
         self._page.set_has_curves(is_training)
         self._page.show_run(RunFacts(self._row(run), facts_of(run), run.summary.can_resume, has_epochs=is_training))
 
@@ -181,7 +181,7 @@ class RunShowing(QObject):
             color=self._color_of(run),
             is_overlaid=run.id in self._overlaid,
             is_drawn=bool(self._overlaid) and run.id == self._page.runs.chosen,
-            is_in_use=run.id == self._book.in_use,
+            is_in_use=run.id in self._book.in_use,
         )
 
 
