@@ -56,8 +56,8 @@ def paint(
 def erase(image: Image, class_id: int, eraser: Stroke, corrections: Iterable[HeatCorrection]) -> Edit:
     """Take away what was painted on a class where the eraser went.
 
-    A stroke goes where its middle line comes nearer to the eraser's than the eraser's radius and half its own; what
-    is left of it on both sides are strokes of their own.
+    A stroke goes where it would leave paint under the eraser; what is left of it on both sides are strokes of their
+    own, whose round ends touch where the eraser went.
     """
     changes = []
     for correction in corrections:
@@ -103,7 +103,7 @@ def _left_of(stroke: Stroke, eraser: Stroke, image: Image) -> list[Stroke]:
     scale = _scale(image)
     line_P2, is_own_P = _line(np.array(stroke.points, np.float64) * scale, stroke.radius / 4)
     eraser_Q2 = np.array(eraser.points, np.float64) * scale
-    is_gone_P = _distances(line_P2, eraser_Q2) < eraser.radius + stroke.radius / 2
+    is_gone_P = _distances(line_P2, eraser_Q2) < eraser.radius + stroke.radius
     if not is_gone_P.any():
         return [stroke]
     edges = np.flatnonzero(np.diff(np.concatenate([[True], is_gone_P, [True]]).astype(np.int8)))
