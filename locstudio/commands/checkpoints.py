@@ -16,10 +16,12 @@ from locstudio.commands.promoting import (
 )
 from locstudio.commands.waiting import metrics_text
 from locstudio.domain.errors import BadInput, UserError
+from locstudio.jobs.checkpoint_folder import MODEL_WORDS
 from locstudio.jobs.predictions import PredictionFolder
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.services.adoption import adopt_checkpoint, adopt_index, best_checkpoint
 from locstudio.services.changes import changes_between
+from locstudio.services.checkpoints import MODELS
 from locstudio.services.lineage import config_of, diff_data, diff_settings, lineage
 from locstudio.services.registry import activate as activate_checkpoint
 from locstudio.services.registry import delete_checkpoint, find_checkpoint, label_checkpoint, registry
@@ -47,7 +49,8 @@ def checkpoints(options: argparse.Namespace) -> int:
             *([] if entry.is_present else ["files gone"]),
             *(["against the gate"] if entry.promotion and entry.promotion.is_forced else []),
         ]
-        say(f"{entry.id}  {entry.name:20} {', '.join(marks):24} {metrics_text(entry.metrics)}")
+        what = MODEL_WORDS.get(entry.model, entry.model).removeprefix("names ")
+        say(f"{entry.id:28} {entry.name:20} {what:22} {', '.join(marks):24} {metrics_text(entry.metrics)}".rstrip())
     return 0
 
 
@@ -94,13 +97,13 @@ def adopt(options: argparse.Namespace) -> int:
         kind = folder.config().kind
         if kind == "embed":
             document = {"run": folder.id, **adopt_index(project, dataset, folder, force=options.force)}
-        elif kind == "cloc":
+        elif kind in MODELS:
             comparison = compared(project, dataset, folder, device=options.device)
             adopted = adopt_checkpoint(project, dataset, folder, force=options.force)
             document = {"run": folder.id, **comparison_document(comparison), "is_adopted": True, **adopted}
         else:
             raise UserError(f"{folder.id} has made nothing that could be taken into use.")
-    if kind == "cloc":
+    if kind in MODELS:
         print_promotion(options, document)
     elif options.json:
         print_json(document)
@@ -118,7 +121,7 @@ def activate(options: argparse.Namespace) -> int:
         print_json(document)
     else:
         say(f"{entry.name} ({entry.id}) is in use now.")
-        if not document["is_embedded"]:
+        if not document.get("is_embedded", True):  # of a model without index it does not say
             say(f"It has no index any more: locstudio embed {options.project}")
     return 0
 
@@ -152,7 +155,7 @@ def diff(options: argparse.Namespace) -> int:
         print_json({**found.to_json(), "settings": [asdict(change) for change in settings], "shown": rows})
         return 0
     for name, counts in found.to_json().items():
-        say(f"{name:10} " + (", ".join(f"{kind} {n}" for kind, n in counts.items() if n) or "as they were"))
+        say(f"{name:16} " + (", ".join(f"{kind} {n}" for kind, n in counts.items() if n) or "as they were"))
     for change in settings:
         say(f"{change.name:24} {change.old} -> {change.new}")
     for row in shown:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
+from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.regions import Caption, Image, LabelClass, Region
 from locstudio.store.connections import connect, failures_named
 from locstudio.store.dataset import open_snapshot
@@ -19,10 +20,12 @@ from locstudio.store.rows import (
     CAPTION_COLUMNS,
     CLASS_COLUMNS,
     IMAGE_COLUMNS,
+    LABEL_COLUMNS,
     REGION_COLUMNS,
     caption_of,
     class_of,
     image_of,
+    label_of,
     region_of,
     values_of,
 )
@@ -40,7 +43,11 @@ _OTHER_CONDITIONS: dict[str, tuple[str, str]] = {
     "images": ("image", "o.sha256 <> n.sha256 OR o.path <> n.path OR o.split <> n.split OR o.problem <> n.problem"),
     "classes": ("label_class", "o.name <> n.name OR o.is_retired <> n.is_retired"),
     "captions": ("caption", "o.text <> n.text"),
+    "labels": ("image_class", "o.presence <> n.presence"),
+    "heat_corrections": ("heatmap_correction", "o.kind <> n.kind OR o.shape <> n.shape"),
 }
+_KEYS = {"image_class": ("image_id", "class_id")}
+"""The identities of tables whose rows have none of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,8 @@ class SnapshotDiff:
     """What changed from ``old`` to ``new``.
 
     ``regions`` counts by kind of change; ``num_edited_regions`` counts each region once.  A class is changed when it
-    was renamed or retired, an image when its file, path, split or problem is another.
+    was renamed or retired, an image when its file, path, split or problem is another, a label of an image when it says
+    something else of the class.
     """
 
     old: Path
@@ -75,12 +83,13 @@ class SnapshotDiff:
     images: RowCounts = RowCounts()
     classes: RowCounts = RowCounts()
     captions: RowCounts = RowCounts()
+    labels: RowCounts = RowCounts()
+    heat_corrections: RowCounts = RowCounts()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was edited."""
-        others = (self.images, self.classes, self.captions)
-        return not self.num_edited_regions and all(counts == RowCounts() for counts in others)
+        return not self.num_edited_regions and all(counts == RowCounts() for counts in self._others().values())
 
     def region_page(self, kind: RegionChangeKind, after_id: int = 0, limit: int = 200) -> list[RegionDiff]:
         """The next regions that were changed so, after the region with this identity, by identity."""
@@ -107,23 +116,29 @@ class SnapshotDiff:
         """Captions that came, went or were written anew, before and after."""
         return self._page("captions", caption_of, CAPTION_COLUMNS, limit)
 
+    def label_page(self, limit: int = 200) -> list[tuple[ImageLabel | None, ImageLabel | None]]:
+        """Labels of images that came, went or say something else, before and after."""
+        return self._page("labels", label_of, LABEL_COLUMNS, limit)
+
     def to_json(self) -> dict[str, Any]:
         """The counts as a document."""
-        others = {"images": self.images, "classes": self.classes, "captions": self.captions}
         return {
             "regions": {**self.regions, "edited": self.num_edited_regions},
             **{
                 name: {"added": counts.added, "removed": counts.removed, "changed": counts.changed}
-                for name, counts in others.items()
+                for name, counts in self._others().items()
             },
         }
+
+    def _others(self) -> dict[str, RowCounts]:
+        return {name: getattr(self, name) for name in _OTHER_CONDITIONS}
 
     def _page(self, name: str, make: Any, columns: Sequence[Any], limit: int) -> list[Any]:
         table, condition = _OTHER_CONDITIONS[name]
         with _side_by_side(self.old, self.new) as connection:
             query = (
-                f"SELECT {_columns(columns)} FROM main.{table} n FULL JOIN old.{table} o ON o.id = n.id "
-                f"WHERE o.id IS NULL OR n.id IS NULL OR {condition} ORDER BY coalesce(n.id, o.id) LIMIT ?"
+                f"SELECT {_columns(columns)} FROM main.{table} n FULL JOIN old.{table} o ON {_is_same_row(table)} "
+                f"WHERE o.rowid IS NULL OR n.rowid IS NULL OR {condition} ORDER BY {_order(table)} LIMIT ?"
             )
             rows = connection.execute(query, (limit,)).fetchall()
         width = len(columns)
@@ -150,17 +165,27 @@ def diff_snapshots(old: Path, new: Path) -> SnapshotDiff:
         regions.update(zip(("moved", "renamed", "reviewed"), map(int, of_kinds), strict=True))
         others = {}
         for name, (table, condition) in _OTHER_CONDITIONS.items():
-            query = f"SELECT count(*) FROM main.{table} n JOIN old.{table} o ON o.id = n.id WHERE {condition}"
+            query = f"SELECT count(*) FROM main.{table} n JOIN old.{table} o ON {_is_same_row(table)} WHERE {condition}"
             others[name] = RowCounts(*_came_and_went(connection, table), connection.execute(query).fetchone()[0])
     return SnapshotDiff(old, new, regions, added + removed + int(num_changed), **others)
 
 
 def _came_and_went(connection: Any, table: str) -> tuple[int, int]:
-    query = "SELECT count(*) FROM {0}.{2} WHERE id NOT IN (SELECT id FROM {1}.{2})"
+    keys = ", ".join(_KEYS.get(table, ("id",)))
+    query = "SELECT count(*) FROM {0}.{2} WHERE ({3}) NOT IN (SELECT {3} FROM {1}.{2})"
     added, removed = (
-        connection.execute(query.format(*sides, table)).fetchone()[0] for sides in (("main", "old"), ("old", "main"))
+        connection.execute(query.format(*sides, table, keys)).fetchone()[0]
+        for sides in (("main", "old"), ("old", "main"))
     )
     return int(added), int(removed)
+
+
+def _is_same_row(table: str) -> str:
+    return " AND ".join(f"o.{key} = n.{key}" for key in _KEYS.get(table, ("id",)))
+
+
+def _order(table: str) -> str:
+    return ", ".join(f"coalesce(n.{key}, o.{key})" for key in _KEYS.get(table, ("id",)))
 
 
 def _region_join(kind: RegionChangeKind) -> str:

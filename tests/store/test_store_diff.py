@@ -8,8 +8,10 @@ import pytest
 from locstudio.domain.edits import (
     CaptionChange,
     ClassChange,
+    CorrectionChange,
     Edit,
     ImageChange,
+    LabelChange,
     RegionChange,
     add_regions,
     change_regions,
@@ -17,6 +19,8 @@ from locstudio.domain.edits import (
 )
 from locstudio.domain.errors import NotAProject
 from locstudio.domain.geometry import UnitBox
+from locstudio.domain.heat_corrections import Evidence, HeatCorrection, Stroke
+from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Review
 from locstudio.store.dataset import Dataset
 from locstudio.store.diff import RegionDiff, RowCounts, diff_snapshots
@@ -110,6 +114,44 @@ def test_that_images_classes_and_captions_are_compared_too(snapshots, dataset: D
     ]
     assert [(before.is_retired, after.is_retired) for before, after in diff.class_page()] == [(False, True)]
     assert [(before, after.text) for before, after in diff.caption_page()] == [(None, "A dog.")]
+
+
+def test_that_labels_and_what_was_painted_are_compared_too(snapshots, dataset: Dataset):
+    image_ids = (1, 2, 3)
+    stroke = Stroke(((0.5, 0.5),), 0.1)
+    before = []
+
+    def edit(_, dog, cat):
+        _, denied, forgotten = before
+        new = ImageLabel(2, cat.id)
+        painted = HeatCorrection(dataset.next_correction_id(), 1, dog.id, Evidence.ADD, (stroke,))
+        dataset.apply(
+            Edit(
+                "Several",
+                (
+                    LabelChange(denied, replace(denied, presence=Presence.NEGATIVE)),
+                    LabelChange(forgotten, None),
+                    LabelChange(None, new),
+                    CorrectionChange(None, painted),
+                ),
+            )
+        )
+        before.append(new)
+
+    dog_id = dataset.classes()[0].id
+    before += [ImageLabel(key, dog_id) for key in image_ids]
+    dataset.apply(Edit("Say", tuple(LabelChange(None, label) for label in before)))
+    diff = snapshots(edit)
+    assert (diff.labels, diff.heat_corrections) == (RowCounts(1, 1, 1), RowCounts(1, 0, 0))
+    assert not diff.is_empty
+    _, denied, forgotten, new = before
+    assert diff.label_page() == [
+        (denied, replace(denied, presence=Presence.NEGATIVE)),
+        (None, new),
+        (forgotten, None),
+    ]
+    assert diff.label_page(limit=1) == diff.label_page()[:1]
+    assert diff.to_json()["labels"] == {"added": 1, "removed": 1, "changed": 1}
 
 
 def test_that_a_file_which_is_no_snapshot_is_refused(dataset: Dataset, tmp_path: Path):

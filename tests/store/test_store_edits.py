@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from locstudio.domain.edits import (
     CaptionChange,
     ClassChange,
+    CorrectionChange,
     Edit,
     ImageChange,
+    LabelChange,
     RegionChange,
     RuleChange,
     add_regions,
@@ -21,6 +23,8 @@ from locstudio.domain.edits import (
 )
 from locstudio.domain.errors import EditConflict, StorageFailed
 from locstudio.domain.geometry import UnitBox
+from locstudio.domain.heat_corrections import Evidence, HeatCorrection, Stroke
+from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.phrase_rules import PhraseRule
 from locstudio.domain.regions import Caption, LabelClass, Origin, Region, Review
 from locstudio.store.dataset import Dataset, ImageFilter
@@ -37,6 +41,8 @@ def everything(dataset: Dataset) -> tuple[object, ...]:
         dataset.captions_page(0, 10_000),
         dataset.classes(),
         dataset.phrase_rules(),
+        dataset.labels_of_images(list(range(1, 11))),
+        dataset.corrections_page(0, 10_000),
         dataset.images(list(range(1, 11))),
         dataset.facets(),
         sorted(dataset.phrases()),
@@ -55,14 +61,29 @@ texts = st.sampled_from(
 )
 
 
+strokes = st.builds(
+    Stroke,
+    st.lists(st.tuples(st.floats(-1, 2), st.floats(-1, 2)), min_size=1, max_size=3).map(tuple),
+    st.floats(0, 1, exclude_min=True),
+)
+
+
 def random_edit(data: st.DataObject, dataset: Dataset) -> Edit:
     """One to five changes of any kind, each made against what the one before it leaves."""
     regions = {region.id: region for region in dataset.region_page(0, 10_000)}
     captions = {caption.id: caption for caption in dataset.captions_page(0, 10_000)}
     rules: dict[str, PhraseRule | None] = dict(dataset.phrase_rules())
+    classes = {label.id for label in dataset.classes()}
+    labels = {
+        (label.image_id, label.class_id): label
+        for own in dataset.labels_of_images(list(range(1, 11))).values()
+        for label in own
+    }
+    corrections = {correction.id: correction for correction in dataset.corrections_page(0, 10_000)}
     changes = []
     for _ in range(data.draw(st.integers(1, 5))):
-        kind = data.draw(st.sampled_from(["add", "change", "delete", "class", "caption", "image", "rule"]))
+        kinds = ["add", "change", "delete", "class", "caption", "image", "rule", "label", "paint", "erase"]
+        kind = data.draw(st.sampled_from(kinds))
         if kind == "add" or (kind in ("change", "delete") and not regions):
             region = Region(
                 dataset.next_region_id(),
@@ -85,8 +106,33 @@ def random_edit(data: st.DataObject, dataset: Dataset) -> Edit:
             changes.append(RegionChange(old, new))
         elif kind == "delete":
             changes.append(RegionChange(regions.pop(data.draw(st.sampled_from(sorted(regions)))), None))
-        elif kind == "class":
-            changes.append(ClassChange(None, LabelClass(dataset.next_class_id(), data.draw(texts), "#112233")))
+        elif kind == "class" or (kind in ("label", "paint", "erase") and not classes):
+            added = LabelClass(dataset.next_class_id(), data.draw(texts), "#112233")
+            classes.add(added.id)
+            changes.append(ClassChange(None, added))
+        elif kind == "label":
+            place = data.draw(st.integers(1, 10)), data.draw(st.sampled_from(sorted(classes)))
+            old_label = labels.get(place)
+            scores = st.none() | st.floats(0, 1)
+            said = st.builds(
+                ImageLabel, *map(st.just, place), st.sampled_from(Presence), st.sampled_from(Origin), scores, texts
+            )
+            label = data.draw((said | st.none()).filter(lambda label, old=old_label: label != old))
+            changes.append(LabelChange(old_label, label))
+            labels[place] = label
+        elif kind == "paint" or (kind == "erase" and not corrections):
+            correction = HeatCorrection(
+                dataset.next_correction_id(),
+                data.draw(st.integers(1, 10)),
+                data.draw(st.sampled_from(sorted(classes))),
+                data.draw(st.sampled_from(Evidence)),
+                (data.draw(strokes),),
+                data.draw(texts),
+            )
+            corrections[correction.id] = correction
+            changes.append(CorrectionChange(None, correction))
+        elif kind == "erase":
+            changes.append(CorrectionChange(corrections.pop(data.draw(st.sampled_from(sorted(corrections)))), None))
         elif kind == "caption":
             caption = Caption(dataset.next_caption_id(), data.draw(st.integers(1, 10)), data.draw(texts))
             captions[caption.id] = caption

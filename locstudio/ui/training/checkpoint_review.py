@@ -344,7 +344,9 @@ def _data_lines(diff: SnapshotDiff) -> list[DiffLine]:
         for kind, words in _EDITED.items()
         if diff.regions.get(kind)
     ]
-    for words, counts in (("Images", diff.images), ("Classes", diff.classes), ("Captions", diff.captions)):
+    others = {"Images": diff.images, "Classes": diff.classes, "Captions": diff.captions}
+    others |= {"Labels of images": diff.labels, "Heat corrections": diff.heat_corrections}
+    for words, counts in others.items():
         if counts != RowCounts():
             parts = zip(("added", "removed", "changed"), (counts.added, counts.removed, counts.changed), strict=True)
             lines += [DiffLine(f"{words} {part}", "", "", f"{count:,}") for part, count in parts if count]
