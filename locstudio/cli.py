@@ -154,10 +154,13 @@ def _add_run_commands(command) -> None:  # type: ignore[no-untyped-def]
     sub = command("embed", "runs", "embed every region and proposal, for search")
     sub.add_argument("--proposals", type=int, default=24, metavar="N", help="proposals per image")
     device(sub)
-    sub = command("train", "runs", "retrain on the curated regions, compare, and take the result if it is no worse")
-    sub.add_argument("--model", choices=["cloc"], required=True)
+    sub = command("train", "runs", "train on what was curated, compare, and take the result if it is no worse")
+    sub.add_argument(
+        "--model", choices=["cloc", "consistency"], required=True, help="regions, or classes and their heatmaps"
+    )
     sub.add_argument("--preset", choices=["quick", "standard"], default="quick")
-    sub.add_argument("--steps", type=_positive, metavar="N", help="as the preset, with this number of steps")
+    sub.add_argument("--steps", type=_positive, metavar="N", help="cloc: as the preset, with this number of steps")
+    _add_class_options(sub)
     sub.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped or interrupted, exactly")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--title", default="", help="what the run is called in lists")
@@ -172,7 +175,7 @@ def _add_run_commands(command) -> None:  # type: ignore[no-untyped-def]
     sub.add_argument("--estimate", action="store_true", help="only time a few steps and say what it would take")
     device(sub)
     sub = command("evaluate", "runs", "measure a checkpoint on the project's own ground truth")
-    tasks = ["regions", "retrieval", "grounding", "images", "proposals", "all"]
+    tasks = ["regions", "retrieval", "grounding", "images", "proposals", "multilabel", "all"]
     sub.add_argument("--task", choices=tasks, required=True)
     sub.add_argument("--split", default="", help="only images of this split (default: all with ground truth)")
     device(sub)
@@ -183,6 +186,16 @@ def _add_run_commands(command) -> None:  # type: ignore[no-untyped-def]
     sub.add_argument("run", help="a run's id, or a part of it that no other has")
     sub.add_argument("--after", choices=["step", "epoch"], default="step", help="when it stops (default: step)")
     sub.add_argument("--now", action="store_true", help="end it also if it does not answer")
+
+
+def _add_class_options(sub: argparse.ArgumentParser) -> None:
+    """What ``train --model consistency`` can be told besides."""
+    of = "consistency: "
+    sub.add_argument("--epochs", type=_positive, metavar="N", help=f"{of}as the preset, with this number of epochs")
+    sub.add_argument("--loss", choices=["an", "ls", "en", "em", "ll_r"], help=f"{of}what is made of what is not said")
+    sub.add_argument("--memory", choices=["none", "scores", "maps"], help=f"{of}what is remembered of each image")
+    sub.add_argument("--min-scale", type=_share, metavar="S", help=f"{of}the smallest share of an image in a view")
+    sub.add_argument("--one-label", action="store_true", help=f"{of}learn from one known class an image")
 
 
 def _add_curation_commands(command) -> None:  # type: ignore[no-untyped-def]

@@ -9,6 +9,7 @@ from locstudio.domain.errors import BadInput, UserError
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Image
 from locstudio.domain.text import shown
+from locstudio.jobs.checkpoint_folder import ModelKind, checkpoint_info
 from locstudio.services.adoption import settle_adoption
 from locstudio.services.checkpoints import active_folder
 from locstudio.store.dataset import Dataset
@@ -79,15 +80,18 @@ def unit_box(corners: tuple[float, float, float, float], width: int, height: int
         raise UserError(f"This box has no area inside the image of {width} x {height} pixels: {corners}.") from error
 
 
-def checkpoint_folder(project: Project, dataset: Dataset, chosen: Path | None) -> Path:
-    """The checkpoint to use: the one named, else the project's active one, else the bundled one.
+def checkpoint_folder(project: Project, dataset: Dataset, chosen: Path | None, model: ModelKind = "cloc") -> Path:
+    """The checkpoint of this model to use: the one named, else the project's active one, else the bundled one.
 
     Raises:
-        BadInput: it is not there.
+        BadInput: it is not there, or the one named cannot be read.
+        CheckpointMismatch: the one named is of another kind of model.
     """
-    folder = chosen or active_folder(project, dataset)
+    folder = chosen or active_folder(project, dataset, model)
     if not folder.is_dir():
         raise BadInput(f"There is no checkpoint at {folder}.")
+    if chosen is not None:
+        checkpoint_info(folder).require_model(model)
     return folder
 
 

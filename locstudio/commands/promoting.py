@@ -8,6 +8,7 @@ from locstudio.commands.output import print_json, say
 from locstudio.commands.waiting import is_count, tell, wait_for
 from locstudio.domain.errors import BadInput, GateFailed, JobCrashed
 from locstudio.jobs.checkpoint_folder import checkpoint_info
+from locstudio.jobs.class_results import has_class_results, read_class_results
 from locstudio.jobs.predictions import Gate, PredictionFolder, read_gate
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.services.adoption import adopt_checkpoint, best_checkpoint
@@ -18,14 +19,15 @@ from locstudio.store.project import Project
 
 
 def compared(project: Project, dataset: Dataset, folder: RunFolder, *, device: str) -> RunFolder | None:
-    """The comparison of a training with what is in use, made now if there is none; None where it is in use itself.
+    """The comparison of a training with what is in use, made now if there is none; None where it is in use itself,
+    or no other of its model is.
 
     Raises:
         BadInput: the run has saved no checkpoint.
         JobCrashed: the comparison came to no end.
     """
-    new_id = checkpoint_info(best_checkpoint(folder)).id
-    if found := find_comparison(project, active_id(dataset), new_id):
+    new = checkpoint_info(best_checkpoint(folder))
+    if found := find_comparison(project, active_id(dataset, new.model), new.id):
         return found[0]
     comparison = start_comparison(project, dataset, folder, device=device)
     if comparison is not None:
@@ -85,7 +87,7 @@ def print_promotion(options: argparse.Namespace, document: dict[str, Any]) -> No
         say(document["reason"])
         return
     say(f"{document['checkpoint']} is in use now.")
-    if not document["is_embedded"]:
+    if not document.get("is_embedded", True):  # of a model without index it does not say
         say(f"It has no index yet: locstudio embed {options.project}")
 
 
@@ -104,8 +106,12 @@ def print_comparison(document: dict[str, Any]) -> None:
 
 
 def _metrics(comparison: RunFolder, side: str) -> dict[str, Any]:
+    folder = comparison.results / side
     with suppress(BadInput):
-        summary = PredictionFolder(comparison.results / side).summary()
+        if has_class_results(folder):
+            found = read_class_results(folder)
+            return {"of": "held out" if found.num_held_out else "learnt from too", "values": found.metrics}
+        summary = PredictionFolder(folder).summary()
         if summary.held_out_metrics:
             return {"of": "held out", "values": summary.held_out_metrics}
         return {"of": "learnt from too", "values": summary.metrics}

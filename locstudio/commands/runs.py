@@ -13,13 +13,15 @@ from locstudio.commands.output import print_json, say
 from locstudio.commands.promoting import compared, print_promotion, promoted
 from locstudio.commands.waiting import metrics_text, tell, wait_for
 from locstudio.domain.errors import DatasetInUse, JobCrashed, StorageFailed, UserError
+from locstudio.jobs.checkpoint_folder import ModelKind
 from locstudio.jobs.messages import Estimated
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
 from locstudio.jobs.run_tail import RunTail
 from locstudio.services import runs as service
 from locstudio.services.adoption import register_checkpoint
-from locstudio.services.retrain_plan import RetrainChoice
+from locstudio.services.checkpoints import MODELS
+from locstudio.services.retrain_plan import Choice, ClassesChoice, RetrainChoice
 from locstudio.services.retraining import forget_run, start_dry_run
 from locstudio.services.run_control import end_run, stop_after_epoch, stop_after_step
 from locstudio.services.run_events import ingest
@@ -44,11 +46,14 @@ def embed(options: argparse.Namespace) -> int:
 
 
 def train(options: argparse.Namespace) -> int:
-    """Retrain on the curated regions, compare with the checkpoint in use, and take the new one if it is no worse."""
+    """Train on what was curated, compare with the checkpoint in use, and take the new one if it is no worse."""
     if options.estimate:
         return _estimate(options)
     with opened(options.project) as (project, dataset):
-        folder = _resumable(project, options.resume) if options.resume else _new_training(project, dataset, options)
+        if options.resume:
+            folder = _resumable(project, options.resume, options.model)
+        else:
+            folder = _new_training(project, dataset, options)
     if options.prepare:
         _result(options, {"run": folder.id, "folder": str(folder.path)})
         return 0
@@ -57,7 +62,7 @@ def train(options: argparse.Namespace) -> int:
     is_whole = wait_for(folder, "Training")
     document: dict[str, object] = {"run": folder.id, "state": str(service.describe_run(folder).state)}
     if not is_whole:
-        tell(f"Stopped; go on with: locstudio train {project.path} --model cloc --resume {folder.id}")
+        tell(f"Stopped; go on with: locstudio train {project.path} --model {options.model} --resume {folder.id}")
         _result(options, document)
         return INTERRUPTED
     try:
@@ -79,8 +84,9 @@ def train(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Measure a checkpoint on the project's own ground truth."""
+    model: ModelKind = "consistency" if options.task == "multilabel" else "cloc"
     with opened(options.project) as (project, dataset):
-        checkpoint = checkpoint_folder(project, dataset, options.checkpoint)
+        checkpoint = checkpoint_folder(project, dataset, options.checkpoint, model)
         folder = service.start_evaluate(
             project, dataset, checkpoint, task=options.task, split=options.split, device=options.device
         )
@@ -108,7 +114,7 @@ def runs(options: argparse.Namespace) -> int:
         for row in rows:
             how_far = f"{row.step} of {row.num_steps}" if row.num_steps else ""
             measured = metrics_text(row.metrics) if row.metrics else ""
-            say(f"{row.id:44} {row.kind:9} {row.state:12} {how_far:16} {measured}".rstrip())
+            say(f"{row.id:44} {row.kind:11} {row.state:12} {how_far:16} {measured}".rstrip())
         if not rows:
             say(f"No runs yet in {Path(options.project)}.")
     return 0
@@ -159,8 +165,8 @@ def _estimate(options: argparse.Namespace) -> int:
     """Time a few real steps, say what the whole would take, and leave nothing behind."""
     heard: list[Estimated] = []
     with opened(options.project) as (project, dataset):
-        checkpoint = checkpoint_folder(project, dataset, options.checkpoint)
-        folder = start_dry_run(project, dataset, checkpoint, _choice(options))
+        choice, checkpoint = _choice(options), _start_of(project, dataset, options)
+        folder = start_dry_run(project, dataset, checkpoint, choice, device=options.device)
         try:
             wait_for(
                 folder, "Timing", lambda message: heard.extend([message] if isinstance(message, Estimated) else [])
@@ -174,16 +180,65 @@ def _estimate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _choice(options: argparse.Namespace) -> RetrainChoice:
-    return RetrainChoice(preset=options.preset, num_steps=options.steps or 0, seed=options.seed)
+def _choice(options: argparse.Namespace) -> Choice:
+    """What the words of the command line choose.
+
+    Raises:
+        UserError: a word is about the other model.
+    """
+    if options.model == "cloc":
+        if _of_classes(options):
+            raise UserError(f"{', '.join(_of_classes(options))}: only --model consistency has that.")
+        return RetrainChoice(preset=options.preset, num_steps=options.steps or 0, seed=options.seed)
+    if options.steps is not None or options.processes > 1:
+        raise UserError("--steps and --processes are about --model cloc; consistency counts --epochs, in one process.")
+    return ClassesChoice(
+        preset=options.preset,
+        num_epochs=options.epochs or 0,
+        seed=options.seed,
+        loss=options.loss,
+        memory=options.memory,
+        min_scale=options.min_scale,
+        keeps_one=options.one_label,
+    )
+
+
+def _of_classes(options: argparse.Namespace) -> list[str]:
+    given = {
+        "--epochs": options.epochs,
+        "--loss": options.loss,
+        "--memory": options.memory,
+        "--min-scale": options.min_scale,
+        "--one-label": options.one_label or None,
+    }
+    return [word for word, value in given.items() if value is not None]
+
+
+def _start_of(project: Project, dataset: Dataset, options: argparse.Namespace) -> Path | None:
+    """The checkpoint that a training begins with; None where one of classes can begin with its backbone alone."""
+    if options.model == "consistency" and options.checkpoint is None:
+        return None  # what the project uses, if it has one
+    return checkpoint_folder(project, dataset, options.checkpoint, options.model)
 
 
 def _new_training(project: Project, dataset: Dataset, options: argparse.Namespace) -> RunFolder:
+    choice, checkpoint = _choice(options), _start_of(project, dataset, options)
+    if isinstance(choice, ClassesChoice):
+        return service.start_consistency(
+            project,
+            dataset,
+            training=choice.training(),
+            checkpoint=checkpoint,
+            seed=options.seed,
+            device=options.device,
+            title=options.title,
+        )
+    assert checkpoint is not None
     return service.start_train(
         project,
         dataset,
-        checkpoint_folder(project, dataset, options.checkpoint),
-        training=_choice(options).training(),
+        checkpoint,
+        training=choice.training(),
         seed=options.seed,
         device=options.device,
         num_processes=options.processes,
@@ -191,11 +246,15 @@ def _new_training(project: Project, dataset: Dataset, options: argparse.Namespac
     )
 
 
-def _resumable(project: Project, name: str) -> RunFolder:
+def _resumable(project: Project, name: str, model: ModelKind) -> RunFolder:
     folder = service.find_run(project, name)
     row = service.describe_run(folder)
-    if row.kind != "cloc":
+    if row.kind not in MODELS:
         raise UserError(f"{folder.id} is no training, so there is nothing to go on with.")
+    if row.kind != model:
+        raise UserError(
+            f"{folder.id} trains the other model: locstudio train {project.path} --model {row.kind} --resume {name}"
+        )
     if row.has_process:
         raise UserError(f"The run {folder.id} goes on already.")
     if row.state is RunState.DONE:

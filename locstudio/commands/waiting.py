@@ -8,6 +8,7 @@ from locstudio.domain.errors import LocStudioError
 from locstudio.jobs.messages import AnyMessage, Evaluated, Failed, Note, Progress, Started, Waiting
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.services.runs import run_and_wait
+from locstudio.services.starting import model_of
 
 
 class _RunFailed(LocStudioError):
@@ -19,8 +20,10 @@ class _RunFailed(LocStudioError):
 class _Reporter:
     """Shows a run's messages on stderr, so that stdout holds the result alone."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, known: str) -> None:
+        """``known`` is what there is to learn from or to measure: regions, labels."""
         self._line = ProgressLine(what)
+        self._known = known
 
     def __call__(self, message: AnyMessage) -> None:
         match message:
@@ -30,7 +33,9 @@ class _Reporter:
                 tell(message.text)
             case Started():
                 held_out = f", {message.num_held_out} more held out" if message.num_held_out else ""
-                tell(f"On {message.device}: {message.num_images} images, {message.num_regions} regions{held_out}.")
+                tell(
+                    f"On {message.device}: {message.num_images} images, {message.num_regions} {self._known}{held_out}."
+                )
             case Waiting():
                 tell(f"Waiting for {message.behind or 'a run of another project'}.")
             case Evaluated() if message.step:
@@ -49,7 +54,7 @@ def wait_for(folder: RunFolder, what: str, listen: Callable[[AnyMessage], object
         LocStudioError: it failed; the sentence and the exit status are its own.
         JobCrashed: it ended without a last word.
     """
-    report = _Reporter(what)
+    report = _Reporter(what, "labels" if model_of(folder.config()) == "consistency" else "regions")
 
     def on_message(message: AnyMessage) -> None:
         report(message)

@@ -23,7 +23,14 @@ from locstudio.jobs.run_state import ask_to_stop, hand_over
 from locstudio.services.adoption import adopt_checkpoint, adopt_index, settle_adoption
 from locstudio.services.run_summary import RunSummary, describe_run
 from locstudio.services.runs_of import run_folders
-from locstudio.services.starting import PRESETS, start_compare, start_embed, start_evaluate, start_train
+from locstudio.services.starting import (
+    PRESETS,
+    start_compare,
+    start_consistency,
+    start_embed,
+    start_evaluate,
+    start_train,
+)
 from locstudio.store.project import Project
 
 __all__ = [
@@ -39,6 +46,7 @@ __all__ = [
     "run_and_wait",
     "settle_adoption",
     "start_compare",
+    "start_consistency",
     "start_embed",
     "start_evaluate",
     "start_train",
