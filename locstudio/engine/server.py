@@ -9,6 +9,7 @@ import numpy as np
 
 from locstudio.domain.errors import LocStudioError, ProtocolError, UserError
 from locstudio.domain.geometry import UnitBox
+from locstudio.engine.heating import heat_reply
 from locstudio.engine.process import LineReader, write_all
 from locstudio.engine.segmenting import prompt_of, reply_of
 from locstudio.engine.session import EngineSession
@@ -23,6 +24,7 @@ from locstudio.jobs.engine_messages import (
     EncodeImage,
     EncodeTexts,
     Failed,
+    FindHeat,
     Grounded,
     GroundText,
     ImageSet,
@@ -99,8 +101,8 @@ def _is_superseded(request: AnyRequest, waiting: deque[AnyRequest]) -> bool:
         return any(isinstance(later, EncodeBoxes) and later.key == request.key for later in waiting)
     if isinstance(request, Segment) and request.is_preview:
         return any(isinstance(later, Segment) and later.key == request.key for later in waiting)
-    if isinstance(request, SetImage):
-        return any(isinstance(later, SetImage) for later in waiting)
+    if isinstance(request, SetImage | FindHeat):
+        return any(type(later) is type(request) for later in waiting)
     return False
 
 
@@ -143,6 +145,10 @@ def _reply(session: EngineSession, request: AnyRequest) -> AnyReply:
             sam = path_of(request.sam) if request.sam else None
             masks = session.segment([prompt_of(asked) for asked in request.prompts], sam=sam, key=request.key)
             return reply_of(request.id, session.segmenter_name(sam), masks)
+        case FindHeat():
+            return heat_reply(
+                request.id, session.find_heat(path_of(request.checkpoint), request.class_names, key=request.key)
+            )
         case Quit():
             raise AssertionError("Quit is not answered")
 

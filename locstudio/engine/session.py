@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from locstudio.domain.errors import UserError
 from locstudio.domain.geometry import BoxArray, Letterbox, UnitBox
+from locstudio.engine.heating import FoundHeat, Heating
 from locstudio.engine.segmenting import Segmenting
 from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.jobs.token_cache import MAX_BYTES, TokenCache, token_key
@@ -84,6 +85,7 @@ class EngineSession:
         folder = cache / "tokens" / self.info.id if cache else None
         self._cache = TokenCache(folder, shape, max_bytes=max_cache_bytes) if folder else None
         self._segmenting = Segmenting(self._model, cache / "tokens" if cache else None, max_cache_bytes=max_cache_bytes)
+        self._heating = Heating(self._model, cache / "tokens" if cache else None, max_cache_bytes=max_cache_bytes)
         self._known: OrderedDict[str, tuple[Path, str]] = OrderedDict()
         self._open: OrderedDict[str, _Ready] = OrderedDict()
         self._texts: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
@@ -188,6 +190,26 @@ class EngineSession:
     def segmenter_name(self, sam: Path | None = None) -> str:
         """Who makes masks, in words; errors as ``segment``."""
         return self._segmenting.segmenter(sam).name
+
+    def find_heat(self, checkpoint: Path, class_names: Sequence[str] = (), *, key: str | None = None) -> FoundHeat:
+        """Where classes are in an open image, by a multi-label checkpoint; all of its classes without names.
+
+        Raises:
+            BadInput: the checkpoint is missing or damaged.
+            CheckpointMismatch: it holds another kind of model.
+            UserError: no image is open under this key.
+            ImageProblem: its file has gone.
+        """
+        ready = self._ready(key)
+        path, sha256 = self._known[ready.image.key]
+        found = self._heating.heat(
+            checkpoint,
+            path=path,
+            frame=ready.letterbox,
+            tokens_ND=lambda: ready.prepared.tokens_NC.to("cpu", torch.float16).numpy(),
+            sha256=sha256,
+        )
+        return found.of_classes(class_names)
 
     def _ready(self, key: str | None) -> _Ready:
         key = self._current if key is None else key

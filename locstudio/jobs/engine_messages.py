@@ -20,6 +20,7 @@ Corners = tuple[float, float, float, float]
 MAX_BOXES = 4_096
 MAX_TEXTS = 1_024
 MAX_PROMPTS = 256
+MAX_HEATMAPS = 512
 
 
 class Request(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True, kw_only=True):
@@ -95,6 +96,19 @@ class Segment(Request, frozen=True, tag="segment"):
     prompts: list[Prompted]
     sam: str = ""
     is_preview: bool = False
+
+
+class FindHeat(Request, frozen=True, tag="find_heat"):
+    """Find where classes are in an image; answered by ``Heated``.
+
+    ``checkpoint`` is the folder of a multi-label checkpoint, percent-encoded.  Without ``class_names`` all of its
+    classes are meant, of more than ``MAX_HEATMAPS`` those of the highest scores; names that it does not know are left
+    out of the answer.  A later one, whatever it asks, supersedes one that waits.
+    """
+
+    key: str
+    checkpoint: str
+    class_names: list[str] = []
 
 
 class Quit(Request, frozen=True, tag="quit"):
@@ -198,6 +212,32 @@ class Segmented(Reply, frozen=True, tag="segmented"):
     scores: list[float]
 
 
+class Heated(Reply, frozen=True, tag="heated"):
+    """Score and heatmap of each class: ``grid`` times ``grid`` bytes each over the whole upright image, row by row.
+
+    255 is certainty.  ``checkpoint_id`` and ``name`` say whose heat it is.
+    """
+
+    id: int
+    checkpoint_id: str
+    name: str
+    class_names: list[str]
+    scores: list[float]
+    grid: int
+    maps: bytes
+
+    def array(self) -> NDArray[np.uint8]:
+        """The heatmaps, uint8 (classes, grid, grid).
+
+        Raises:
+            ProtocolError: there are not so many bytes, or not one score for each class.
+        """
+        num = len(self.class_names)
+        if self.grid < 1 or len(self.maps) != num * self.grid**2 or len(self.scores) != num:
+            raise ProtocolError(f"{len(self.maps)} bytes are not {num} heatmaps of {self.grid} x {self.grid}")
+        return np.frombuffer(self.maps, np.uint8).reshape(num, self.grid, self.grid)
+
+
 class Superseded(Reply, frozen=True, tag="superseded"):
     """Something newer made this request needless."""
 
@@ -211,8 +251,10 @@ class Refused(Reply, frozen=True, tag="refused"):
     sentence: str
 
 
-AnyRequest = SetImage | EncodeBoxes | EncodeImage | EncodeTexts | GroundText | Propose | Segment | Quit
-AnyReply = Loading | Ready | Failed | ImageSet | Embedded | Grounded | Proposed | Segmented | Superseded | Refused
+AnyRequest = SetImage | EncodeBoxes | EncodeImage | EncodeTexts | GroundText | Propose | Segment | FindHeat | Quit
+AnyReply = (
+    Loading | Ready | Failed | ImageSet | Embedded | Grounded | Proposed | Segmented | Heated | Superseded | Refused
+)
 
 _encoder = msgspec.json.Encoder()
 _requests: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
@@ -254,7 +296,7 @@ def reply_line(reply: AnyReply) -> bytes:
     elif isinstance(reply, Proposed):
         _require_finite(reply.scores)
         _require_finite(corner for box in reply.boxes for corner in box)
-    elif isinstance(reply, Segmented):
+    elif isinstance(reply, Segmented | Heated):
         _require_finite(reply.scores)
     return _line(reply)
 

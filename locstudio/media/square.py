@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from locstudio.domain.geometry import Letterbox
-from locstudio.media.decode import decode_upright, resized
+from locstudio.media.decode import decode_upright, read_header, resized
 
 PADDING = (124, 116, 104)
 """Neutral grey: ImageNet's mean colour, about zero after the models' normalisation."""
+
+_MAX_STRETCHED = 8
 
 
 def load_square(path: Path, side: int) -> tuple[NDArray[np.uint8], Letterbox]:
@@ -25,6 +27,19 @@ def load_square(path: Path, side: int) -> tuple[NDArray[np.uint8], Letterbox]:
     picture, header = decode_upright(path, side)
     letterbox = Letterbox(header.width, header.height)
     return _padded(picture, letterbox, side), letterbox
+
+
+def load_stretched(path: Path, side: int) -> NDArray[np.uint8]:
+    """A picture stretched to a square of ``side`` pixels, whatever its shape: (side, side, 3) RGB8.
+
+    Raises:
+        ImageProblem: nothing of it can be decoded.
+    """
+    header = read_header(path)
+    longer, shorter = max(header.width, header.height), max(1, min(header.width, header.height))
+    # Decoded so that the shorter side is large enough, unless the picture is a mere strip.
+    picture, _ = decode_upright(path, min(-(-side * longer // shorter), _MAX_STRETCHED * side))
+    return np.array(resized(picture, (side, side)))
 
 
 def square_of(rgb_HW3: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], Letterbox]:

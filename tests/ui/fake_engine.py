@@ -42,7 +42,31 @@ def answer(request: m.AnyRequest, opened: set[str]) -> m.AnyReply:
         found = [box if mask else None for box, mask in zip(boxes, masks, strict=True)]
         name = f"fake {m.path_of(request.sam).name}".strip()
         return m.Segmented(id=request.id, name=name, masks=masks, boxes=found, scores=[0.5] * len(boxes))
+    if isinstance(request, m.FindHeat):
+        return heat(request)
     return m.Embedded.of(request.id, np.ones((1, 4), np.float32))
+
+
+def heat(request: m.FindHeat) -> m.AnyReply:
+    """Four classes: each is hot in its own corner of 4 x 4 cells, the later the colder."""
+    folder = m.path_of(request.checkpoint)
+    if folder.name == "damaged":
+        return m.Refused(id=request.id, sentence=f"There is no checkpoint in {folder}.")
+    known = ["person", "dog", "cat", "bus"]
+    names = [name for name in request.class_names if name in known] if request.class_names else known
+    maps = np.zeros((len(names), 4, 4), np.uint8)
+    for row, name in enumerate(names):
+        place = known.index(name)
+        maps[row, 3 * (place // 2), 3 * (place % 2)] = 250 - 40 * place
+    return m.Heated(
+        id=request.id,
+        checkpoint_id="consistency-fake",
+        name=f"fake {folder.name}",
+        class_names=names,
+        scores=[0.9 - 0.2 * known.index(name) for name in names],
+        grid=4,
+        maps=maps.tobytes(),
+    )
 
 
 def main() -> None:
