@@ -25,6 +25,12 @@ from locstudio.ui.gallery.filter_bar import FilterBar
 from locstudio.ui.gallery.gallery_model import GalleryModel
 from locstudio.ui.gallery.gallery_view import GalleryView
 from locstudio.ui.gallery.picture_loader import PictureLoader
+from locstudio.ui.heatmaps.heat_bar import HeatBar
+from locstudio.ui.heatmaps.heat_edits import HeatEdits
+from locstudio.ui.heatmaps.heat_panel import HeatPanel
+from locstudio.ui.heatmaps.heat_reading import HeatReader
+from locstudio.ui.heatmaps.heat_source import HeatSource
+from locstudio.ui.heatmaps.heating import Heating
 from locstudio.ui.masking import Masking
 from locstudio.ui.opening import Opening, Place
 from locstudio.ui.pictures import Pictures
@@ -72,6 +78,7 @@ class Desk(QObject):
         self.searching = Searching(dataset, engine, opened.files.file_of, self.search, self.opening.crop, self)
         self.masking = Masking(engine, self.canvas, self)
         self.masking.said.connect(self.said)
+        self.heat = self._make_heat()
         self._facets = QTimer(self, interval=_FACETS_PAUSE_MS, singleShot=True)
         self._facets.timeout.connect(self.browsing.forget_facets)
         self._known_phrases: frozenset[str] = frozenset()
@@ -87,6 +94,7 @@ class Desk(QObject):
         self.regions = RegionTable()
         self.history = HistoryPanel()
         self.search = SearchPanel(self.crops, self._thumbnail_of)
+        self.heat_panel, self.heat_bar = HeatPanel(), HeatBar()
         self.workspace = Workspace(
             filter_bar=self.filter_bar,
             gallery=self.gallery,
@@ -94,7 +102,19 @@ class Desk(QObject):
             search=self.search,
             regions=self.regions,
             history=self.history,
+            heat=self.heat_panel,
+            heat_bar=self.heat_bar,
         )
+
+    def _make_heat(self) -> Heating:
+        dataset = self.opened.dataset
+        source = HeatSource(HeatReader(self.opened.project, dataset), self.engine, self)
+        edits = HeatEdits(dataset, self.editing, self)
+        can_edit = not dataset.is_read_only
+        heat = Heating(source, edits, self.canvas, self.heat_panel, self.heat_bar, self, can_edit=can_edit)
+        heat.said.connect(self.said)
+        self.workspace.panel_shown.connect(lambda panel: heat.set_watched(panel is Panel.HEAT))
+        return heat
 
     def _thumbnail_of(self, image_id: int) -> QPixmap | None:
         return self.thumbnails.picture(image_id)
@@ -225,6 +245,7 @@ class Desk(QObject):
         self.engine.stop()
         closers: tuple[Callable[[], None], ...] = (
             self.searching.close,
+            self.heat.close,
             self.opening.close,
             self.thumbnails.close,
             self.crops.close,
@@ -242,6 +263,7 @@ class Desk(QObject):
         self.editing.set_image(image)
         self.searching.set_image(image)
         self.masking.set_image(image)
+        self.heat.set_image(image)
         self._tell_title()
 
     def _tell_title(self) -> None:
@@ -268,6 +290,7 @@ class Desk(QObject):
     def _on_applied(self, edit: Edit) -> None:
         self.browsing.refresh_images(sorted(images_of(edit)))
         self.following.follow(edit)
+        self.heat.on_applied(edit)
         self._facets.start()
         if not phrases_of(edit) <= self._known_phrases:
             self._read_phrases()

@@ -24,8 +24,10 @@ from locstudio.jobs.engine_messages import (
     EncodeImage,
     EncodeTexts,
     Failed,
+    FindHeat,
     Grounded,
     GroundText,
+    Heated,
     ImageSet,
     Loading,
     Prompted,
@@ -73,6 +75,7 @@ class EngineClient(QObject):
         grounded: number of the request, ``UnitBox``, cosine.
         proposed: number of the request, list of ``UnitBox``, objectness (count,) float32.
         segmented: number of the request, ``Segmented``.
+        heated: number of the request, score and heatmap uint8 (W, W) of each class by its name.
         refused: number of the request, sentence.
 
     Every request ends in exactly one signal, in order, also when the process dies in between; only a preview that
@@ -85,6 +88,7 @@ class EngineClient(QObject):
     grounded = Signal(int, object, float)
     proposed = Signal(int, object, object)
     segmented = Signal(int, object)
+    heated = Signal(int, object)
     refused = Signal(int, str)
 
     def __init__(
@@ -206,6 +210,10 @@ class EngineClient(QObject):
             Segment(id=next(self._numbers), key=key, prompts=list(prompts), sam=sam, is_preview=is_preview)
         )
 
+    def find_heat(self, key: str, checkpoint: Path) -> int:
+        """Find where the classes of a multi-label checkpoint are in an open image."""
+        return self._ask(FindHeat(id=next(self._numbers), key=key, checkpoint=path_text(checkpoint)))
+
     @property
     def sam(self) -> Path | None:
         """The Segment Anything checkpoint that makes masks; None for the bundled head."""
@@ -279,7 +287,7 @@ class EngineClient(QObject):
             case _:
                 self._deliver(reply)
 
-    def _deliver(self, reply: ImageSet | Embedded | Grounded | Proposed | Segmented | Superseded) -> None:
+    def _deliver(self, reply: ImageSet | Embedded | Grounded | Proposed | Segmented | Heated | Superseded) -> None:
         request = self._pending.get(reply.id)
         if request is None:
             return  # an image that was opened again after a restart
@@ -298,6 +306,9 @@ class EngineClient(QObject):
                 emit = lambda: self.proposed.emit(reply.id, boxes, scores)  # noqa: E731
             case Segmented():
                 emit = lambda: self.segmented.emit(reply.id, reply)  # noqa: E731
+            case Heated():
+                heat = dict(zip(reply.class_names, zip(reply.scores, reply.array(), strict=True), strict=True))
+                emit = lambda: self.heated.emit(reply.id, heat)  # noqa: E731
             case Superseded():
                 emit = lambda: None  # noqa: E731
         self._forget(reply.id)

@@ -38,11 +38,11 @@ class StatusLine(QStatusBar):
             row.addWidget(widget)
         self._work.hide()
         self._training = self._make_training()
-        self._position, self._size = label(), label()
+        self._heat, self._position, self._size = label(), label(), label()
         self._zoom, self._tool, self._device = label(), label(), label()
         self.addPermanentWidget(self._training)
         self.addPermanentWidget(self._work)
-        for part in (self._position, self._size, self._zoom, self._tool, self._device):
+        for part in (self._heat, self._position, self._size, self._zoom, self._tool, self._device):
             self.addPermanentWidget(part)
 
     def _make_training(self) -> QWidget:
@@ -83,6 +83,10 @@ class StatusLine(QStatusBar):
         """The image pixel under the mouse, or none."""
         self._position.setText(f"{pixel[0]}, {pixel[1]}" if pixel else "")
 
+    def set_heat(self, words: str) -> None:
+        """What the heat under the mouse is, in words."""
+        self._heat.setText(shown(words))
+
     def set_box_size(self, size: tuple[float, float] | None) -> None:
         """Width and height of the box in hand, in pixels."""
         self._size.setText(f"{size[0]:.0f} × {size[1]:.0f} px" if size else "")
@@ -101,7 +105,7 @@ class StatusLine(QStatusBar):
 
     def show_canvas_facts(self, is_shown: bool) -> None:
         """Show or hide what is said of the canvas, which is not on every page."""
-        for part in (self._position, self._size, self._zoom, self._tool):
+        for part in (self._heat, self._position, self._size, self._zoom, self._tool):
             part.setVisible(is_shown)
 
     def set_work(self, text: str, share: float | None = None, *, can_cancel: bool = True) -> None:

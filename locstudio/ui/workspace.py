@@ -1,8 +1,8 @@
-"""The three panes of an open project: gallery, canvas, and the panels of search, regions and history."""
+"""The three panes of an open project: gallery, canvas, and the panels of search, regions, history and heat."""
 
 from enum import IntEnum
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
@@ -20,10 +20,17 @@ class Panel(IntEnum):
     SEARCH = 0
     REGIONS = 1
     HISTORY = 2
+    HEAT = 3
 
 
 class Workspace(QWidget):
-    """Lays out what it is given; holds no state of its own."""
+    """Lays out what it is given; holds no state of its own.
+
+    Signals:
+        panel_shown: the ``Panel`` that has come to the front.
+    """
+
+    panel_shown = Signal(object)
 
     def __init__(
         self,
@@ -34,6 +41,8 @@ class Workspace(QWidget):
         search: SearchPanel,
         regions: QWidget,
         history: QWidget,
+        heat: QWidget,
+        heat_bar: QWidget,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -53,10 +62,12 @@ class Workspace(QWidget):
         self.regions_pane = RegionsPane(regions, self)
         self._tabs.addTab(self.regions_pane, "Regions")
         self._tabs.addTab(history, "History")
+        self._tabs.addTab(heat, "Heat")
+        self._tabs.currentChanged.connect(lambda place: self.panel_shown.emit(Panel(place)))
         self._split = QSplitter(Qt.Orientation.Horizontal, self)
         self._split.setChildrenCollapsible(False)
         self._split.setHandleWidth(3)
-        for pane in (self._make_left(), self._make_middle(), self._tabs):
+        for pane in (self._make_left(), self._make_middle(heat_bar), self._tabs):
             self._split.addWidget(pane)
         self._split.setStretchFactor(1, 1)
         self._is_sized = False
@@ -75,7 +86,7 @@ class Workspace(QWidget):
         column.addWidget(self.gallery, 1)
         return left
 
-    def _make_middle(self) -> QWidget:
+    def _make_middle(self, foot: QWidget) -> QWidget:
         middle = QFrame(self)
         row = QHBoxLayout(middle)
         row.setContentsMargins(0, 0, 0, 0)
@@ -84,6 +95,7 @@ class Workspace(QWidget):
         self._canvas_column = QVBoxLayout()
         self._canvas_column.setSpacing(0)
         self._canvas_column.addWidget(self.canvas, 1)
+        self._canvas_column.addWidget(foot)
         row.addLayout(self._canvas_column, 1)
         return middle
 

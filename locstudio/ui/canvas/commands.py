@@ -138,6 +138,14 @@ HEAT_COMMANDS = frozenset(
     }
 )
 """What the canvas passes on to whoever shows heat."""
+ABOUT_HEAT = HEAT_COMMANDS | {
+    CanvasCommand.PAINT_IN,
+    CanvasCommand.PAINT_OUT,
+    CanvasCommand.ERASE,
+    CanvasCommand.BRUSH_SMALLER,
+    CanvasCommand.BRUSH_LARGER,
+}
+"""What the key sheet shows in a group of its own."""
 
 
 def title(command: CanvasCommand) -> str:

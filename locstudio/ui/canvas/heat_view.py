@@ -6,6 +6,7 @@ from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
+from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Image
 from locstudio.services.heat.shapes import value_at
 from locstudio.ui import theme
@@ -46,6 +47,14 @@ class HeatView(MaskView):
     def heat(self) -> ShownHeat | None:
         """What is shown of heat."""
         return self._heat
+
+    @property
+    def aimed_box(self) -> UnitBox | None:
+        """The box of the heat that would be taken: the smallest under the mouse, else the largest piece's."""
+        boxes = self._heat.boxes if self._heat is not None else ()
+        x, y = self._unit_at(self.mouse) if self.mouse is not None else (-1.0, -1.0)
+        under = [box for box in boxes if box.x0 <= x <= box.x1 and box.y0 <= y <= box.y1]
+        return min(under, key=lambda box: box.area, default=boxes[0] if boxes else None)
 
     def set_image(self, image: Image | None) -> None:
         """Show another image, at first without heat."""
@@ -177,7 +186,7 @@ class HeatView(MaskView):
             self._heat_image = heat_image(maps, heat.look, [shown.color for shown in heat.classes])
         paint_heat(painter, self._heat_image, self.image_size, self.view, self.width(), self.height())
         if not self.brush.is_busy:
-            paint_threshold(painter, heat, self.image_size, self.view, QColor(theme.current().accent))
+            paint_threshold(painter, heat, self.aimed_box, self.image_size, self.view, QColor(theme.current().accent))
 
     def paint_over(self, painter: QPainter) -> None:
         """Paint what changes under the mouse, the strokes and the brush where it is in hand, and the legend."""
@@ -190,4 +199,5 @@ class HeatView(MaskView):
             is_here = self.mouse is not None and self.underMouse() and not self.is_panning
             paint_brush(painter, self.brush, kind, self.mouse if is_here else None, self.image_size, self.view)
         if self._heat is not None and self.has_picture:
-            paint_legend(painter, self._heat, self.font(), theme.current(), self.width(), self.height())
+            mouse = self.mouse if self.underMouse() else None
+            paint_legend(painter, self._heat, self.font(), theme.current(), self.width(), self.height(), mouse)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPen
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPen, QShowEvent
 from PySide6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from locstudio.domain.image_labels import Presence
@@ -35,6 +35,7 @@ class ClassList(QListView):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("Classes of this image")
+        self._is_following = False
         self.rows = ClassRowModel(self)
         self.setModel(self.rows)
         self.setItemDelegate(_ClassDelegate(self))
@@ -43,7 +44,6 @@ class ClassList(QListView):
         self.setEditTriggers(QListView.EditTrigger.NoEditTriggers)
         self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._is_following = False
         theme.notifier.changed.connect(self.viewport().update)
 
     def set_rows(self, rows: Sequence[ClassRow], chosen: Key | None) -> None:
@@ -53,8 +53,18 @@ class ClassList(QListView):
         place = self.rows.row_of(chosen)
         if place is not None and place != self.currentIndex().row():
             self.setCurrentIndex(self.rows.index(place))
-            self.scrollTo(self.rows.index(place))
+            self._bring_into_sight()
         self._is_following = False
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Show the chosen class, and what goes before it if there is room."""
+        super().showEvent(event)
+        self._bring_into_sight()
+
+    def _bring_into_sight(self) -> None:
+        if self.isVisible() and self.currentIndex().isValid():
+            self.scrollToTop()
+            self.scrollTo(self.currentIndex())
 
     def set_hues(self, hues: Mapping[Key, str]) -> None:
         """Say which classes are over the picture, and in which colours."""
@@ -189,7 +199,8 @@ class _ClassDelegate(QStyledItemDelegate):
             painter.drawText(
                 places.score, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight), f"{row.score:.2f}"
             )
-        self._paint_word(painter, places.word, row.word, colors)
+        is_hot = is_chosen or bool(state & QStyle.StateFlag.State_MouseOver)
+        self._paint_word(painter, places.word, row.word, colors, is_hot)
         painter.restore()
 
     def _paint_dot(self, painter: QPainter, room: QRectF, hue: str, colors: theme.Theme) -> None:
@@ -198,7 +209,11 @@ class _ClassDelegate(QStyledItemDelegate):
         painter.setBrush(QColor(hue) if hue else Qt.BrushStyle.NoBrush)
         painter.drawEllipse(dot.adjusted(1, 1, -1, -1))
 
-    def _paint_word(self, painter: QPainter, room: QRectF, word: Word, colors: theme.Theme) -> None:
+    def _paint_word(self, painter: QPainter, room: QRectF, word: Word, colors: theme.Theme, is_hot: bool) -> None:
+        if word is Word.UNKNOWN and not is_hot:  # most are, and a column of the same word would hide the others
+            painter.setPen(QColor(colors.muted))
+            painter.drawText(room, int(Qt.AlignmentFlag.AlignCenter), "–")
+            return
         ink = {
             Word.PRESENT: colors.success,
             Word.ABSENT: colors.danger,

@@ -55,19 +55,22 @@ def finer(map_WW: NDArray[np.uint8], side: int = _FINE) -> NDArray[np.uint8]:
     return fine_FF
 
 
-def heat_image(maps: Sequence[NDArray[np.uint8]], look: HeatLook, colors: Sequence[QColor] = ()) -> QImage:
+def heat_image(
+    maps: Sequence[NDArray[np.uint8]], look: HeatLook, colors: Sequence[QColor] = (), side: int = _FINE
+) -> QImage:
     """One map in the colours of the look, or several, each in its own: where they overlap, the warmest is seen.
 
     Args:
         maps: Heatmaps, uint8 (W, W), at least one.
         look: How they are shown.
         colors: One for each map where there are several.
+        side: Of the picture, in pixels; fewer where there are several maps.
     """
     tables = _tables(look, look.span_of(maps), tuple(color.rgb() for color in colors) if len(maps) > 1 else ())
     if len(maps) == 1:
-        argb_FF = tables[0][finer(maps[0])]
+        argb_FF = tables[0][finer(maps[0], side)]
     else:
-        fine_CFF = np.stack([finer(one, _FINE_OF_MANY) for one in maps])
+        fine_CFF = np.stack([finer(one, min(side, _FINE_OF_MANY)) for one in maps])
         warmest_FF = fine_CFF.argmax(axis=0)
         values_FF = np.take_along_axis(fine_CFF, warmest_FF[None], axis=0)[0]
         argb_FF = np.stack(tables)[warmest_FF, values_FF]

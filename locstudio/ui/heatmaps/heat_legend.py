@@ -14,8 +14,10 @@ _MIN_WIDTH, _MAX_WIDTH = 168.0, 300.0
 _NUM_STOPS = 16
 
 
-def paint_legend(painter: QPainter, heat: ShownHeat, font: QFont, theme: Theme, width: float, height: float) -> QRectF:
-    """Paint the legend into the lower left corner of a canvas of this size; returns where it is."""
+def paint_legend(
+    painter: QPainter, heat: ShownHeat, font: QFont, theme: Theme, width: float, height: float, mouse: QPointF | None
+) -> None:
+    """Paint the legend into the lower left corner of a canvas of this size; it gets out of the mouse's way."""
     bold = QFont(font)
     bold.setBold(True)
     line = QFontMetricsF(bold).height()
@@ -30,8 +32,8 @@ def paint_legend(painter: QPainter, heat: ShownHeat, font: QFont, theme: Theme, 
     bar = _BAR_HEIGHT + _GAP + metrics.height() if len(heat.classes) == 1 else 0.0
     total = 2 * _PAD + line * len(lines) + bar + metrics.height() * len(notes) + _GAP * 0.5
     plate = QRectF(_MARGIN, height - _MARGIN - total, inner + 2 * _PAD, total)
-    if inner < _MIN_WIDTH / 2 or plate.top() < 0:
-        return QRectF()
+    if inner < _MIN_WIDTH / 2 or plate.top() < 0 or (mouse is not None and plate.contains(mouse)):
+        return
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     back = QColor(theme.raised)
@@ -54,7 +56,6 @@ def paint_legend(painter: QPainter, heat: ShownHeat, font: QFont, theme: Theme, 
         painter.drawText(QPointF(at.x(), at.y() + metrics.ascent()), elided)
         at += QPointF(0, metrics.height())
     painter.restore()
-    return plate
 
 
 def _value_of(score: float, said: str) -> str:

@@ -11,11 +11,13 @@ from locstudio.ui.actions import native, with_key
 from locstudio.ui.canvas.box_tool import Tool
 from locstudio.ui.canvas.commands import COMMANDS, CanvasCommand, title
 from locstudio.ui.heatmaps.brush_tool import DEFAULT_RADIUS, MAX_RADIUS, MIN_RADIUS
-from locstudio.ui.heatmaps.heat_layer import HeatLook
+from locstudio.ui.heatmaps.heat_layer import WHOLE_RANGE, HeatLook
 from locstudio.ui.icons import drawn
 from locstudio.ui.plain_text import label
 
 _STEPS = 100
+_RANGES = ("0 to 1", "Of each map", "Locked")
+_WHOLE, _OWN, _LOCKED = range(3)
 _BRUSHES = (
     (CanvasCommand.PAINT_IN, Tool.PAINT_IN, "paint_in", "In"),
     (CanvasCommand.PAINT_OUT, Tool.PAINT_OUT, "paint_out", "Out"),
@@ -28,11 +30,13 @@ class HeatLookBox(QFrame):
 
     Signals:
         look_changed: a ``HeatLook``.
+        lock_wanted: keep the range that the colours have now.
         command_wanted: a ``CanvasCommand`` of the brush.
         radius_changed: of the brush, as a share of the image's longer side.
     """
 
     look_changed = Signal(object)
+    lock_wanted = Signal()
     command_wanted = Signal(object)
     radius_changed = Signal(float)
 
@@ -46,12 +50,13 @@ class HeatLookBox(QFrame):
         self.invert = QCheckBox("Invert", self)
         self.invert.setToolTip("Show where the class is not")
         self.invert.toggled.connect(lambda is_on: self._change(is_inverted=is_on))
-        self.lock = QCheckBox("Lock range", self)
-        self.lock.setToolTip(
-            "Locked: a colour means the same in every image, class and epoch. Unlocked: each map uses all colours."
+        self.range = QComboBox(self)
+        self.range.setAccessibleName("Range of the colours")
+        self.range.setToolTip(
+            "From 0 to 1 and locked, a colour means the same in every image, class and epoch; else each map uses all."
         )
-        self.lock.setChecked(True)
-        self.lock.toggled.connect(lambda is_on: self._change(is_locked=is_on))
+        self.range.addItems(_RANGES)
+        self.range.activated.connect(self._on_range)
         self.opacity = self._slider("Opacity of the heat", f"How strong the heat is ({native('[')} and {native(']')})")
         self.opacity.valueChanged.connect(lambda value: self._change(opacity=value / _STEPS))
         self.brush_size = self._slider("Size of the brush", f"How wide the brush is ({native(',')} and {native('.')})")
@@ -62,7 +67,7 @@ class HeatLookBox(QFrame):
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(5)
         grid.addWidget(label("Colours", "muted", self), 0, 0)
-        grid.addLayout(self._row(self.colormap, self.invert, self.lock), 0, 1)
+        grid.addLayout(self._row(self.colormap, self.range, self.invert), 0, 1)
         grid.addWidget(label("Opacity", "muted", self), 1, 0)
         grid.addWidget(self.opacity, 1, 1)
         grid.addWidget(label("Brush", "muted", self), 2, 0)
@@ -74,10 +79,11 @@ class HeatLookBox(QFrame):
     def set_look(self, look: HeatLook) -> None:
         """Show this look; emits nothing."""
         self._look = look
-        with QSignalBlocker(self.colormap), QSignalBlocker(self.invert), QSignalBlocker(self.lock):
+        with QSignalBlocker(self.colormap), QSignalBlocker(self.invert), QSignalBlocker(self.range):
             self.colormap.setCurrentIndex(COLORMAPS.index(look.colormap))
             self.invert.setChecked(look.is_inverted)
-            self.lock.setChecked(look.is_locked)
+            is_whole = look.span == WHOLE_RANGE
+            self.range.setCurrentIndex((_WHOLE if is_whole else _LOCKED) if look.is_locked else _OWN)
         with QSignalBlocker(self.opacity):
             self.opacity.setValue(round(look.opacity * _STEPS))
 
@@ -96,6 +102,12 @@ class HeatLookBox(QFrame):
         for button in self.brushes.values():
             button.setEnabled(can_paint)
         self.brush_size.setEnabled(can_paint)
+
+    def _on_range(self, place: int) -> None:
+        if place == _LOCKED:
+            self.lock_wanted.emit()
+        else:
+            self._change(is_locked=place == _WHOLE, span=WHOLE_RANGE)
 
     def _change(self, **parts: object) -> None:
         self._look = replace(self._look, **parts)  # type: ignore[arg-type]  # names of its own fields

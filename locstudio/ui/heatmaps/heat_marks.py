@@ -17,8 +17,10 @@ COLORS = {BrushKind.ADD: QColor("#3ddc84"), BrushKind.REMOVE: QColor("#ff6b6b"),
 _SIGN_ARM = 4.0
 
 
-def paint_threshold(painter: QPainter, heat: ShownHeat, size: tuple[int, int], view: View, accent: QColor) -> None:
-    """Outline where the chosen class reaches the threshold, and the boxes that this makes, the first one plainly."""
+def paint_threshold(
+    painter: QPainter, heat: ShownHeat, aimed: UnitBox | None, size: tuple[int, int], view: View, accent: QColor
+) -> None:
+    """Outline where the chosen class reaches the threshold, and the boxes of that, the ``aimed`` one plainly."""
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -29,11 +31,11 @@ def paint_threshold(painter: QPainter, heat: ShownHeat, size: tuple[int, int], v
     for color, width in ((_EDGE, 3.5), (_LINE, 1.5)):
         painter.setPen(QPen(color, width))
         painter.drawPath(path)
-    for number, box in enumerate(heat.boxes):
+    for box in heat.boxes:
         rect = _rect(box, size, view)
-        painter.setPen(QPen(_EDGE, 3 if number == 0 else 2))
+        painter.setPen(QPen(_EDGE, 3 if box is aimed else 2))
         painter.drawRect(rect)
-        painter.setPen(QPen(accent, 2 if number == 0 else 1, Qt.PenStyle.DashLine))
+        painter.setPen(QPen(accent, 2 if box is aimed else 1, Qt.PenStyle.DashLine))
         painter.drawRect(rect)
     painter.restore()
 
