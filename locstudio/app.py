@@ -23,8 +23,8 @@ from locstudio.ui.curation.curation import Curation
 from locstudio.ui.desk import Desk
 from locstudio.ui.desk_actions import desk_actions
 from locstudio.ui.engine_client import EngineClient, EngineState
-from locstudio.ui.index_keeping import IndexKeeping
-from locstudio.ui.joining import join_curation, join_retraining, show_desk
+from locstudio.ui.heatmaps.heatmaps import HeatPages
+from locstudio.ui.joining import ProjectParts, join_project
 from locstudio.ui.main_window import MainWindow
 from locstudio.ui.mask_choice import MaskChoice
 from locstudio.ui.preferences import Preferences
@@ -32,7 +32,7 @@ from locstudio.ui.process_end import deliver, on_signals, wants_to_lose
 from locstudio.ui.project_loading import OpenedProject, SearchState, call_owner, open_project
 from locstudio.ui.tour import Tour, on_qt_message
 from locstudio.ui.training.retraining import NOTICE, Retraining
-from locstudio.ui.transfers import Transfers, show_report
+from locstudio.ui.transfers import show_report
 
 _log = logging.getLogger(__name__)
 _TOUR_SIZE = (1440, 900)
@@ -68,12 +68,8 @@ class Studio(QObject):
         self.preferences = preferences or Preferences.load()
         theme.apply(app, self.preferences.theme)
         self.window = MainWindow()
-        self.desk: Desk | None = None
+        self.parts: ProjectParts | None = None
         self._worker = DatasetWorker(self)
-        self._index: IndexKeeping | None = None
-        self._transfers: Transfers | None = None
-        self.retraining: Retraining | None = None
-        self.curation: Curation | None = None
         self._masks = MaskChoice(self.window, self.preferences, self._save_preferences)
         self._wanted = Path()
         self._scanned.connect(lambda n: self.window.status.set_work(f"Looking at images: {n:,}", can_cancel=False))
@@ -91,7 +87,7 @@ class Studio(QObject):
         window.dropped.connect(self._on_dropped)
         window.closing.connect(self._on_closing)
         window.notice.accepted.connect(self._on_notice_accepted)
-        window.status.cancel_wanted.connect(self._on_cancel_wanted)
+        window.status.cancel_wanted.connect(lambda: self._with_parts(lambda parts: parts.cancel()))
         window.welcome.demo_wanted.connect(self._open_demo)
         window.welcome.project_wanted.connect(lambda: self._ask_folder(_ASK_PROJECT))
         window.welcome.folder_wanted.connect(lambda: self._ask_folder(_ASK_IMAGES))
@@ -108,19 +104,20 @@ class Studio(QObject):
             "checkpoint": lambda: self.window.status.say(
                 "Everything is saved already: each change goes to disk as you make it."
             ),
-            "add_folder": lambda: self._with_transfers(lambda transfers: transfers.ask_folder()),
-            "look_again": lambda: self._with_transfers(lambda transfers: transfers.look_again()),
-            "relink": lambda: self._with_transfers(lambda transfers: transfers.ask_relink()),
-            "import_annotations": lambda: self._with_transfers(lambda transfers: transfers.ask_import()),
-            "take_captions_in": lambda: self._with_transfers(lambda transfers: transfers.take_captions_in()),
-            "export_annotations": lambda: self._with_transfers(lambda transfers: transfers.ask_export()),
-            "index": lambda: self._with_index(lambda index: index.start()),
-            "retrain": lambda: self._with_retraining(lambda retraining: retraining.ask()),
-            "show_changes": lambda: self._with_retraining(lambda retraining: retraining.show_changes()),
-            "show_training": lambda: self._with_retraining(lambda retraining: retraining.show()),
+            "add_folder": lambda: self._with_parts(lambda parts: parts.transfers.ask_folder()),
+            "look_again": lambda: self._with_parts(lambda parts: parts.transfers.look_again()),
+            "relink": lambda: self._with_parts(lambda parts: parts.transfers.ask_relink()),
+            "import_annotations": lambda: self._with_parts(lambda parts: parts.transfers.ask_import()),
+            "take_captions_in": lambda: self._with_parts(lambda parts: parts.transfers.take_captions_in()),
+            "export_annotations": lambda: self._with_parts(lambda parts: parts.transfers.ask_export()),
+            "index": lambda: self._with_parts(lambda parts: parts.index.start()),
+            "retrain": lambda: self._with_parts(lambda parts: parts.retraining.ask()),
+            "show_changes": lambda: self._with_parts(lambda parts: parts.retraining.show_changes()),
+            "show_training": lambda: self._with_parts(lambda parts: parts.retraining.show()),
             "show_collection": self.window.show_collection,
-            "show_curation": lambda: self._with_curation(lambda curation: curation.show()),
-            "propose": lambda: self._with_curation(lambda curation: curation.ask()),
+            "show_curation": lambda: self._with_parts(lambda parts: parts.curation.show()),
+            "show_heatmaps": lambda: self._with_parts(lambda parts: parts.heatmaps.show()),
+            "propose": lambda: self._with_parts(lambda parts: parts.curation.ask()),
         }
         for name, act in on_window.items():
             self.window.actions_by_name[name].triggered.connect(partial(_call, act))
@@ -131,26 +128,34 @@ class Studio(QObject):
         if self.desk is not None:
             wish(self.desk)
 
-    def _with_transfers(self, wish: Callable[[Transfers], object]) -> None:
-        if self._transfers is not None:
-            wish(self._transfers)
+    def _with_parts(self, wish: Callable[[ProjectParts], object]) -> None:
+        if self.parts is not None:
+            wish(self.parts)
 
-    def _with_index(self, wish: Callable[[IndexKeeping], object]) -> None:
-        if self._index is not None:
-            wish(self._index)
+    @property
+    def desk(self) -> Desk | None:
+        """The collection of the open project."""
+        return self.parts.desk if self.parts is not None else None
 
-    def _with_retraining(self, wish: Callable[[Retraining], object]) -> None:
-        if self.retraining is not None:
-            wish(self.retraining)
+    @property
+    def retraining(self) -> Retraining | None:
+        """The runs of the open project."""
+        return self.parts.retraining if self.parts is not None else None
 
-    def _with_curation(self, wish: Callable[[Curation], object]) -> None:
-        if self.curation is not None:
-            wish(self.curation)
+    @property
+    def curation(self) -> Curation | None:
+        """The review of what was proposed in the open project."""
+        return self.parts.curation if self.parts is not None else None
+
+    @property
+    def heatmaps(self) -> HeatPages | None:
+        """The heatmaps of the open project."""
+        return self.parts.heatmaps if self.parts is not None else None
 
     @property
     def search_state(self) -> SearchState | None:
         """The index of the open project, once it has been looked for."""
-        return self._index.state if self._index is not None else None
+        return self.parts.index.state if self.parts is not None else None
 
     # opening and closing ----------------------------------------------------------------------------------------
 
@@ -170,25 +175,15 @@ class Studio(QObject):
         self.window.status.set_work("")
         checkpoint = opened.checkpoint or Path("no-model")
         engine = self._make_engine(checkpoint, opened.project.cache)
-        desk = self.desk = Desk(opened, engine, self)
+        desk = Desk(opened, engine, self)
         engine.setParent(desk)
         self._masks.apply(desk)
         engine.state_changed.connect(self._on_engine_state)
-        index = self._index = IndexKeeping(opened, desk.work, self.window.notice, self.window.status, desk)
-        index.service_changed.connect(desk.searching.set_service)
-        index.service_changed.connect(desk.following.set_service)
-        index.settled.connect(self.ready)
-        desk.following.too_much.connect(index.offer)
-        desk.following.progressed.connect(index.show_following)
-        self._transfers = Transfers(opened.dataset, desk.work, self.window, desk)
-        self.retraining = join_retraining(self.window, desk, index)
-        self.curation = join_curation(self.window, desk, index, self.retraining)
-        show_desk(self.window, desk)
+        parts = self.parts = join_project(self.window, desk)
+        parts.index.settled.connect(self.ready)
+        parts.transfers.ended.connect(self._on_transfer_ended)
         desk.title_changed.connect(self._on_title_changed)
         desk.search.phrase_chosen.connect(self.search_for)
-        self._transfers.ended.connect(self._on_transfer_ended)
-        self._transfers.progressed.connect(self.window.status.show_share)
-        self._transfers.said.connect(self.window.status.say)
         self.window.show_workspace(desk.workspace)
         if len(self.preferences.panes) == 3:
             desk.workspace.set_sizes(self.preferences.panes)
@@ -207,9 +202,7 @@ class Studio(QObject):
             self.window.notice.say(
                 "read-only", "This project is open read-only: look and search, but edits are refused."
             )
-        index.read()
-        self.retraining.read()
-        self.curation.read()
+        parts.read()
 
     def search_for(self, text: str) -> None:
         """Search for words as if they had been typed."""
@@ -234,31 +227,18 @@ class Studio(QObject):
 
     def close_project(self) -> None:
         """Put everything on disk, end the engine, and show the first page."""
-        desk, self.desk = self.desk, None
-        if desk is None:
+        parts, self.parts = self.parts, None
+        if parts is None:
             return
-        self.preferences.panes = desk.workspace.sizes()
-        self.preferences.tile_side = desk.gallery.side
-        if self._transfers is not None:
-            self._transfers.cancel()
-        index, self._index, self._transfers = self._index, None, None
-        if index is not None:
-            index.leave()
-        retraining, self.retraining = self.retraining, None
-        if retraining is not None:
-            retraining.close()
-        curation, self.curation = self.curation, None
-        if curation is not None:
-            curation.close()
-        desk.close()
-        if index is not None:
-            index.close()
+        self.preferences.panes = parts.desk.workspace.sizes()
+        self.preferences.tile_side = parts.desk.gallery.side
+        parts.close()
         self.window.notice.hide()
         self.window.status.set_work("")
         self.window.status.set_training("", -1.0)
         self.window.show_welcome()
         self.window.top.set_engine(EngineState("off"))
-        desk.deleteLater()
+        parts.desk.deleteLater()
 
     def _on_closing(self, event: QCloseEvent) -> None:
         num_unsaved = self.desk.editing.num_unsaved if self.desk is not None else 0
@@ -278,7 +258,7 @@ class Studio(QObject):
 
     def _on_engine_state(self, state: EngineState) -> None:
         if (ready := state.ready) is not None:
-            self._with_index(lambda index: index.set_model(ready.checkpoint_id))
+            self._with_parts(lambda parts: parts.index.set_model(ready.checkpoint_id))
 
     def _on_title_changed(self, name: str, number: int, count: int) -> None:
         self._with_desk(lambda desk: self.window.set_title(name, number, count, desk.opened.title))
@@ -286,30 +266,20 @@ class Studio(QObject):
     def _on_transfer_ended(self, has_changed: bool) -> None:
         self.window.status.set_work("")
         if has_changed:
-            self._with_desk(lambda desk: desk.refresh())
-            self._with_index(lambda index: index.read())
-            self._with_curation(lambda curation: curation.refresh())
+            self._with_parts(lambda parts: parts.refresh())
 
     def _on_notice_accepted(self, name: str) -> None:
         self.window.notice.hide()
         if name == "index":
-            self._with_index(lambda index: index.start())
+            self._with_parts(lambda parts: parts.index.start())
         elif name == "in use":
             self.open_path(self._wanted, read_only=True)
         elif name == "unsaved":
             self._with_desk(lambda desk: desk.editing.retry())
         elif name == NOTICE:
-            self._with_retraining(lambda retraining: retraining.show_news())
+            self._with_parts(lambda parts: parts.retraining.show_news())
         elif name == CURATION_NOTICE:
-            self._with_curation(lambda curation: curation.show())
-
-    def _on_cancel_wanted(self) -> None:
-        if self._transfers is not None and self._transfers.is_running:
-            self._transfers.cancel()
-        elif self.curation is not None and self.curation.is_proposing:
-            self.curation.stop()
-        else:
-            self._with_index(lambda index: index.stop())
+            self._with_parts(lambda parts: parts.curation.show())
 
     def _on_theme_chosen(self, choice: str) -> None:
         self.preferences.theme = choice
@@ -322,8 +292,8 @@ class Studio(QObject):
 
     def _on_dropped(self, paths: list[str]) -> None:
         path = Path(paths[0])
-        if self._transfers is not None:
-            self._transfers.take_dropped(path, self.open_path)
+        if self.parts is not None:
+            self.parts.transfers.take_dropped(path, self.open_path)
         elif path.is_dir():
             self.open_path(path)
         else:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
 
-from locstudio.ui.canvas.commands import COMMANDS, CanvasCommand, title
+from locstudio.ui.canvas.commands import ABOUT_HEAT, COMMANDS, CanvasCommand, title
 from locstudio.ui.curation import pass_keys
 from locstudio.ui.curation.commands import KEYS, NUM_SUGGESTIONS, TITLES, CurationCommand
+from locstudio.ui.heatmaps import page_commands
+from locstudio.ui.heatmaps.page_commands import HeatCommand
 from locstudio.ui.icons import drawn
 
 ELLIPSIS = "…"
@@ -86,9 +88,11 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("show_collection", "View", "Collection", "Show images and regions", ("Ctrl+1",), "image"),
     ActionSpec("show_training", "View", "Training", "Show runs, curves and models", ("Ctrl+2",), "curves"),
     ActionSpec("show_curation", "View", "Curation", "Review what models proposed", ("Ctrl+3",), "check"),
+    ActionSpec("show_heatmaps", "View", "Heatmaps", "What is expected but not labelled", ("Ctrl+4",), "layers"),
     ActionSpec("show_search", "View", "Search panel", "Show the search panel", ("Alt+1",)),
     ActionSpec("show_regions", "View", "Regions panel", "Show the regions of this image", ("Alt+2",)),
     ActionSpec("show_history", "View", "History panel", "Show what was done", ("Alt+3",), "history"),
+    ActionSpec("show_heat", "View", "Heat panel", "Show the heat of the classes", ("Alt+4",), "heat"),
     ActionSpec(
         "larger_tiles", "View", "Larger tiles", "Make the tiles of the gallery larger (Ctrl+wheel)", ("Ctrl+Alt++",)
     ),
@@ -106,6 +110,7 @@ CANVAS_ICONS = {
     CanvasCommand.ZOOM_IN: "zoom_in",
     CanvasCommand.ZOOM_OUT: "zoom_out",
     CanvasCommand.HIDE: "eye",
+    CanvasCommand.HEAT: "heat",
     CanvasCommand.DELETE: "delete",
 }
 
@@ -163,21 +168,35 @@ def curation_action(command: CurationCommand, run: Callable[[CurationCommand], N
     return action
 
 
+def heat_action(command: HeatCommand, run: Callable[[HeatCommand], None], parent: QObject) -> QAction:
+    """A menu entry for what the heatmaps page can do.  Its keys are shown, but handled by the page."""
+    words = page_commands.TITLES[command]
+    action = QAction(f"{words}\t{native(page_commands.KEYS[command][0])}", parent)
+    action.setIconText(words)
+    action.triggered.connect(lambda: run(command))
+    return action
+
+
 def key_table() -> list[tuple[str, list[tuple[str, str]]]]:
     """Every key with what it does, by group: what the key sheet shows."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for spec in ACTIONS:
         if spec.keys:
             groups.setdefault(spec.group, []).append((_keys(spec.keys), spec.text.rstrip(ELLIPSIS)))
-    boxes = [(_keys(info.keys), title(command)) for command, info in COMMANDS.items() if command not in _BY_WINDOW]
     groups["Boxes and canvas"] = [
-        *boxes,
+        *_canvas_keys(frozenset(COMMANDS) - _BY_WINDOW - ABOUT_HEAT),
         ("1 – 9", "Class of the selected boxes, else of the next one"),
         ("Arrows", "Move the selected box by 1 px (Shift: 10, Ctrl: resize)"),
         ("Shift while drawing", "Draw a square"),
         ("Alt while dragging", "Do not snap to edges"),
         ("Wheel", "Zoom at the cursor"),
         ("Space or middle button", "Drag the picture"),
+    ]
+    groups["Heat on the canvas"] = [
+        *_canvas_keys(ABOUT_HEAT),
+        ("Right button with a brush", "Paint the opposite"),
+        ("Ctrl+wheel with a brush", "Size of the brush"),
+        ("Y, N, Delete in the list", "Class present, absent, unknown"),
     ]
     groups.setdefault("Curation", []).extend(
         [
@@ -190,6 +209,10 @@ def key_table() -> list[tuple[str, list[tuple[str, str]]]]:
         *((_keys(keys), pass_keys.TITLES[command]) for command, keys in pass_keys.KEYS.items()),
         (f"1 – {NUM_SUGGESTIONS}", "Take a suggestion"),
     ]
+    groups["Heatmaps page"] = [
+        *((_keys(keys), page_commands.TITLES[command]) for command, keys in page_commands.KEYS.items()),
+        ("Shift or Ctrl with arrows", "Select several; Ctrl+A all"),
+    ]
     groups["What changed"] = [
         ("K  or  ←", "Keep what the old model says"),
         ("N  or  →", "Take what the new model says"),
@@ -198,6 +221,10 @@ def key_table() -> list[tuple[str, list[tuple[str, str]]]]:
         ("Enter", "Open the image"),
     ]
     return list(groups.items())
+
+
+def _canvas_keys(commands: frozenset[CanvasCommand]) -> list[tuple[str, str]]:
+    return [(_keys(info.keys), title(command)) for command, info in COMMANDS.items() if command in commands]
 
 
 def with_key(text: str, keys: tuple[str, ...]) -> str:

@@ -1,5 +1,7 @@
 """Where an open project meets the window: signals of its parts, connected in one place, and closed with the project."""
 
+from dataclasses import dataclass
+
 from PySide6.QtWidgets import QWidget
 
 from locstudio.services.checkpoints import active_folder
@@ -9,10 +11,12 @@ from locstudio.ui.curation.curation import NOTICE as CURATION_NOTICE
 from locstudio.ui.curation.curation import Curation
 from locstudio.ui.desk import Desk
 from locstudio.ui.engine_client import EngineState
+from locstudio.ui.heatmaps.heatmaps import HeatPages
 from locstudio.ui.index_keeping import IndexKeeping
 from locstudio.ui.main_window import MainWindow
 from locstudio.ui.opening import Place
 from locstudio.ui.training.retraining import NOTICE, Retraining
+from locstudio.ui.transfers import Transfers
 
 _TOOL_WORDS = {
     Tool.SELECT: CanvasCommand.SELECT,
@@ -25,6 +29,68 @@ _TOOL_WORDS = {
 }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ProjectParts:
+    """What an open project has beside its desk; all of it comes and goes with the project."""
+
+    desk: Desk
+    index: IndexKeeping
+    transfers: Transfers
+    retraining: Retraining
+    curation: Curation
+    heatmaps: HeatPages
+
+    def read(self) -> None:
+        """Look for what is there: an index, runs, proposals."""
+        self.index.read()
+        self.retraining.read()
+        self.curation.read()
+
+    def refresh(self) -> None:
+        """Read everything again, as after images or annotations came in."""
+        self.desk.refresh()
+        self.index.read()
+        self.curation.refresh()
+        self.heatmaps.refresh()
+
+    def cancel(self) -> None:
+        """Stop what goes on in the background and can be seen in the status line."""
+        if self.transfers.is_running:
+            self.transfers.cancel()
+        elif self.curation.is_proposing:
+            self.curation.stop()
+        else:
+            self.index.stop()
+
+    def close(self) -> None:
+        """Put everything on disk, and end the engine."""
+        self.transfers.cancel()
+        self.index.leave()
+        self.retraining.close()
+        self.curation.close()
+        self.heatmaps.close()
+        self.desk.close()
+        self.index.close()
+
+
+def join_project(window: MainWindow, desk: Desk) -> ProjectParts:
+    """Everything of an open project, told and heard by the window."""
+    opened = desk.opened
+    index = IndexKeeping(opened, desk.work, window.notice, window.status, desk)
+    index.service_changed.connect(desk.searching.set_service)
+    index.service_changed.connect(desk.following.set_service)
+    desk.following.too_much.connect(index.offer)
+    desk.following.progressed.connect(index.show_following)
+    transfers = Transfers(opened.dataset, desk.work, window, desk)
+    transfers.progressed.connect(window.status.show_share)
+    transfers.said.connect(window.status.say)
+    retraining = join_retraining(window, desk, index)
+    curation = join_curation(window, desk, index, retraining)
+    heatmaps = join_heatmaps(window, desk, retraining)
+    show_desk(window, desk)
+    return ProjectParts(desk, index, transfers, retraining, curation, heatmaps)
+
+
 def show_desk(window: MainWindow, desk: Desk) -> None:
     """Let the window tell what happens in the collection: status line, search field and notices."""
     status, canvas = window.status, desk.canvas
@@ -32,6 +98,8 @@ def show_desk(window: MainWindow, desk: Desk) -> None:
     desk.engine.state_changed.connect(lambda state: _show_engine(window, desk, state))
     desk.phrases_read.connect(window.top.set_phrases)
     desk.box_measured.connect(status.set_box_size)
+    desk.heat.pointed.connect(status.set_heat)
+    desk.heat.train_wanted.connect(window.actions_by_name["retrain"].trigger)
     desk.not_saved.connect(lambda text: window.notice.say("unsaved", text, "Try again", is_problem=True))
     desk.searching.searched.connect(lambda query: window.top.set_words(query.text))
     canvas.pointer_moved.connect(status.set_position)
@@ -103,3 +171,29 @@ def join_curation(window: MainWindow, desk: Desk, index: IndexKeeping, retrainin
     retraining.proposing_resumed.connect(curation.proposing.follow)
     window.curation_wanted.connect(curation.run)
     return curation
+
+
+def join_heatmaps(window: MainWindow, desk: Desk, retraining: Retraining) -> HeatPages:
+    """The heatmaps page for the open project, told and heard by the window, the collection and the list of runs."""
+
+    def open_image(image_id: int, place: Place | None, class_id: int) -> None:
+        window.show_collection()
+        if place is not None:
+            desk.show_place(place)
+        else:
+            desk.browsing.open_image(image_id)
+        desk.heat.show_class(class_id)
+
+    def do(name: str) -> None:
+        if name == "train":
+            retraining.ask("consistency")
+        else:
+            window.actions_by_name[name].trigger()
+
+    pages = HeatPages(desk, desk)
+    pages.page_wanted.connect(window.show_heatmaps)
+    pages.open_wanted.connect(open_image)
+    pages.wanted.connect(do)
+    pages.said.connect(window.status.say)
+    window.heat_wanted.connect(pages.run)
+    return pages

@@ -3,18 +3,16 @@
 from collections.abc import Iterable
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
-from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
+from PySide6.QtWidgets import QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from locstudio.domain.text import shown
-from locstudio.ui.actions import Actions, canvas_action, curation_action
+from locstudio.ui.actions import Actions
 from locstudio.ui.canvas.canvas_view import CanvasView
 from locstudio.ui.canvas.commands import CanvasCommand
-from locstudio.ui.curation.commands import MENU
-from locstudio.ui.icons import drawn
 from locstudio.ui.key_sheet import KeySheet
+from locstudio.ui.menus import Menus
 from locstudio.ui.notice_bar import NoticeBar
-from locstudio.ui.plain_text import action_text
 from locstudio.ui.status_line import StatusLine
 from locstudio.ui.top_bar import Page, TopBar
 from locstudio.ui.welcome import WelcomePage
@@ -45,6 +43,7 @@ _NEEDS_PROJECT = (
     "show_search",
     "show_regions",
     "show_history",
+    "show_heat",
     "larger_tiles",
     "smaller_tiles",
     "retrain",
@@ -52,6 +51,7 @@ _NEEDS_PROJECT = (
     "show_collection",
     "show_training",
     "show_curation",
+    "show_heatmaps",
     "propose",
     "offer_alike",
     "choose_sam",
@@ -68,27 +68,6 @@ _ONLY_COLLECTION = (
     "larger_tiles",
     "smaller_tiles",
 )
-_BOX_COMMANDS = (
-    CanvasCommand.EDIT,
-    CanvasCommand.DUPLICATE,
-    CanvasCommand.COPY,
-    CanvasCommand.PASTE,
-    CanvasCommand.SELECT_ALL,
-    CanvasCommand.DELETE,
-    None,
-    CanvasCommand.ACCEPT,
-    CanvasCommand.REJECT,
-    CanvasCommand.LOCK,
-)
-_VIEW_COMMANDS = (
-    CanvasCommand.FIT,
-    CanvasCommand.FIT_WIDTH,
-    CanvasCommand.ZOOM_FULL,
-    CanvasCommand.ZOOM_IN,
-    CanvasCommand.ZOOM_OUT,
-    CanvasCommand.HIDE,
-)
-_TOOL_COMMANDS = (CanvasCommand.SELECT, CanvasCommand.DRAW, CanvasCommand.SEARCH, CanvasCommand.REPEAT)
 
 
 class MainWindow(QMainWindow):
@@ -99,6 +78,7 @@ class MainWindow(QMainWindow):
         recent_chosen: the path of a project from the list of recent ones.
         dropped: paths that were dropped on the window.
         curation_wanted: a ``CurationCommand`` from the menu, while the curation page is shown.
+        heat_wanted: a ``HeatCommand`` from the menu, while the heatmaps page is shown.
         closing: the ``QCloseEvent``: whoever hears it puts everything in order before it returns, or refuses.
     """
 
@@ -106,6 +86,7 @@ class MainWindow(QMainWindow):
     recent_chosen = Signal(str)
     dropped = Signal(list)
     curation_wanted = Signal(object)
+    heat_wanted = Signal(object)
     closing = Signal(object)
 
     def __init__(self) -> None:
@@ -114,10 +95,16 @@ class MainWindow(QMainWindow):
         self.actions_by_name = Actions(self)
         self.workspace: Workspace | None = None
         self._pages: dict[Page, QWidget] = {}
-        self._recent_menu = QMenu("Recent projects", self)
-        self._theme_menu = QMenu("Theme", self)
-        menus = self._make_menus()
-        self.top = TopBar(menus, self.actions_by_name["retrain"], self)
+        self._menus = Menus(self.actions_by_name, self)
+        for mine, of_menus in (
+            (self.theme_chosen, self._menus.theme_chosen),
+            (self.recent_chosen, self._menus.recent_chosen),
+            (self.curation_wanted, self._menus.curation_wanted),
+            (self.heat_wanted, self._menus.heat_wanted),
+        ):
+            of_menus.connect(mine)
+        self._menus.canvas_wanted.connect(self._run_on_canvas)
+        self.top = TopBar(self._menus, self.actions_by_name["retrain"], self)
         self.setMenuWidget(self.top)
         self.status = StatusLine(self)
         self.setStatusBar(self.status)
@@ -175,6 +162,10 @@ class MainWindow(QMainWindow):
         """Show the curation page of the open project; it stays until the project is closed."""
         self._show_page(Page.CURATION, widget)
 
+    def show_heatmaps(self, widget: QWidget) -> None:
+        """Show the heatmaps page of the open project; it stays until the project is closed."""
+        self._show_page(Page.HEATMAPS, widget)
+
     def _show_page(self, page: Page, widget: QWidget) -> None:
         if self.workspace is None:
             return
@@ -188,10 +179,9 @@ class MainWindow(QMainWindow):
     def _on_page_shown(self) -> None:
         is_collection = self.page is Page.COLLECTION
         self.actions_by_name.set_enabled(is_collection, *_ONLY_COLLECTION)
-        self._set_canvas_menus(is_collection)
-        is_curation = self.page is Page.CURATION
-        self._set_curation_menu(is_curation)
-        self.actions_by_name.set_enabled(not is_curation, "look_again")  # F5 tidies the crop gallery there
+        self._menus.set_page(self.page)
+        is_gallery = self.page in (Page.CURATION, Page.HEATMAPS)
+        self.actions_by_name.set_enabled(not is_gallery, "look_again")  # F5 tidies the gallery there
         self.top.set_page(self.page)
         self.status.show_canvas_facts(is_collection)
 
@@ -204,8 +194,7 @@ class MainWindow(QMainWindow):
         self.workspace, self._pages = None, {}
         self._stack.setCurrentWidget(self.welcome)
         self.actions_by_name.set_enabled(False, *_NEEDS_PROJECT)
-        self._set_canvas_menus(False)
-        self._set_curation_menu(False)
+        self._menus.set_page(None)
         self.top.set_words("")
         self.top.set_active(False)
         self.welcome.focus_first()
@@ -226,100 +215,17 @@ class MainWindow(QMainWindow):
         """Projects that were open before, newest first."""
         paths = list(paths)
         self.welcome.set_recent(paths)
-        self._recent_menu.clear()
-        for path in paths:
-            action = self._recent_menu.addAction(action_text(path))
-            action.triggered.connect(lambda _=False, chosen=path: self.recent_chosen.emit(chosen))
-        self._recent_menu.setEnabled(bool(paths))
+        self._menus.set_recent(paths)
 
     def set_theme_choice(self, choice: str) -> None:
         """Mark a theme in the menu."""
-        for action in self._theme_menu.actions():
-            action.setChecked(action.data() == choice)
+        self._menus.set_theme_choice(choice)
 
     def show_keys(self) -> None:
         """Open the sheet of all keys."""
         sheet = KeySheet(self)
         sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         sheet.open()
-
-    # menus ------------------------------------------------------------------------------------------------------
-
-    def _make_menus(self) -> QMenuBar:
-        bar = QMenuBar(self)
-        bar.setNativeMenuBar(False)
-        bar.setAccessibleName("Menus")
-        self._canvas_actions: list[QAction] = []
-        project = self._menu(bar, "Project", "open_project", "open_folder", "open_demo")
-        project.addMenu(self._recent_menu)
-        project.addSeparator()
-        self._add(project, "add_folder", "look_again", "relink", "")
-        self._add(project, "import_annotations", "take_captions_in", "export_annotations", "")
-        self._add(project, "checkpoint", "close_project", "", "quit")
-        edit = self._menu(bar, "Edit", "undo", "redo", "")
-        self._add_canvas(edit, _BOX_COMMANDS)
-        self._menu(bar, "Go", "next", "previous", "", "next_unreviewed", "previous_unreviewed", "", "verify")
-        self._menu(bar, "Search", "search", "more", "ground", "clear_search", "", "index")
-        self._add_curation(self._menu(bar, "Curation", "propose", "show_curation", "offer_alike", ""))
-        self._menu(bar, "Training", "retrain", "", "show_training", "show_changes", "", "choose_sam", "bundled_masks")
-        view = self._menu(bar, "View", "show_collection", "show_training", "show_curation", "")
-        self._add(view, "show_search", "show_regions", "show_history", "")
-        self._add_canvas(view, (*_TOOL_COMMANDS, None, *_VIEW_COMMANDS))
-        view.addSeparator()
-        self._add(view, "larger_tiles", "smaller_tiles", "", "full_screen")
-        self._make_theme_menu()
-        view.addMenu(self._theme_menu)
-        self._menu(bar, "Help", "keys", "about")
-        return bar
-
-    def _menu(self, bar: QMenuBar, title: str, *names: str) -> QMenu:
-        menu = bar.addMenu(title)
-        self._add(menu, *names)
-        return menu
-
-    def _add(self, menu: QMenu, *names: str) -> None:
-        for name in names:
-            if name:
-                menu.addAction(self.actions_by_name[name])
-            else:
-                menu.addSeparator()
-
-    def _add_canvas(self, menu: QMenu, commands: Iterable[CanvasCommand | None]) -> None:
-        for command in commands:
-            if command is None:
-                menu.addSeparator()
-                continue
-            action = canvas_action(command, self._run_on_canvas, self)
-            menu.addAction(action)
-            self._canvas_actions.append(action)
-
-    def _add_curation(self, menu: QMenu) -> None:
-        self._curation_actions: list[QAction] = []
-        for command in MENU:
-            if command is None:
-                menu.addSeparator()
-                continue
-            action = curation_action(command, self.curation_wanted.emit, self)
-            menu.addAction(action)
-            self._curation_actions.append(action)
-
-    def _make_theme_menu(self) -> None:
-        group = QActionGroup(self)
-        for choice, text in (("dark", "Dark"), ("light", "Light"), ("system", "As the desktop")):
-            action = self._theme_menu.addAction(text)
-            action.setCheckable(True)
-            action.setData(choice)
-            group.addAction(action)
-            action.triggered.connect(lambda _=False, chosen=choice: self.theme_chosen.emit(chosen))
-        drawn.follow(self._theme_menu.menuAction(), "theme")
-
-    def _set_canvas_menus(self, is_enabled: bool) -> None:
-        for action in self._canvas_actions:
-            action.setEnabled(is_enabled)
-
-    def _set_curation_menu(self, is_enabled: bool) -> None:
-        for action in self._curation_actions:
-            action.setEnabled(is_enabled)
 
     def _run_on_canvas(self, command: CanvasCommand) -> None:
         if self.workspace is not None:

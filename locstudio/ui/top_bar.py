@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from PySide6.QtCore import QStringListModel, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QKeyEvent
+from PySide6.QtGui import QAction, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCompleter,
@@ -23,6 +23,7 @@ from locstudio.ui.icons import drawn
 from locstudio.ui.plain_text import action_text, shown, tip
 
 _TYPING_PAUSE_MS = 350
+_NARROW = 1400
 
 
 class Page(Enum):
@@ -31,6 +32,7 @@ class Page(Enum):
     COLLECTION = "collection"
     TRAINING = "training"
     CURATION = "curation"
+    HEATMAPS = "heatmaps"
 
 
 class TopBar(QWidget):
@@ -64,11 +66,12 @@ class TopBar(QWidget):
         self._engine.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._engine.clicked.connect(self._on_engine_clicked)
         self._state = EngineState("off")
+        self._whole = self._short = ""
         theme.notifier.changed.connect(self._show_engine)
         menus.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
         row = QHBoxLayout(self)
-        row.setContentsMargins(6, 6, 12, 6)
-        row.setSpacing(12)
+        row.setContentsMargins(4, 6, 8, 6)
+        row.setSpacing(8)
         row.addWidget(menus)
         row.addWidget(self._make_switch())
         row.addStretch(1)
@@ -130,12 +133,23 @@ class TopBar(QWidget):
         """
         self._state = state
         text = {"off": "No model", "loading": "Loading model…", "failed": "Model failed – Retry"}.get(state.phase, "")
+        self._short = text
         if state.ready is not None:
-            text = f"{shown(model or state.ready.name, 24)} on {shown(state.ready.device.split(',')[0], 24)}"
-        self._engine.setText(action_text(text))
+            self._short = shown(model or state.ready.name, 24)
+            text = f"{self._short} on {shown(state.ready.device.split(',')[0], 24)}"
+        self._whole = text
+        self._fit()
         self._engine.setToolTip(tip(state.text or text))
         self._engine.setAccessibleName(f"Model: {text}")
         self._show_engine()
+
+    def _fit(self) -> None:
+        """Leave the device out where the menus need the room; the status line says it too."""
+        self._engine.setText(action_text(self._short if self.width() < _NARROW else self._whole))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
 
     def set_phrases(self, phrases: Sequence[tuple[str, int]]) -> None:
         """Offer the phrases of the collection (with their counts) while a person types."""
@@ -180,7 +194,7 @@ class _SearchField(QLineEdit):
         self.setPlaceholderText("Search regions by words: a red car -truck")
         self.setAccessibleName("Search regions by words")
         self.setClearButtonEnabled(True)
-        self.setMinimumWidth(150)
+        self.setMinimumWidth(120)
         self.setMaximumWidth(860)
         self.setMinimumHeight(28)
         self.phrases = QStringListModel(self)

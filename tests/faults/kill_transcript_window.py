@@ -78,8 +78,8 @@ def open_window(project: Path, action: str) -> int:
     app = make_application()
     studio = Studio(app, Preferences())
     acts: dict[str, Callable[[], object]] = {
-        "index": lambda: studio._with_index(lambda index: index.start()),
-        "train": lambda: studio._with_retraining(lambda made: made.start(RetrainChoice(num_steps=NUM_STEPS))),
+        "index": lambda: studio.parts.index.start(),
+        "train": lambda: studio.retraining.start(RetrainChoice(num_steps=NUM_STEPS)),
         "look": lambda: None,
     }
     has_acted: list[bool] = []

@@ -264,11 +264,11 @@ def test_that_row_41_a_moved_folder_is_relinked_and_its_images_are_back(studio, 
     image_id = int(desk.gallery.model().ids[2])
     moved = sample.images.with_name("moved")
     sample.images.rename(moved)
-    with qtbot.waitSignal(studio._transfers.ended):
+    with qtbot.waitSignal(studio.parts.transfers.ended):
         studio.window.actions_by_name["look_again"].trigger()
     assert desk.opened.dataset.image(image_id).problem is Problem.MISSING
-    with qtbot.waitSignal(studio._transfers.ended):
-        studio._transfers.relink(desk.opened.dataset.roots()[0].id, moved)
+    with qtbot.waitSignal(studio.parts.transfers.ended):
+        studio.parts.transfers.relink(desk.opened.dataset.roots()[0].id, moved)
     assert desk.opened.dataset.image(image_id).problem is Problem.NONE
     qtbot.waitUntil(lambda: desk.gallery.model().item_of(image_id).image.problem is Problem.NONE)
     assert len(desk.opened.dataset.regions_of(image_id)) == 2

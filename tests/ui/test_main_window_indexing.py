@@ -95,7 +95,7 @@ def test_that_an_imported_file_is_shown_with_its_report(studio, desk, sample, tm
     }
     (tmp_path / "coco.json").write_text(json.dumps(coco))
     with qtbot.waitSignal(studio.ready, timeout=10_000):
-        studio._transfers.import_from(ImportChoice(tmp_path / "coco.json", sample.images, "coco", ImportOptions()))
+        studio.parts.transfers.import_from(ImportChoice(tmp_path / "coco.json", sample.images, "coco", ImportOptions()))
     dialog = next(w for w in QApplication.topLevelWidgets() if isinstance(w, QDialog) and w.isVisible())
     assert "regions   1 new" in dialog.findChild(QPlainTextEdit).toPlainText()
     dialog.close()

@@ -185,8 +185,8 @@ def test_that_an_export_can_be_cancelled_and_leaves_nothing(studio, desk, tmp_pa
 
     monkeypatch.setattr("locstudio.services.exporting.export_annotations", slow)
     choice = ExportChoice(tmp_path / "out", "voc", frozenset({Review.PENDING}))
-    with qtbot.waitSignal(studio._transfers.ended):
-        studio._transfers.export_to(choice)
+    with qtbot.waitSignal(studio.parts.transfers.ended):
+        studio.parts.transfers.export_to(choice)
         studio.window.status.cancel_wanted.emit()
     assert report_text(qtbot) == "Cancelled."
     assert not (tmp_path / "out").exists()
@@ -202,7 +202,7 @@ def captioned(sample):
 
 def test_that_the_menu_takes_captions_in_with_a_report_in_one_step(studio, captioned, curation, qtbot):
     dataset, before = studio.desk.opened.dataset, curation.curating.pool
-    with qtbot.waitSignal(studio._transfers.ended):
+    with qtbot.waitSignal(studio.parts.transfers.ended):
         studio.window.actions_by_name["take_captions_in"].trigger()
     report = report_text(qtbot)
     assert report.startswith("8 images looked at")
@@ -223,7 +223,7 @@ def test_that_taking_captions_in_can_be_cancelled(studio, desk, captioned, qtbot
         return media_texts_beside(path, root)
 
     monkeypatch.setattr("locstudio.services.captioning.texts_beside", texts_beside)
-    with qtbot.waitSignal(studio._transfers.ended):
+    with qtbot.waitSignal(studio.parts.transfers.ended):
         studio.window.actions_by_name["take_captions_in"].trigger()
         studio.window.status.cancel_wanted.emit()
         is_asked.set()

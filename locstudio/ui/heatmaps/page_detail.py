@@ -73,9 +73,11 @@ class HeatDetail(QFrame):
         self._tile: HeatTile | None = None
         self._picture = _Picture(large, photos, ink, self)
         self._words, self._facts, self._why = label("", "subtitle"), label("", "muted"), label("", "muted")
+        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        policy.setHeightForWidth(True)
         for words in (self._words, self._facts, self._why):
             words.setWordWrap(True)
-            words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Maximum)
+            words.setSizePolicy(policy)
         self._swatch = QLabel(self)
         self._epochs = EpochSlider(self)
         self._epochs.setFocusPolicy(Qt.FocusPolicy.TabFocus)

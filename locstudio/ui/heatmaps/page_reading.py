@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from locstudio.domain.edits import Edit
 from locstudio.domain.errors import UserError
+from locstudio.domain.heat_corrections import HeatCorrection, corrected
 from locstudio.domain.image_labels import Presence
 from locstudio.domain.regions import Image, LabelClass
 from locstudio.services.heat.book import ClassHeat, HeatBook
@@ -35,7 +36,7 @@ LEAST = 0.1
 
 _MAX_EXPECTED = 20_000
 _SMALLEST_VIEW = 0.5
-_TILE_PX, _PANE_PX = 64, 192
+_TILE_PX = 64
 _LOOK = HeatLook(opacity=1.0)
 
 
@@ -171,19 +172,22 @@ def edit_of(dataset: DatasetView, table: HeatTable, positions: Rows, presence: P
 
 def read_cells(book: HeatBook, dataset: DatasetView, keys: Sequence[CellKey]) -> dict[CellKey, Read]:
     """What tiles show beyond numbers; an image that is gone has none."""
-    images = {image.id: image for image in dataset.images(list({image_id for image_id, _, _ in keys}))}
-    return {key: _read_cell(book, images[key[0]], key) for key in keys if key[0] in images}
+    image_ids = list({image_id for image_id, _, _ in keys})
+    images = {image.id: image for image in dataset.images(image_ids)}
+    painted = dataset.corrections_of_images(image_ids)
+    return {key: _read_cell(book, images[key[0]], key, painted[key[0]]) for key in keys if key[0] in images}
 
 
-def _read_cell(book: HeatBook, image: Image, key: CellKey) -> Read:
+def _read_cell(book: HeatBook, image: Image, key: CellKey, painted: Sequence[HeatCorrection]) -> Read:
     _, class_id, is_cut = key
-    map_WW = book.heat_of(image, class_id)
-    if map_WW is None:
+    raw_WW = book.heatmaps.map_of(image.id, class_id)
+    if raw_WW is None:
         return Read(image, None, None, is_stale=book.is_stale(image))
-    box = box_of_peak(map_WW) if is_cut else None
     size = max(1, image.width), max(1, image.height)
+    map_WW = corrected(np.asarray(raw_WW), [each for each in painted if each.class_id == class_id], size)
+    box = box_of_peak(map_WW) if is_cut else None
     view = context_of(box, *size, _SMALLEST_VIEW) if box is not None else WHOLE
-    heat = heat_image([map_WW], _LOOK).scaledToWidth(_TILE_PX)
+    heat = heat_image([map_WW], _LOOK, side=_TILE_PX)
     return Read(image, heat, box, view, book.is_stale(image))
 
 

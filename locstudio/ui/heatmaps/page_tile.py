@@ -197,7 +197,7 @@ def _paint_numbers(painter: QPainter, area: QRect, tile: HeatTile) -> None:
     if tile.agreement is not None:
         _paint_number(painter, area, f"{tile.agreement:.0%}", is_left=False)
     elif tile.inconsistency is not None:
-        _paint_number(painter, area, f"± {tile.inconsistency:.2f}", is_left=False)
+        _paint_number(painter, area, f"≠ {tile.inconsistency:.2f}", is_left=False)
 
 
 def _paint_number(painter: QPainter, area: QRect, text: str, *, is_left: bool) -> None:
