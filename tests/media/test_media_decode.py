@@ -12,7 +12,7 @@ from locstudio.domain.geometry import UnitBox
 from locstudio.media.decode import decode_rgb, examine, read_header
 from locstudio.media.files import ImageProblem
 from locstudio.media.pyramid import mip_pyramid
-from locstudio.media.square import PADDING, load_square
+from locstudio.media.square import PADDING, load_square, load_stretched
 from locstudio.media.thumbnails import thumbnail_jpeg
 
 
@@ -148,6 +148,23 @@ def test_that_a_small_picture_is_enlarged_into_the_square(tmp_path):
     square, letterbox = load_square(saved(Image.new("RGB", (10, 5), (255, 0, 0)), tmp_path / "a.png"), 40)
     assert letterbox.content(40) == (0, 10, 40, 30)
     assert (square[10:30] == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize("size", [(300, 100), (100, 300), (20, 10), (2000, 20), (64, 64)])
+def test_that_a_stretched_picture_fills_the_square_from_edge_to_edge(tmp_path, size):
+    square = load_stretched(saved(gradient(*size), tmp_path / "a.png"), 64)
+    assert square.shape == (64, 64, 3)
+    middle = (np.arange(64) + 0.5) / 64 * 255
+    # Red grows from left to right over the whole square, green from top to bottom, whatever the shape of the picture.
+    assert np.abs(square[32, 4:-4, 0] - middle[4:-4]).max() < 255 / 10
+    assert np.abs(square[4:-4, 32, 1] - middle[4:-4]).max() < 255 / 10
+
+
+def test_that_a_stretched_picture_is_upright_and_the_callers_own(tmp_path):
+    square = load_stretched(oriented(gradient(80, 40), tmp_path / "a.jpg", 6), 32)
+    # Turned a quarter: what grew to the right grows downwards now.
+    assert square[4, 16, 0] < square[28, 16, 0]
+    square[:] = 0
 
 
 def test_that_a_pyramid_halves_down_to_1024_pixels():
