@@ -158,7 +158,7 @@ def looked_at(model: Consistency, known: Material) -> tuple[Floats, Floats]:
     return np.concatenate(scores), np.concatenate(maps)
 
 
-def whole_view_cost(model: Consistency, known: Material, repeats: int = 10) -> float:
+def heat_cost(model: Consistency, known: Material, repeats: int = 10) -> float:
     """CPU milliseconds from an image's cells to its heatmaps, one thread."""
     one = known.of(np.array([0]))
     begun = time.process_time()

@@ -64,6 +64,14 @@ def localisation(scenes: Sequence[LabelledScene], maps_SLWW: Floats, wanted_SL: 
     return float(np.mean(hits)), float(np.mean(overlaps))
 
 
+def coverage_of(scene: LabelledScene, class_index: int, grid: int) -> Floats:
+    """How much of each cell (W, W) of a scene the boxes of a class cover."""
+    boxes_R4 = scene.boxes_R4[np.array(scene.class_index) == class_index]
+    union_FF = _union(boxes_R4, grid * _FINE)
+    found: Floats = union_FF.reshape(grid, _FINE, grid, _FINE).mean(axis=(1, 3), dtype=np.float32)
+    return found
+
+
 def recovered(averages_SL: Floats, told_SL: NDArray[np.int8], present_SL: Flags, num_expected: int) -> float:
     """Share of the classes that are there and were not told which are among the expected ones.
 
