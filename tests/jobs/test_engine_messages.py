@@ -14,6 +14,7 @@ from locstudio.jobs.engine_messages import (
     EncodeBoxes,
     EncodeTexts,
     Grounded,
+    Heated,
     Proposed,
     SetImage,
     path_of,
@@ -78,3 +79,23 @@ def test_that_anything_else_is_no_reply(line):
 def test_that_bytes_that_are_not_the_promised_vectors_are_refused():
     with pytest.raises(ProtocolError, match="7 bytes are not 1 vectors of 2 numbers"):
         Embedded(id=1, vectors=b"1234567", count=1, dim=2).array()
+
+
+TRANSCRIPT = Path(__file__).parents[1] / "data" / "engine_heat.txt"
+"""Of a real engine on the bundled models, asked for heat: what went in begins with >, what came out with <."""
+
+
+def test_that_a_recorded_talk_is_still_the_protocol_byte_for_byte():
+    for line in TRANSCRIPT.read_bytes().splitlines(keepends=True):
+        direction, content = line[:2], line[2:]
+        again = request_line(read_request(content)) if direction == b"> " else reply_line(read_reply(content))
+        assert again == content
+
+
+def test_that_recorded_heat_is_a_map_for_each_class():
+    replies = [read_reply(line[2:]) for line in TRANSCRIPT.read_bytes().splitlines() if line[:1] == b"<"]
+    first, last = (reply for reply in replies if isinstance(reply, Heated))
+    assert first.class_names == ["person", "chair"]
+    assert first.array().shape == (2, 14, 14)
+    assert np.array_equal(last.array(), first.array()[1:])
+    assert first.scores[1] == pytest.approx(last.scores[0])
