@@ -111,9 +111,10 @@ def _trunk(name: str, input_px: int) -> Any:
     # A name with a colon would have timm read a folder or fetch a file.
     if ":" in name or not timm.is_model(name):
         raise BadInput(f"timm knows no model called {name!r}. Its names look like resnet50 or vit_small_patch16_224.")
-    given = timm.get_pretrained_cfg(name, allow_unregistered=False)
-    sized = {"img_size": input_px} if input_px and given is not None and given.fixed_input_size else {}
     try:
+        given = timm.get_pretrained_cfg(name, allow_unregistered=False)
+        sized = {"img_size": input_px} if input_px and given is not None and given.fixed_input_size else {}
         return timm.create_model(name, pretrained=False, num_classes=0, **sized).eval()
     except (RuntimeError, AssertionError, ValueError, TypeError) as error:
-        raise BadInput(f"timm cannot build {name} for images of {input_px} px: {error}.") from error
+        size = f" for images of {input_px} px" if input_px else ""
+        raise BadInput(f"timm cannot build {name}{size}: {error}.") from error

@@ -77,6 +77,11 @@ def test_that_a_name_unknown_to_timm_is_refused_and_fetches_nothing(name):
         backbone_classifier(name, name="x", classes=CLASSES)
 
 
+def test_that_weights_of_timm_that_do_not_exist_are_refused_by_name():
+    with pytest.raises(BadInput, match=r"cannot build test_resnet\.nonsense: .*nonsense"):
+        Backbone("test_resnet.nonsense")
+
+
 def test_that_pixels_too_few_for_the_network_are_refused_with_a_sentence():
     with pytest.raises(BadInput, match=r"test_vit.*3 px"):
         backbone_classifier("test_vit", name="x", classes=CLASSES, input_px=3)
