@@ -18,11 +18,12 @@ exit status: 0 done; 2 wrong usage; 3 project locked; 4 bad input; 5 disk or per
 7 no display; 70 our bug; 130 interrupted"""
 
 
-IMPORT_FORMATS = ("coco", "voc", "yolo", "labelme", "cvat", "labelstudio", "phrases")
-EXPORT_FORMATS = (*IMPORT_FORMATS, "csv", "parquet", "webdataset")
+_BOTH_WAYS = ("coco", "voc", "yolo", "labelme", "cvat", "labelstudio", "phrases", "labels-csv")
+IMPORT_FORMATS = (*_BOTH_WAYS, "folders")
+EXPORT_FORMATS = (*_BOTH_WAYS, "csv", "parquet", "webdataset")
 """As in ``locstudio.interchange.formats``, which would take time to load here."""
 COLORMAPS = ("viridis", "cividis", "magma", "gray")
-MIN_SCORE = 0.3
+MIN_SCORE = 0.2
 """As in ``locstudio.services.heat``, likewise."""
 
 

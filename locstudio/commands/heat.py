@@ -10,7 +10,7 @@ and without a class the same with ``"classes": [{"class", "class_id", "score", "
 instead of what belongs to one.  ``expected --json`` prints::
 
     {"run", "checkpoint", "epoch", "min_score", "found", "rows": [{"key": "IMAGE:CLASS", "image", "image_id", "class",
-     "class_id", "score", "sureness", "peak", "agreement", "own", "box": [x0, y0, x1, y1] or null}, ...]}
+     "class_id", "score", "average", "peak", "agreement", "own", "box": [x0, y0, x1, y1] or null}, ...]}
 
 and, where something was added or denied, ``"title"`` and ``"changes"`` of the edit, and the rows it was about.
 Scores, peaks and thresholds are in [0, 1], boxes and places in shares of the image.
@@ -19,8 +19,6 @@ Scores, peaks and thresholds are in [0, 1], boxes and places in shares of the im
 import argparse
 import io
 from typing import Any
-
-import numpy as np
 
 from locstudio.commands.opening import class_id_of, image_of, opened
 from locstudio.commands.output import print_json, say
@@ -79,10 +77,10 @@ def expected(options: argparse.Namespace) -> int:
             _print_worklist(options, book, dataset, found, items, None)
             return 0
         if _ALL not in keys:
-            items = [_named(book, dataset, items, key) for key in keys]
+            items = [_named(dataset, items, key) for key in keys]
         presence = Presence.POSITIVE if options.add else Presence.NEGATIVE
         pairs = [(item.image_id, item.class_id) for item in items]
-        scores = [item.score for item in items]
+        scores = [item.score or None for item in items]
         edit = say_of_many(dataset, pairs, presence, scores=scores, source=book.checkpoint_id)
         if edit.changes:
             dataset.apply(edit, actor=_ACTOR)
@@ -196,8 +194,8 @@ def _print_worklist(
         say("Nothing is expected that is not labelled.")
 
 
-def _named(book: HeatBook, dataset: Dataset, items: list[Expected], key: str) -> Expected:
-    """The row of the list with this key, or what the heatmaps say of an image and class that are not in it.
+def _named(dataset: Dataset, items: list[Expected], key: str) -> Expected:
+    """The row of the list with this key; one without a score where it is not in the list.
 
     Raises:
         BadInput: there is no such image or class.
@@ -209,10 +207,7 @@ def _named(book: HeatBook, dataset: Dataset, items: list[Expected], key: str) ->
     row = next((item for item in items if (item.image_id, item.class_id) == (image.id, class_id)), None)
     if row is not None:
         return row
-    scores = book.heatmaps.averages_NL
-    at, place = book.heatmaps.rows.get(image.id), book.heatmaps.positions.get(class_id)
-    score = float(np.asarray(scores)[at, place]) if at is not None and place is not None else 0.0
-    return Expected(image.id, class_id, score, 0.0, 0.0, 0.0, 0.0, None)
+    return Expected(image.id, class_id, 0.0, 0.0, 0.0, 0.0, 0.0, None)
 
 
 def _head(book: HeatBook, image: Image, heat: ImageHeat) -> dict[str, Any]:
@@ -245,7 +240,7 @@ def _expected_row(book: HeatBook, item: Expected, path: str) -> dict[str, Any]:
         "class": book.class_name(item.class_id),
         "class_id": item.class_id,
         "score": round(item.score, 5),
-        "sureness": round(item.sureness, 5),
+        "average": round(item.average, 5),
         "peak": round(item.peak, 5),
         "agreement": round(item.agreement, 5),
         "own": round(item.own, 5),

@@ -42,30 +42,33 @@ def book(project, dataset, classes, heat):
     return HeatBook.open(project, dataset)
 
 
-def pairs(book, dataset, **wishes):
-    found = expected(book, read_known(book.heatmaps, dataset), **wishes)
+def pairs(book, dataset, min_score=0.1, **wishes):
+    found = expected(book, read_known(book.heatmaps, dataset), min_score=min_score, **wishes)
     return list(zip(found.image_ids.tolist(), found.class_ids.tolist(), strict=True))
 
 
 def test_that_what_is_seen_and_not_labelled_comes_first_where_no_known_class_is_seen(book, dataset):
     assert pairs(book, dataset) == [(3, DOG), (1, BICYCLE), (2, BICYCLE)]
-    found = expected(book, read_known(book.heatmaps, dataset))
-    assert found.owns.tolist() == pytest.approx([1, 1, 0])
+    found = expected(book, read_known(book.heatmaps, dataset), min_score=0.1)
+    assert found.owns.tolist() == pytest.approx([1, 1, 0], abs=0.01)
     assert found.agreements.tolist() == pytest.approx([1, 1, 1], abs=1e-3)
+    # The root of average and peak, and a quarter of it where all the heat is that of the bus as well.
+    bicycle = (0.6 * 180 / 255) ** 0.5
+    assert found.scores.tolist() == pytest.approx([(0.8 * 200 / 255) ** 0.5, bicycle, bicycle / 4], abs=0.01)
     item = found.item(1)
-    assert (item.key, item.score, item.peak) == ("1:2", pytest.approx(0.6), pytest.approx(180 / 255))
+    assert (item.key, item.average, item.peak) == ("1:2", pytest.approx(0.6), pytest.approx(180 / 255))
     assert item.box is not None
     assert (item.box.x0 + item.box.x1) / 2 == pytest.approx(10.5 / 14)
 
 
 def test_that_a_decision_takes_it_from_the_list_and_its_undo_brings_it_back(book, dataset):
     known = read_known(book.heatmaps, dataset)
-    found = expected(book, known)
+    found = expected(book, known, min_score=0.1)
     edit = deny_expected(dataset, [found.item(0)], book.checkpoint_id)
     assert edit.title == "Deny dog"
     inverse = dataset.apply(edit)
     assert dataset.labels_of(3) == [
-        ImageLabel(3, DOG, Presence.NEGATIVE, Origin.HUMAN, pytest.approx(0.8), book.checkpoint_id)
+        ImageLabel(3, DOG, Presence.NEGATIVE, Origin.HUMAN, pytest.approx(0.792, abs=1e-3), book.checkpoint_id)
     ]
     after = known.after(edit, book.heatmaps, dataset)
     assert np.array_equal(after.presence_NL, read_known(book.heatmaps, dataset).presence_NL)
@@ -91,3 +94,13 @@ def test_that_a_box_that_counts_as_true_is_a_word_about_its_class(book, dataset)
         known.after(edit, book.heatmaps, dataset).presence_NL.tolist()
         == read_known(book.heatmaps, dataset).presence_NL.tolist()
     )
+
+
+def test_that_the_limit_keeps_the_surest_and_the_least_score_is_kept_to(book, dataset):
+    assert pairs(book, dataset, limit=1) == [(3, DOG)]
+    known = read_known(book.heatmaps, dataset)
+    assert expected(book, known, min_score=0.1, limit=1).num_found == 3
+    assert pairs(book, dataset, min_score=0.7) == [(3, DOG)]
+    assert pairs(book, dataset, min_score=1) == []
+    assert pairs(book, dataset, class_id=BICYCLE) == [(1, BICYCLE), (2, BICYCLE)]
+    assert len(expected(book, known, min_score=0)) == 10  # everything of which nothing was said

@@ -53,7 +53,7 @@ def say_of_many(
     pairs: Iterable[tuple[int, int]],
     presence: Presence,
     *,
-    scores: Sequence[float] = (),
+    scores: Sequence[float | None] = (),
     source: str = "",
 ) -> Edit:
     """Say the same of many pairs of image and class, in one undo step.
@@ -68,7 +68,7 @@ def say_of_many(
         source: The model's checkpoint.
     """
     listed = list(pairs)
-    given: Sequence[float | None] = scores if len(scores) else [None] * len(listed)
+    given = scores if len(scores) else [None] * len(listed)
     score_of = dict(zip(listed, given, strict=True))
     image_ids = list(dict.fromkeys(image_id for image_id, _ in score_of))
     held = {
