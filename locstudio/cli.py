@@ -297,7 +297,8 @@ def _add_heat_commands(command) -> None:  # type: ignore[no-untyped-def]
     sub.add_argument("--threshold", type=_share, metavar="T", help="of the boxes (default: half of the peak)")
     sub.add_argument("--colormap", choices=COLORMAPS, default=COLORMAPS[0])
     sub.add_argument("--opacity", type=_share, default=0.6, metavar="O", help="of the heat, from 0 to 1 (default: 0.6)")
-    sub.add_argument("--run", help=run)
+    sub.add_argument("--run", help=f"{run}; where none has seen the image, the model in use looks now")
+    sub.add_argument("--checkpoint", type=Path, metavar="DIR", help="let this multi-label model look now")
     sub = command("expected", "heat", "list classes that are expected and not labelled; add or deny them")
     sub.add_argument("--class", dest="class_name", metavar="C", help="only this class, by name or id")
     sub.add_argument(

@@ -6,8 +6,11 @@
      "average", "presence": "positive|negative|unknown", "peak", "peak_at": [x, y] or null, "threshold",
      "boxes": [[x0, y0, x1, y1], ...], "corrections", "trajectory": [...], "out": file or null}
 
-and without a class the same with ``"classes": [{"class", "class_id", "score", "average", "presence", "peak"}, ...]``
-instead of what belongs to one.  ``expected --json`` prints::
+``run``, ``epoch`` and ``num_epochs`` are null where no run has seen the image and the model has looked now, and
+``class_id`` where the vocabulary has no such class.  Without a class it prints the same with ``"classes": [{"class",
+"class_id", "score", "average", "presence", "peak"}, ...]`` instead of what belongs to one.
+
+``expected --json`` prints::
 
     {"run", "checkpoint", "epoch", "min_score", "found", "rows": [{"key": "IMAGE:CLASS", "image", "image_id", "class",
      "class_id", "score", "average", "peak", "agreement", "own", "box": [x0, y0, x1, y1] or null}, ...]}
@@ -18,22 +21,27 @@ Scores, peaks and thresholds are in [0, 1], boxes and places in shares of the im
 
 import argparse
 import io
+from pathlib import Path
 from typing import Any
 
-from locstudio.commands.opening import class_id_of, image_of, opened
+from locstudio.commands.opening import checkpoint_folder, class_id_of, image_of, opened, session
 from locstudio.commands.output import print_json, say
 from locstudio.domain.edits import Edit
 from locstudio.domain.errors import BadInput, UserError
 from locstudio.domain.image_labels import Presence
 from locstudio.domain.regions import Image
 from locstudio.domain.text import counted, shown
+from locstudio.services.checkpoints import active_folder
 from locstudio.services.heat.book import ClassHeat, HeatBook, ImageHeat
 from locstudio.services.heat.deciding import say_of_many
+from locstudio.services.heat.found import found_heat
 from locstudio.services.heat.known import read_known
+from locstudio.services.heat.runs import heat_runs, refuse_unreadable
 from locstudio.services.heat.shapes import heat_boxes, peak_of
 from locstudio.services.heat.worklist import Expected, Worklist
 from locstudio.services.heat.worklist import expected as expected_of
 from locstudio.store.dataset import Dataset
+from locstudio.store.project import Project
 
 _ACTOR = "expected"
 _SHARE_OF_PEAK = 0.5
@@ -42,23 +50,22 @@ _LONG_SIDE = 4096
 
 
 def heatmap(options: argparse.Namespace) -> int:
-    """Say how hot the classes of an image are, and draw one of them over the image."""
+    """Say how hot the classes of an image are, and draw one of them over the image.
+
+    A run's memory is looked at where one has seen the image; else, and for ``--checkpoint``, the model looks now.
+    """
     if options.out is not None and not options.class_name:
         raise UserError("A picture shows the heat of one class: say which with --class.")
     with opened(options.project, read_only=True) as (project, dataset):
         image = image_of(dataset, options.image)
-        class_id = class_id_of(dataset, options.class_name) if options.class_name else None
-        book = HeatBook.open(project, dataset, options.run or "")
-        heat = _heat_of(book, image, options.epoch)
-        if class_id is None:
-            _print_classes(options, book, image, heat)
+        heat, num_epochs = _heat_of(options, project, dataset, image)
+        if not options.class_name:
+            _print_classes(options, image, heat, num_epochs)
             return 0
-        row = heat.of_class(class_id)
-        if row is None:
-            raise BadInput(f"The run {book.run.id} does not know the class {shown(book.class_name(class_id))}.")
+        row = _row_named(dataset, heat, options.class_name)
         if options.out is not None:
             _write_picture(options, dataset, image, row)
-        _print_class(options, book, image, heat, row)
+        _print_class(options, image, heat, num_epochs, row)
     return 0
 
 
@@ -88,15 +95,52 @@ def expected(options: argparse.Namespace) -> int:
     return 0
 
 
-def _heat_of(book: HeatBook, image: Image, epoch: int | None) -> ImageHeat:
+def _heat_of(options: argparse.Namespace, project: Project, dataset: Dataset, image: Image) -> tuple[ImageHeat, int]:
+    """The heat of an image, and how many epochs the run has planned; 0 where a model has found it now."""
+    must_be_run = bool(options.run or options.epoch)
+    if must_be_run and options.checkpoint:
+        raise UserError("A run remembers and a checkpoint looks now: say --checkpoint without --run and --epoch.")
+    has_run = must_be_run or bool(heat_runs(project))
+    if not has_run and not options.checkpoint:
+        refuse_unreadable(project)
+    if options.checkpoint or not has_run:
+        return _found(project, dataset, image, options.checkpoint), 0
+    book = HeatBook.open(project, dataset, options.run or "")
     try:
-        heat = book.image(image, epoch)
+        heat = book.image(image, options.epoch)
     except LookupError as error:
         kept = ", ".join(map(str, book.heatmaps.header.key_epochs)) or "none"
-        raise BadInput(f"The run {book.run.id} keeps no heatmaps of epoch {epoch}. Its key epochs: {kept}.") from error
-    if heat is None:
+        sentence = f"The run {book.run.id} keeps no heatmaps of epoch {options.epoch}. Its key epochs: {kept}."
+        raise BadInput(sentence) from error
+    if heat is None and must_be_run:
         raise BadInput(f"The run {book.run.id} has not seen the image {shown(image.path)}.")
-    return heat
+    return (heat, book.run.num_epochs) if heat is not None else (_found(project, dataset, image, None), 0)
+
+
+def _found(project: Project, dataset: Dataset, image: Image, chosen: Path | None) -> ImageHeat:
+    """What the multi-label model in use, or another one, finds in the image now."""
+    checkpoint = chosen or active_folder(project, dataset, "consistency")
+    if not checkpoint.is_dir():
+        raise BadInput(f"There is no checkpoint at {shown(str(checkpoint))}.")
+    engine = session(project, checkpoint_folder(project, dataset, None))
+    engine.set_image(dataset.image_file(image), sha256=image.sha256)
+    found = engine.find_heat(checkpoint)
+    return found_heat(
+        dataset, image, found.class_names, found.scores_L, found.maps_LWW, checkpoint_id=found.checkpoint_id
+    )
+
+
+def _row_named(dataset: Dataset, heat: ImageHeat, name: str) -> ClassHeat:
+    """The class of this name or number, be it in the vocabulary or only known to the model.
+
+    Raises:
+        BadInput: there is no heat of it.
+    """
+    row = next((row for row in heat.rows if row.name.casefold() == name.casefold()), None)
+    if row is None and (row := heat.of_class(class_id_of(dataset, name))) is None:
+        who = f"The run {heat.run_id}" if heat.run_id else f"The checkpoint {heat.checkpoint_id}"
+        raise BadInput(f"{who} does not know the class {shown(name)}.")
+    return row
 
 
 def _write_picture(options: argparse.Namespace, dataset: Dataset, image: Image, row: ClassHeat) -> None:
@@ -122,7 +166,7 @@ def _write_picture(options: argparse.Namespace, dataset: Dataset, image: Image, 
             raise
 
 
-def _print_class(options: argparse.Namespace, book: HeatBook, image: Image, heat: ImageHeat, row: ClassHeat) -> None:
+def _print_class(options: argparse.Namespace, image: Image, heat: ImageHeat, num_epochs: int, row: ClassHeat) -> None:
     peak, peak_at, threshold, boxes = 0.0, None, 0.0, []
     if row.map_WW is not None and row.map_WW.any():
         at, value = peak_of(row.map_WW)
@@ -132,7 +176,7 @@ def _print_class(options: argparse.Namespace, book: HeatBook, image: Image, heat
     if options.json:
         print_json(
             {
-                **_head(book, image, heat),
+                **_head(image, heat, num_epochs),
                 **_row(row),
                 "peak": round(peak, 5),
                 "peak_at": peak_at,
@@ -151,12 +195,13 @@ def _print_class(options: argparse.Namespace, book: HeatBook, image: Image, heat
         say(f"Written: {shown(str(options.out))}")
 
 
-def _print_classes(options: argparse.Namespace, book: HeatBook, image: Image, heat: ImageHeat) -> None:
+def _print_classes(options: argparse.Namespace, image: Image, heat: ImageHeat, num_epochs: int) -> None:
     if options.json:
         rows = [_row(row) | {"peak": _peak(row)} for row in heat.rows]
-        print_json(_head(book, image, heat) | {"classes": rows})
+        print_json(_head(image, heat, num_epochs) | {"classes": rows})
         return
-    say(f"{shown(image.path)} after epoch {heat.epoch} of {book.run.num_epochs}{_staleness(heat)}")
+    when = f"after epoch {heat.epoch} of {num_epochs}" if heat.run_id else f"by {heat.checkpoint_id}"
+    say(f"{shown(image.path)} {when}{_staleness(heat)}")
     for row in heat.rows:
         say(f"{row.average:.3f}  {row.presence:8}  {shown(row.name)}")
 
@@ -210,14 +255,14 @@ def _named(dataset: Dataset, items: list[Expected], key: str) -> Expected:
     return Expected(image.id, class_id, 0.0, 0.0, 0.0, 0.0, 0.0, None)
 
 
-def _head(book: HeatBook, image: Image, heat: ImageHeat) -> dict[str, Any]:
+def _head(image: Image, heat: ImageHeat, num_epochs: int) -> dict[str, Any]:
     return {
         "image": image.path,
         "image_id": image.id,
-        "run": heat.run_id,
+        "run": heat.run_id or None,
         "checkpoint": heat.checkpoint_id,
-        "epoch": heat.epoch,
-        "num_epochs": book.run.num_epochs,
+        "epoch": heat.epoch if heat.run_id else None,
+        "num_epochs": num_epochs if heat.run_id else None,
         "is_stale": heat.is_stale,
     }
 
@@ -225,7 +270,7 @@ def _head(book: HeatBook, image: Image, heat: ImageHeat) -> dict[str, Any]:
 def _row(row: ClassHeat) -> dict[str, Any]:
     return {
         "class": row.name,
-        "class_id": row.class_id,
+        "class_id": row.class_id or None,
         "score": round(row.score, 5),
         "average": round(row.average, 5),
         "presence": str(row.presence),

@@ -1,6 +1,8 @@
 """`locstudio heatmap` and `locstudio expected`: heat without a window."""
 
 import json
+import shutil
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -10,6 +12,7 @@ from PIL import Image as PillowImage
 from locstudio.cli import COLORMAPS as COLORMAPS_OF_CLI
 from locstudio.cli import MIN_SCORE as MIN_SCORE_OF_CLI
 from locstudio.cli import main
+from locstudio.commands import heat as heat_commands
 from locstudio.domain.edits import ClassChange, Edit, LabelChange
 from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.regions import LabelClass
@@ -149,6 +152,34 @@ def test_that_damaged_heatmaps_are_an_error_with_a_sentence_or_pass_as_cold(proj
     ):
         assert main([*command, "--json"]) == status
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_that_the_model_looks_now_where_no_run_has_seen_the_image(project, place, capsys, monkeypatch, tmp_path, heat):
+    found = SimpleNamespace(
+        class_names=("Bicycle", "zebra"),
+        scores_L=np.array([0.25, 0.75], np.float32),
+        maps_LWW=np.stack([heat.spot(14, 2, 2), heat.spot(14, 9, 9)]),
+        checkpoint_id="consistency-1",
+    )
+    engine = SimpleNamespace(set_image=lambda path, sha256: None, find_heat=lambda checkpoint: found)
+    monkeypatch.setattr(heat_commands, "session", lambda *_: engine)
+    words = ("heatmap", place, "--image", "1", "--class")
+    assert said(capsys, *words, "bicycle")["run"] is not None
+    shutil.rmtree(project.runs)
+    for more in ((), ("--checkpoint", str(tmp_path))):
+        document = said(capsys, *words, "bicycle", *more)
+        assert (document["run"], document["epoch"], document["class_id"], document["score"]) == (
+            None,
+            None,
+            BICYCLE,
+            0.25,
+        )
+        assert document["trajectory"] == []
+    assert said(capsys, *words, "zebra")["class_id"] is None
+    assert main([*words, "bus"]) == 4
+    assert "The checkpoint consistency-1 does not know the class bus." in capsys.readouterr().err
+    assert main([*words, "bus", "--checkpoint", str(tmp_path / "nowhere")]) == 4
+    assert main([*words, "bus", "--checkpoint", str(tmp_path), "--run", "x"]) == 2
 
 
 def test_that_the_command_line_offers_what_the_services_have():

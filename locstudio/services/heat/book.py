@@ -173,12 +173,12 @@ class HeatBook:
         maps = heatmaps.maps_of(image.id, epoch)
         scores_EL = np.asarray(heatmaps.scores_ENL[:, row], np.float32) / np.float32(255)
         averages_L = self._averages(row, scores_EL, epoch)
-        said = _Said.of(self._dataset, image)
+        said = Said.of(self._dataset, image)
         rows = [
             self._class_heat(class_id, maps.get(class_id), scores_EL[:, place], float(averages_L[place]), epoch, said)
             for place, class_id in enumerate(header.class_ids)
         ]
-        rows.sort(key=lambda each: (each.presence is not Presence.POSITIVE, each.is_retired, -each.average, each.name))
+        rows.sort(key=by_relevance)
         unseen = [each for each in self.classes.values() if not each.is_retired and each.id not in heatmaps.positions]
         return ImageHeat(
             image_id=image.id,
@@ -208,7 +208,7 @@ class HeatBook:
         trajectory_E: NDArray[np.float32],
         average: float,
         epoch: int | None,
-        said: "_Said",
+        said: "Said",
     ) -> ClassHeat:
         entry = self.classes.get(class_id)
         corrections = said.corrections.get(class_id, ())
@@ -233,6 +233,11 @@ class HeatBook:
         )
 
 
+def by_relevance(row: ClassHeat) -> tuple[bool, bool, float, str]:
+    """What sorts classes: those that are there, then by falling average; retired ones last of both."""
+    return row.presence is not Presence.POSITIVE, row.is_retired, -row.average, row.name
+
+
 def presence_of(label: ImageLabel | None, num_regions: int, corrections: Sequence[HeatCorrection] = ()) -> Presence:
     """Whether a class is there, by the same rule as ``Known``."""
     is_said = label is not None and label.presence is not Presence.UNKNOWN
@@ -244,7 +249,7 @@ def presence_of(label: ImageLabel | None, num_regions: int, corrections: Sequenc
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class Said:
     """What the dataset says of an image, by class."""
 
     labels: dict[int, ImageLabel]
@@ -253,7 +258,7 @@ class _Said:
     size: tuple[int, int]
 
     @classmethod
-    def of(cls, dataset: DatasetView, image: Image) -> "_Said":
+    def of(cls, dataset: DatasetView, image: Image) -> "Said":
         regions = dataset.regions_of(image.id)
         corrections: dict[int, tuple[HeatCorrection, ...]] = {}
         for each in dataset.corrections_of(image.id):

@@ -6,6 +6,8 @@ the edges of the image it stays as it is; this is also how it is drawn.
 Axes: W = side of a heatmap, S = side of the finer grid, E = edges of outlines, P = points of an outline.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,14 +60,14 @@ def contours(map_WW: Heat, threshold: float) -> list[NDArray[np.float64]]:
 
 def heat_boxes(map_WW: Heat, threshold: float) -> list[UnitBox]:
     """Boxes around what is at least as hot as the threshold, one for each connected piece, largest piece first."""
-    return _boxes_of([outline for outline in contours(map_WW, threshold) if area_of(outline) > 0])
+    return boxes_of(contours(map_WW, threshold))
 
 
 def box_at(map_WW: Heat, threshold: float, at: tuple[float, float]) -> UnitBox | None:
     """The box around the connected piece of heat that holds a point; None where the point is colder."""
     for outline in reversed(contours(map_WW, threshold)):
         if area_of(outline) > 0 and _is_inside(outline, at):
-            return _boxes_of([outline])[0]
+            return boxes_of([outline])[0]
     return None
 
 
@@ -102,9 +104,12 @@ def area_of(outline_P2: NDArray[np.float64]) -> float:
     return float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
 
 
-def _boxes_of(outlines: list[NDArray[np.float64]]) -> list[UnitBox]:
+def boxes_of(outlines: Iterable[NDArray[np.float64]]) -> list[UnitBox]:
+    """Boxes around outlines that ``contours`` has found, in their order; holes have none."""
     boxes = []
     for outline in outlines:
+        if area_of(outline) <= 0:
+            continue
         (x0, y0), (x1, y1) = np.clip(outline.min(0), 0, 1).tolist(), np.clip(outline.max(0), 0, 1).tolist()
         boxes.append(UnitBox(x0, y0, x1, y1))
     return boxes
