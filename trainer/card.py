@@ -18,14 +18,16 @@ _NAMES = {
     "macc": "naming, mean over classes",
     "mean_iou": "grounding, mean overlap",
     "hit50": "grounding, overlap of a half or more",
+    "map": "classes of images, mean average precision",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardFacts:
-    """What a card tells of a run besides its settings."""
+    """What a card tells of a run besides its settings; ``parent`` is None for a model that began with its backbone."""
 
-    parent: CheckpointInfo
+    parent: CheckpointInfo | None
+    name: str
     project: str
     run: str
     config: RunConfig
@@ -35,6 +37,7 @@ class CardFacts:
     held_out: HeldOut
     num_measured: int
     step: int
+    num_steps: int
     before: Mapping[str, float]
     after: Mapping[str, float]
     happened: Sequence[str]
@@ -42,20 +45,19 @@ class CardFacts:
 
 def write_card(facts: CardFacts) -> str:
     """The card as Markdown; what was not measured is said to be so, never shown as 0."""
-    training = facts.config.cloc
-    num_steps = training.num_steps if training else facts.step
+    training = facts.config.cloc or facts.config.consistency
+    num_steps = facts.num_steps or facts.step
     return "\n".join(
         [
-            f"# {facts.parent.name}, retrained",
+            f"# {facts.name}, retrained" if facts.parent else f"# {facts.name}",
             "",
-            f"CLOC, trained by LocStudio {locstudio.__version__} from the checkpoint {facts.parent.id} "
-            f"({facts.parent.name}).",
+            f"{_model(facts)}, trained by LocStudio {locstudio.__version__} {_beginning(facts)}.",
             "",
             "## Data",
             "",
             f"- Project {facts.project}, run {facts.run}",
-            f"- Learnt from {facts.num_images} images with {facts.num_regions} described regions",
-            f"- {_held_out_line(facts.held_out, facts.num_measured)}",
+            f"- Learnt from {facts.num_images} images with {facts.num_regions} {_truths(facts)}",
+            f"- {_held_out_line(facts)}",
             f"- Snapshot {facts.config.snapshot_sha256 or 'without hash'}, revision {facts.config.snapshot_revision}",
             "",
             "## Training",
@@ -77,12 +79,28 @@ def write_card(facts: CardFacts) -> str:
     )
 
 
-def _held_out_line(held_out: HeldOut, num_measured: int) -> str:
+def _model(facts: CardFacts) -> str:
+    return "CLOC" if facts.config.kind == "cloc" else "Classes of images with their heatmaps"
+
+
+def _beginning(facts: CardFacts) -> str:
+    if facts.parent is not None:
+        return f"from the checkpoint {facts.parent.id} ({facts.parent.name})"
+    return f"on the backbone {facts.config.consistency.backbone}" if facts.config.consistency else "anew"
+
+
+def _truths(facts: CardFacts) -> str:
+    return "described regions" if facts.config.kind == "cloc" else "labels"
+
+
+def _held_out_line(facts: CardFacts) -> str:
+    held_out = facts.held_out
     if not held_out.num_regions:
         return "Nothing was held out, so nothing could be measured"
     source = f"the split {held_out.split}" if held_out.split else "drawn by content"
-    found = f"Held out: {len(held_out.image_ids)} images with {held_out.num_regions} described regions ({source})"
-    return found if num_measured >= len(held_out.image_ids) else f"{found}, of which {num_measured} images are measured"
+    found = f"Held out: {len(held_out.image_ids)} images with {held_out.num_regions} {_truths(facts)} ({source})"
+    is_all = facts.num_measured >= len(held_out.image_ids)
+    return found if is_all else f"{found}, of which {facts.num_measured} images are measured"
 
 
 def _metrics_section(facts: CardFacts) -> list[str]:

@@ -6,15 +6,18 @@ twice.  Cells pass through half precision in any case, so that no result depends
 Axes: B = images, C = channels of a cell, S = side of the cells.
 """
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from locstudio.domain.errors import LocStudioError
+from locstudio.jobs.assets import bundled_checkpoint
 from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.jobs.json_files import read_json
 from locstudio.jobs.token_cache import TokenCache
@@ -78,17 +81,18 @@ class CellSource:
             self._remembered[image_id] = cells_SSC
 
 
-def cell_tokens(model: Consistency, cache: Path, cloc_checkpoints: Iterable[Path]) -> TokenCache:
+def cell_tokens(model: Consistency, cache: Path, runs: Path) -> TokenCache:
     """Where tokens of this model's backbone lie: those of a CLOC model that has the same ones, else its own.
 
     Args:
         model: The model.
         cache: The project's cache folder.
-        cloc_checkpoints: Folders of CLOC models whose tokens may be in the cache, those in use first.
+        runs: The project's runs, among whose checkpoints may be the CLOC model in use.
     """
     name = model.tokens_id
     if model.config.tower is not None:
-        name = next((found for folder in cloc_checkpoints if (found := _shared_by(folder, model))), name)
+        shared = (found for folder in _cloc_checkpoints(cache, runs) if (found := _shared_by(folder, model)))
+        name = next(shared, name)
     return TokenCache(cache / "tokens" / name, model.tokens_shape, max_bytes=None)
 
 
@@ -96,6 +100,25 @@ def bytes_of_tokens(model: Consistency) -> int:
     """How much of the disk the tokens of one image take."""
     num_tokens, width = model.tokens_shape
     return 2 * num_tokens * width
+
+
+def _cloc_checkpoints(cache: Path, runs: Path) -> list[Path]:
+    """CLOC checkpoints, those that most images have tokens of first."""
+    num_tokens: dict[Path, int] = {}
+    for folder in (bundled_checkpoint(), *sorted(runs.glob("*-cloc-*/checkpoints/step_*"))):
+        try:
+            name = read_json(folder / "manifest.json", _Manifest).id
+        except (OSError, msgspec.MsgspecError):
+            continue
+        tokens = cache / "tokens" / name
+        num = sum(1 for _ in os.scandir(tokens)) if tokens.is_dir() else 0
+        if num or folder == bundled_checkpoint():
+            num_tokens[folder] = num
+    return sorted(num_tokens, key=lambda folder: -num_tokens[folder])
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    id: str
 
 
 def _shared_by(folder: Path, model: Consistency) -> str:

@@ -6,18 +6,15 @@ a temporary folder; cache, checkpoints and results of the project stay as they a
 """
 
 import resource
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 from numpy.typing import NDArray
 
@@ -46,13 +43,12 @@ from trainer.recipes.cloc_measuring import HeldOutMeasure
 from trainer.recipes.cloc_model import TrainedStep, can_keep, model_to_train, words_kept
 from trainer.recipes.embed import MAX_PHRASES, embed_image
 from trainer.recipes.keeping import Parent
+from trainer.timing import process_age, times_of, typical
 from trainer.tokens import MAX_REMEMBERED_BYTES, key_of
 from trainer.training_step import LossDiverged, TrainingStep
 
 NUM_IMAGES = 4
 NUM_STEPS = 6
-MAX_SECONDS = 30.0
-"""No part is timed for longer than this."""
 _NUM_PROPOSALS = Embedding().num_proposals
 _BYTES_PER_ROW = 64
 """Of an index, beside the vector in half precision."""
@@ -97,7 +93,7 @@ class _DryRun:
     """One run as it would be, timed part by part."""
 
     def __init__(self, context: RunContext, dataset: Dataset, scratch: Path) -> None:
-        self._start = _process_age()
+        self._start = process_age()
         begun = time.monotonic()
         self._context = context
         self._dataset = dataset
@@ -166,13 +162,13 @@ class _DryRun:
     def _encode_image(self) -> float:
         """Seconds an image of the lesson that no cache holds takes; 0 where a run would encode none."""
         fresh = [image for image in self._lesson.images if not (self._keeps and self._is_known(image))]
-        times = _times(self._source.stream(fresh[: (NUM_IMAGES + 1) * self._source.batch_size]))
-        return _typical(times) / self._source.batch_size
+        times = times_of(self._source.stream(fresh[: (NUM_IMAGES + 1) * self._source.batch_size]))
+        return typical(times) / self._source.batch_size
 
     def _time_text(self) -> float:
         """Seconds that the text tower takes for one text among many."""
         texts = sorted(_texts_of(self._lesson))[:TEXT_BATCH]
-        return _typical(_times(embed_texts(self._model, texts) for _ in range(2))) / max(1, len(texts))
+        return typical(times_of(embed_texts(self._model, texts) for _ in range(2))) / max(1, len(texts))
 
     def _step(self) -> float:
         """Seconds of a step, on batches as large as the run's, of images whose tokens are at hand."""
@@ -215,8 +211,8 @@ class _DryRun:
 
         times: list[float] = []
         with suppress(LossDiverged):
-            times = _times(done(batch) for batch in batches)
-        return _typical(times)
+            times = times_of(done(batch) for batch in batches)
+        return typical(times)
 
     def _evaluation(self) -> float:
         """Seconds to measure all that is held out; what of it must be encoded first is counted elsewhere."""
@@ -227,7 +223,7 @@ class _DryRun:
         measure = HeldOutMeasure(self._model, self._dataset, few, self._source, self._context.reporter.alive)
         for truth in measure.truths:
             list(self._source.stream(truth.images))
-        in_images = _typical(_times(measure() for _ in range(2))) - self._text * _num_asked(measure)
+        in_images = typical(times_of(measure() for _ in range(2))) - self._text * _num_asked(measure)
         whole = HeldOutMeasure(self._model, self._dataset, held_out, self._source)
         return self._text * _num_asked(whole) + max(0.0, in_images) * len(whole.files) / max(1, len(measure.files))
 
@@ -255,14 +251,14 @@ class _DryRun:
         try:
             batches = self._source.stream(list(islice(works, NUM_IMAGES)))
             ready = [pair for batch in batches for pair in batch]
-            times = _times(
+            times = times_of(
                 embed_image(self._model, work, encoded, _NUM_PROPOSALS, filling)
                 for work, encoded in ready
                 if not isinstance(encoded, Unreadable)
             )
         finally:
             filling.close()
-        return _typical(times)
+        return typical(times)
 
     def _is_known(self, file: ImageFile) -> bool:
         return is_known(self._cache, file)
@@ -333,23 +329,6 @@ def seconds_to_embed(model: Cloc, dataset: Dataset, source: TokenSource, cache: 
     return total
 
 
-def _times(parts: Iterable[object]) -> list[float]:
-    """Seconds of each part, as it is drawn; no more are drawn after ``MAX_SECONDS``."""
-    times: list[float] = []
-    begun = time.monotonic()
-    for _ in parts:
-        times.append(time.monotonic() - begun)
-        if sum(times) > MAX_SECONDS:
-            break
-        begun = time.monotonic()
-    return times
-
-
-def _typical(times: list[float]) -> float:
-    """The median without the first, which also made things ready; 0 of nothing."""
-    return statistics.median(times[1:] or times) if times else 0.0
-
-
 def _num_asked(measure: HeldOutMeasure) -> int:
     """Texts that an evaluation encodes, all its tasks together."""
     return sum(len(truth.classes) * (truth.task == "regions") + len(truth.phrases) for truth in measure.truths)
@@ -357,8 +336,3 @@ def _num_asked(measure: HeldOutMeasure) -> int:
 
 def _texts_of(lesson: Lesson) -> set[str]:
     return {text for image in lesson.images for text in (*image.phrases, *image.captions)}
-
-
-def _process_age() -> float:
-    """Seconds since this process was started: what starting takes."""
-    return max(0.0, time.time() - psutil.Process().create_time())

@@ -19,14 +19,14 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from locstudio.domain.errors import BadInput, StorageFailed
+from locstudio.domain.errors import StorageFailed
 from locstudio.jobs.heatmaps import HeatHeader, Heatmaps, Side
-from locstudio.jobs.json_files import read_json
 from locstudio.jobs.run_folder import sync_folder, write_whole
 from trainer.heat_bytes import Floats, threshold_of, to_bytes
 from trainer.row_file import RowFile, Rows
 
 _CHUNK_BYTES = 16 << 20
+_HEADER = "header.json"
 
 
 class HeatMemory:
@@ -54,7 +54,6 @@ class HeatMemory:
         self._labels_NL: NDArray[np.int8] = np.load(folder / "labels.npy", allow_pickle=False)
         self._files = _files_of(folder, header, makes=makes)
         self._is_seen_N = np.zeros(header.num_images, bool)
-        self._is_marked = False
         self._threshold_WW = threshold_of(header.grid, header.epoch)
 
     @classmethod
@@ -98,8 +97,7 @@ class HeatMemory:
                 memory = cls(partial, header, key_epochs=key_epochs, num_key_slots=num_key_slots, makes=True)
                 try:
                     memory._begin_with(image_ids, contents, starts_with_label=starts_with_label, known=known)
-                    memory._sync()
-                    memory._write_header(header)
+                    memory.flush()
                 finally:
                     memory.close()
                 shutil.rmtree(folder, ignore_errors=True)
@@ -124,10 +122,9 @@ class HeatMemory:
             BadInput: the folder is damaged, or there is none.
         """
         header = Heatmaps.open(folder).header
-        is_spoilt = _written_epoch(folder) > header.epoch
-        if header.epoch == epoch + 1 and not is_spoilt:
+        if header.epoch != epoch and header.other_epoch == epoch:
             keys = tuple(key for key in header.key_epochs if key <= epoch)
-            header = replace(header, epoch=epoch, side=_other(header.side), key_epochs=keys)
+            header = replace(header, epoch=epoch, side=_other(header.side), key_epochs=keys, other_epoch=-1)
             memory = cls(folder, header, key_epochs=key_epochs, num_key_slots=num_key_slots)
             memory._write_header(header)
             return memory
@@ -146,14 +143,13 @@ class HeatMemory:
     def count_from(self, epoch: int) -> None:
         """Take what is remembered for the state after this epoch; for weights whose own epoch is no longer here."""
         keys = tuple(key for key in self._header.key_epochs if key <= epoch)
-        self._write_header(replace(self._header, epoch=epoch, key_epochs=keys))
+        self._write_header(replace(self._header, epoch=epoch, key_epochs=keys, other_epoch=-1))
 
     def begin_epoch(self, done: Rows | None = None) -> None:
         """Begin the epoch after the whole ones, or go on with it where these rows have been put already."""
         self._is_seen_N[:] = False
         if done is not None:
             self._is_seen_N[done] = True
-        self._is_marked = False
         self._threshold_WW = threshold_of(self._header.grid, self._header.epoch + 1)
 
     def rows_before(self, rows: Rows) -> tuple[Floats, Floats]:
@@ -187,24 +183,26 @@ class HeatMemory:
             StorageFailed: the disk refuses; the epochs before stand.
         """
         with _storage(self._folder, self._header.epoch):
-            if not self._is_marked:
-                write_whole(self._folder / "written.json", msgspec.json.encode(self._header.epoch + 1))
-                self._is_marked = True
+            if self._header.other_epoch >= 0:
+                self._write_header(replace(self._header, other_epoch=-1))
             self._put(_other(self._header.side), rows, averages_BL, maps_BLWW)
             self._scores(rows, np.rint(np.clip(scores_BL, 0, 1) * 255).astype(np.uint8))
         self._is_seen_N[rows] = True
 
     def flush(self) -> None:
-        """Make everything durable that was put; for a checkpoint that is about to be written.
+        """Make everything durable that was put, and the header; for a checkpoint that is about to be written.
 
         Raises:
             StorageFailed: the disk refuses.
         """
         with _storage(self._folder, self._header.epoch):
             self._sync()
+            write_whole(self._folder / _HEADER, _lines(self._header))
 
     def end_epoch(self) -> None:
         """The epoch is whole: rows that were not put stay as they were, and readers see it from now on.
+
+        A machine that loses power before ``flush`` has the epoch before, which is on the other side.
 
         Raises:
             StorageFailed: the disk refuses; the epochs before stand.
@@ -215,12 +213,13 @@ class HeatMemory:
                 for name in ("averages", "maps", *(("slots",) if self._header.num_slots else ())):
                     self._files[f"{name}_{new}"].write(rows, self._files[f"{name}_{old}"].read(rows))
                 self._scores(rows, self._scores_before(rows))
-            self._sync()
             keys = self._header.key_epochs
             if epoch in self._key_epochs:
                 self._write_key_frame(new, epoch)
                 keys = (*(key for key in keys if key < epoch), epoch)
-            self._write_header(replace(self._header, epoch=epoch, side=new, key_epochs=keys))
+            self._write_header(
+                replace(self._header, epoch=epoch, side=new, key_epochs=keys, other_epoch=self._header.epoch)
+            )
         self.begin_epoch()
 
     def name_checkpoint(self, checkpoint_id: str) -> None:
@@ -315,7 +314,10 @@ class HeatMemory:
             file.sync()
 
     def _write_header(self, header: HeatHeader) -> None:
-        write_whole(self._folder / "header.json", msgspec.json.format(msgspec.json.encode(header)) + b"\n")
+        """By rename, so that a reader sees the one or the other; made durable by ``flush``."""
+        partial = self._folder / f"{_HEADER}.partial"
+        partial.write_bytes(_lines(header))
+        os.replace(partial, self._folder / _HEADER)
         self._header = header
 
 
@@ -362,14 +364,8 @@ def _take_over(
         maps_LWW[position] = averages_L[position] if found is None else found.astype(np.float32) / 255
 
 
-def _written_epoch(folder: Path) -> int:
-    """The epoch that rows were put for last; 0 before any."""
-    try:
-        return read_json(folder / "written.json", int)
-    except FileNotFoundError:
-        return 0
-    except (OSError, msgspec.MsgspecError) as error:
-        raise BadInput(f"{folder / 'written.json'} cannot be read: {error}.") from error
+def _lines(header: HeatHeader) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(header)) + b"\n"
 
 
 def _other(side: Side) -> Side:

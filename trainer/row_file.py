@@ -48,6 +48,7 @@ class RowFile:
             self._file = open(path, "x+b" if makes else "r+b", buffering=0, opener=without_links)  # noqa: SIM115
         except FileNotFoundError as error:
             raise BadInput(f"{path} is missing.") from error
+        self._is_dirty = makes
         whole = (*(leading or (num_rows,)), *shape)
         if makes:
             npy.write_array_header_1_0(
@@ -70,6 +71,7 @@ class RowFile:
 
     def write(self, rows: Rows, values: NDArray[Any]) -> None:
         """Put these rows in place of what is there."""
+        self._is_dirty = True
         view = np.ascontiguousarray(values, self._dtype).reshape(-1).view(np.uint8).data
         for at, row in enumerate(rows):
             piece = view[at * self._row_bytes : (at + 1) * self._row_bytes]
@@ -78,7 +80,9 @@ class RowFile:
 
     def sync(self) -> None:
         """Make what was written durable."""
-        os.fsync(self._file.fileno())
+        if self._is_dirty:
+            os.fsync(self._file.fileno())
+        self._is_dirty = False
 
     def close(self) -> None:
         """Let go of the file."""

@@ -56,6 +56,10 @@ def recipe_of(config: RunConfig) -> "Recipe":
         from trainer.recipes.embed import embed
 
         return embed
+    if config.kind == "evaluate" and config.evaluate is not None and config.evaluate.task == "multilabel":
+        from trainer.recipes.evaluate_multilabel import evaluate_multilabel
+
+        return evaluate_multilabel
     if config.kind == "evaluate":
         from trainer.recipes.evaluate import evaluate
 
@@ -64,6 +68,10 @@ def recipe_of(config: RunConfig) -> "Recipe":
         from trainer.recipes.compare import compare
 
         return compare
+    if config.kind == "consistency":
+        from trainer.recipes.consistency import consistency
+
+        return consistency
     if config.kind == "vesl":
         from trainer.recipes.vesl import vesl
 

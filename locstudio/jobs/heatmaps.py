@@ -47,6 +47,7 @@ class HeatHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ``num_epochs`` were planned, ``epoch`` of them are done: 0 is what the memory began with.  ``side`` is whole.
     ``num_slots`` is K where only so many classes an image are kept, else 0.  ``key_epochs`` have a key frame.
     ``checkpoint_id`` is that of the newest checkpoint whose scores these are; empty before there is one.
+    ``other_epoch`` is what the other side holds, -1 while it is written over; for a run that goes on.
     """
 
     format_version: int = FORMAT_VERSION
@@ -62,6 +63,7 @@ class HeatHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     side: Side = "a"
     momentum: float
     key_epochs: tuple[int, ...] = ()
+    other_epoch: int = -1
 
     @property
     def num_maps(self) -> int:

@@ -17,7 +17,7 @@ from locstudio.jobs.configs import RunConfig
 from locstudio.jobs.run_folder import RunFolder, without_links
 from locstudio.jobs.run_state import read_mark
 
-_KINDS = ("cloc", "compare", "evaluate")
+_KINDS = ("cloc", "compare", "consistency", "evaluate")
 _MAX_ID_BYTES = 200
 _GPU_FILE = re.compile(r"nvidia(\d+)")
 
@@ -28,7 +28,8 @@ def takes_turns(config: RunConfig) -> bool:
     Timing a few steps is over soon.  Indexing and proposing do not wait: a person waits for them herself, they learn
     nothing and so need little memory, and they go on where they were if they have to end.
     """
-    is_dry_run = config.cloc is not None and config.cloc.is_dry_run
+    training = config.cloc or config.consistency
+    is_dry_run = training is not None and training.is_dry_run
     return config.kind in _KINDS and not is_dry_run
 
 

@@ -3,16 +3,21 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 import torch
 from PIL import Image as Picture
 from PIL import ImageDraw
 
-from locstudio.domain.edits import CaptionChange, ClassChange, Edit, add_regions
+from locstudio.domain.edits import CaptionChange, ClassChange, Edit, LabelChange, RegionChange, add_regions
 from locstudio.domain.geometry import UnitBox
+from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Region, Review
 from locstudio.models.checkpoint import new_model, save_checkpoint
 from locstudio.models.config import ClocConfig
+from locstudio.models.consistency import fit_reduction
+from locstudio.models.consistency_files import backbone_classifier, new_consistency, save_consistency
 from locstudio.models.towers import describe_open_clip
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project, create_project
@@ -88,6 +93,55 @@ def paint(tmp_path):
     yield make
     for dataset in opened:
         dataset.close()
+
+
+@dataclass
+class Labelled:
+    """A project of painted images, and what is known to be in each, by the images' ids."""
+
+    project: Project
+    dataset: Dataset
+    images: list[Image]
+    truth: dict[int, list[int]]
+
+
+@pytest.fixture(scope="session")
+def tiny_classifier(tmp_path_factory) -> Path:
+    """A model on a network of timm of random weights that sees 64 pixels; it knows a class called red."""
+    torch.manual_seed(0)
+    config = backbone_classifier("test_resnet", name="tiny", classes=("red", "other"), input_px=64, width=16)
+    model = new_consistency(msgspec.structs.replace(config, hidden=16, grid=5))
+    # Colours in many places, so that cells tell them apart.
+    pictures = [Picture.new("RGB", (4, 4)) for _ in range(12)]
+    for number, picture in enumerate(pictures):
+        picture.putdata([list(COLORS.values())[(number * 7 + at * at) % 4] for at in range(16)])
+    pixels = [np.asarray(picture.resize((64, 64), Picture.Resampling.NEAREST)) for picture in pictures]
+    with torch.no_grad():
+        tokens = model.encode_image(torch.stack([model.preprocess(each) for each in pixels]))
+    weight, bias = fit_reduction(tokens[:, 1:].flatten(0, 1), config.width)
+    model.reduce.load_state_dict({"weight": weight, "bias": bias})
+    folder = tmp_path_factory.mktemp("classifiers") / "tiny"
+    save_consistency(model, folder, card="# tiny\n", metrics={})
+    return folder
+
+
+@pytest.fixture
+def label(paint):
+    """Makes a project of ``num_images`` of which one class each is known; regions are left out."""
+
+    def make(num_images, *, splits=("",), name="project", num_labelled=None, all_of_them=False):
+        painted = paint(num_images, splits=splits, name=name)
+        truth = {}
+        for region in painted.regions:
+            truth.setdefault(region.image_id, []).append(region.class_id)
+        painted.dataset.apply(Edit("Leave regions out", tuple(RegionChange(each, None) for each in painted.regions)))
+        known = painted.images[:num_labelled]
+        labels = [ImageLabel(image.id, key) for image in known for key in truth[image.id][: 2 if all_of_them else 1]]
+        changes = tuple(LabelChange(None, each) for each in labels)
+        painted.dataset.apply(Edit("Say what is there", changes))
+        return Labelled(painted.project, painted.dataset, painted.images, truth)
+
+    return make
 
 
 def _image(folder: Path, root_id: int, number: int, split: str) -> Image:

@@ -10,6 +10,7 @@ from trainer.card import CardFacts, write_card
 PARENT = CheckpointInfo("cloc-0123", "cloc-lite", 384, 32, 192, 512, 1, "tf_efficientnet_lite2", "", {})
 FACTS = CardFacts(
     parent=PARENT,
+    name="cloc-lite",
     project="birds",
     run="20260101T000000Z-cloc-abc",
     config=RunConfig(
@@ -27,6 +28,7 @@ FACTS = CardFacts(
     held_out=HeldOut(split="val", image_ids=tuple(range(1, 9)), num_regions=40),
     num_measured=8,
     step=80,
+    num_steps=240,
     before={"top1": 0.25},
     after={"top1": 0.5, "macc": 0.4375},
     happened=("Stopped after step 40.", "Resumed after step 40."),

@@ -44,7 +44,7 @@ def estimated(folder):
 
 
 def test_that_a_dry_run_says_what_the_run_would_take_and_leaves_nothing(paint, tiny_checkpoint, monkeypatch):
-    monkeypatch.setattr("trainer.estimate._process_age", lambda: 100.0)
+    monkeypatch.setattr("trainer.estimate.process_age", lambda: 100.0)
     painted = paint(10, splits=("train", "val"))
     folder = new_run(painted, tiny_checkpoint, is_dry_run=True, num_steps=1000)
     before = files_of(painted.project.path)

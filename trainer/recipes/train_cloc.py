@@ -228,6 +228,7 @@ def _writer(
         metrics = history.metrics_at(step)
         facts = CardFacts(
             parent=parent,
+            name=parent.name,
             project=context.folder.path.parent.parent.name,
             run=context.folder.id,
             config=context.config,
@@ -237,6 +238,7 @@ def _writer(
             held_out=held_out,
             num_measured=len(measured_ids(held_out)),
             step=step,
+            num_steps=(context.config.cloc or ClocTraining()).num_steps,
             before=history.before,
             after=metrics,
             happened=history.happened,
