@@ -98,7 +98,7 @@ def test_that_the_button_says_what_it_would_do(view, qtbot):
 
 def test_that_region_by_region_names_the_old_one_first(view, qtbot):
     with qtbot.waitSignal(view.compare_wanted) as wanted:
-        view._regions.click()
+        view._compare.click()
     assert wanted.args == ["cloc-1", "cloc-2"]
 
 

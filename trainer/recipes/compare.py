@@ -1,4 +1,4 @@
-"""Compare a new checkpoint with an old one on everything that is true, and say whether it may take its place.
+"""Compare a new model of regions with an old one on everything that is true; say whether it may take its place.
 
     results/old/  results/new/    what each of them said, as after an evaluation of ``all``
     results/gate.json             last: the checks, with their reasons and numbers
@@ -56,6 +56,10 @@ def compare(context: RunContext) -> bool:
     wanted = context.config.compare
     if wanted is None:
         raise BadInput("The run does not say what to compare.")
+    if checkpoint_info(Path(context.config.checkpoint)).model == "consistency":
+        from trainer.recipes.compare_multilabel import compare_multilabel
+
+        return compare_multilabel(context)
     old = load_checkpoint(Path(context.config.checkpoint), device=str(context.device))
     with open_snapshot(context.folder.snapshot) as dataset:
         truth = read_ground_truth(dataset, "all")

@@ -8,6 +8,8 @@ from PySide6.QtCore import QObject, Signal
 
 from locstudio.domain.edits import ChoiceChange, Edit
 from locstudio.domain.errors import BadInput
+from locstudio.jobs.checkpoint_folder import ModelKind
+from locstudio.jobs.class_results import has_class_results, read_class_results
 from locstudio.jobs.predictions import Gate, PredictionFolder, read_gate
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
@@ -23,7 +25,9 @@ from locstudio.ui.editing import Editing
 from locstudio.ui.training.change_words import ChangeItem
 from locstudio.ui.training.changes_view import ChangesView
 from locstudio.ui.training.checkpoint_names import names_in
+from locstudio.ui.training.class_gains import ClassGain, class_gains
 from locstudio.ui.training.gate_card import ShownGate
+from locstudio.ui.training.run_book import TRAININGS
 
 MAX_ITEMS = 20_000  # more than anybody works off; the smallest are left out
 _GOING_ON = (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING)
@@ -34,13 +38,15 @@ class Comparison:
     """What is known of the comparison that belongs to a run.
 
     Without ``items``, ``sentence`` says why there are none; ``can_compare``: one could be made now; ``is_busy``: one is
-    being made.  ``num_left_out`` smaller changes are not among the items.
+    being made.  ``num_left_out`` smaller changes are not among the items.  ``gains`` are what models of classes have
+    instead of items, which are empty then.
     """
 
     run_id: str = ""
     compare_id: str = ""
     gate: ShownGate | None = None
     items: tuple[ChangeItem, ...] | None = None
+    gains: tuple[ClassGain, ...] = ()
     num_left_out: int = 0
     sentence: str = ""
     can_compare: bool = False
@@ -113,7 +119,7 @@ class ChangeReview(QObject):
             return
         before, self.comparison = self.comparison, found
         if found.items is not None:
-            self.view.show_changes(found.items, found.gate, found.num_left_out)
+            self.view.show_changes(found.items, found.gate, found.num_left_out, gains=found.gains)
         elif found.compare_id and found.compare_id == before.compare_id and before.items is not None:
             self.comparison = Comparison(
                 run_id=found.run_id,
@@ -191,7 +197,10 @@ class ChangeReview(QObject):
 
     def _on_made(self, folder: RunFolder | None) -> None:
         if folder is None:
-            self.view.clear("This run's model is in use already, or it saved none: there is nothing to compare.")
+            self.view.clear(
+                "There is nothing to compare: this run's model is in use already, or it saved none, or it is the only "
+                "one of its kind."
+            )
         else:
             self.run_made.emit(folder)
 
@@ -215,7 +224,7 @@ def find_comparison(project: Project, dataset: Dataset, run_id: str, known_id: s
     """
     run = RunFolder(project.runs / run_id) if run_id else None
     kind = run.config().kind if run else ""
-    if run is not None and kind not in ("cloc", "compare"):
+    if run is not None and kind not in (*TRAININGS, "compare"):
         return Comparison(sentence="This run trains nothing, so there is nothing to compare.")
     folder = run if kind == "compare" else _newest_comparison(project, run_id)
     if folder is None:
@@ -223,10 +232,12 @@ def find_comparison(project: Project, dataset: Dataset, run_id: str, known_id: s
     state = describe_run(folder)
     gate = read_gate(folder.results)
     if gate is None:
-        return _unfinished(folder, state, run_id if kind == "cloc" else folder.config().parent_run)
+        return _unfinished(folder, state, run_id if kind in TRAININGS else folder.config().parent_run)
     shown = _shown_gate(project, dataset, folder, gate)
-    of_run = run_id if kind == "cloc" else folder.config().parent_run
+    of_run = run_id if kind in TRAININGS else folder.config().parent_run
     known = Comparison(run_id=of_run, compare_id=folder.id, gate=shown)
+    if has_class_results(folder.results / "new"):
+        return replace(known, items=(), gains=class_gains(folder.results / "old", folder.results / "new"))
     old, new = (PredictionFolder(folder.results / part) for part in ("old", "new"))
     if not (old.is_present and new.is_present):
         return replace(known, items=())
@@ -282,15 +293,19 @@ def _unfinished(folder: RunFolder, state: RunSummary, run_id: str) -> Comparison
 
 def _shown_gate(project: Project, dataset: Dataset, folder: RunFolder, gate: Gate) -> ShownGate:
     names = names_in(project, dataset)
-    in_use = active_id(dataset)
+    model: ModelKind = "consistency" if gate.old_id.startswith("consistency-") else "cloc"
+    in_use = active_id(dataset, model)
     for part, checkpoint_id in (("old", gate.old_id), ("new", gate.new_id)):
         place = PredictionFolder(folder.results / part)
         if checkpoint_id not in names and place.is_present:
             names[checkpoint_id] = place.summary().name
+        elif checkpoint_id not in names and has_class_results(place.path):
+            names[checkpoint_id] = read_class_results(place.path).name
     return ShownGate(
         gate=gate,
         old_name=names.get(gate.old_id, gate.old_id),
         new_name=names.get(gate.new_id, "The new model"),
         is_active=bool(gate.new_id) and gate.new_id == in_use,
         is_old_active=gate.old_id == in_use,
+        does="Search, grounding and proposals use" if model == "cloc" else "Heat of images without a run comes from",
     )

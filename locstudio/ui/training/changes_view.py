@@ -25,6 +25,8 @@ from locstudio.ui.training.change_detail import ChangeDetail
 from locstudio.ui.training.change_words import MEANINGS, ChangeItem, kind_sign, kind_word
 from locstudio.ui.training.changes_model import ChangesModel
 from locstudio.ui.training.changes_table import ChangesTable
+from locstudio.ui.training.class_gains import ClassGain
+from locstudio.ui.training.gains_table import GainsTable
 from locstudio.ui.training.gate_card import GateCard, ShownGate
 
 _NOTHING = (
@@ -122,6 +124,8 @@ class ChangesView(QWidget):
         self._list = QStackedWidget(self)
         self._list.addWidget(self.table)
         self._list.addWidget(self._none)
+        self.gains = GainsTable(self)
+        self._list.addWidget(self.gains)
         self._list.setMinimumWidth(340)
         return self._list
 
@@ -180,14 +184,23 @@ class ChangesView(QWidget):
         self._compare.setVisible(can_compare)
         self._busy.setVisible(is_busy)
         self._pages.setCurrentIndex(0)
+        self.gains.set_gains(())
         self.model.set_changes(())
 
-    def show_changes(self, items: Sequence[ChangeItem], gate: ShownGate | None, num_left_out: int = 0) -> None:
+    def show_changes(
+        self,
+        items: Sequence[ChangeItem],
+        gate: ShownGate | None,
+        num_left_out: int = 0,
+        *,
+        gains: Sequence[ClassGain] = (),
+    ) -> None:
         """Show the changes between two models, and whether the new one may be activated.
 
-        ``num_left_out`` smaller ones are not among them.
+        ``num_left_out`` smaller ones are not among them.  Of models of classes ``gains`` are shown instead.
         """
         self._num_left_out = num_left_out
+        self.gains.set_gains(gains)
         self.gate.set_gate(gate)
         self.model.set_changes(items)
         self._pages.setCurrentIndex(1)
@@ -238,6 +251,9 @@ class ChangesView(QWidget):
             self._list.setCurrentWidget(self.table)
             first = self.model.next_open(-1)
             self.table.go_to(0 if first is None else first)
+        elif self.gains.num_gains:
+            self._list.setCurrentWidget(self.gains)
+            self.detail.set_item(None)
         else:
             self._none.setText(
                 "Nothing passes this filter." if self.model.num_all else "The two models agree on everything."

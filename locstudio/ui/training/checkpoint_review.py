@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from locstudio.domain.errors import BadInput, UserError
 from locstudio.domain.regions import Image
+from locstudio.jobs.class_results import has_class_results, read_class_results
 from locstudio.jobs.predictions import PredictionFolder
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.services.lineage import config_of, diff_data, diff_settings, lineage
@@ -33,7 +34,7 @@ from locstudio.ui.training.diff_view import DiffLine
 from locstudio.ui.training.region_items import MAX_SHOWN, tile_of
 from locstudio.ui.training.wording import counted, metric_name
 
-_SHARE = re.compile(r"top1|top5|macc|mean_iou|hit50|(r2t|t2r|i2t|t2i)_r10")
+_SHARE = re.compile(r"map|top1|top5|macc|mean_iou|hit50|(r2t|t2r|i2t|t2i)_r10")
 """Metrics that a person compares; others are counts, times, or the bundled model's own."""
 _EDITED: dict[RegionChangeKind, str] = {
     "added": "Regions added",
@@ -230,7 +231,9 @@ def read_facts(project: Project, dataset: Dataset, checkpoint_id: str) -> Checkp
         sentences.append(f"{counted(chain[0].corrections_after, 'correction')} newer than this model.")
     if entry.promotion is not None and entry.promotion.is_forced:
         sentences.append("It was taken into use against its gate.")
-    if not entry.is_indexed and entry.is_present:
+    if entry.model == "consistency":
+        sentences.append("It says which classes an image shows, and where.")
+    elif not entry.is_indexed and entry.is_present:
         when_used = "" if entry.is_active else "after it is activated, "
         sentences.append(f"It has no index yet: {when_used}the collection must be indexed.")
     if entry.code_version:
@@ -294,6 +297,11 @@ def _measured_lines(project: Project, old: CheckpointEntry, new: CheckpointEntry
     if found is None:
         found, parts = find_comparison(project, new.id, old.id), ("new", "old")
     with suppress(BadInput):
+        if found is not None and has_class_results(found[0].results / "new"):
+            earlier, later = (read_class_results(found[0].results / part) for part in parts)
+            not_learnt = " not learnt from" if later.num_held_out else ""
+            heading = f"Measured on {counted(later.num_images, 'image')}{not_learnt}"
+            return [DiffLine(heading, is_heading=True), *_metric_lines(earlier.metrics, later.metrics)]
         if found is not None:
             before, after = (PredictionFolder(found[0].results / part).summary() for part in parts)
             if after.num_held_out_images:

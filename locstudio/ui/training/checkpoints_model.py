@@ -16,6 +16,12 @@ AnyIndex = QModelIndex | QPersistentModelIndex
 ENTRY_ROLE = int(Qt.ItemDataRole.UserRole)
 _RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 _METRICS = ("top1", "macc", "hit50")
+_CLASS_METRICS = ("", "map", "")
+MODEL_WORDS = {"cloc": "regions", "consistency": "classes"}
+
+
+USES = {"cloc": "search, grounding and proposals are", "consistency": "heatmaps of images without a run are"}
+"""What a checkpoint in use is used for, by its model."""
 
 
 class CheckpointColumn(IntEnum):
@@ -23,22 +29,24 @@ class CheckpointColumn(IntEnum):
 
     USE = 0
     NAME = 1
-    MADE = 2
-    TOP1 = 3
-    MACC = 4
-    HIT50 = 5
-    PARENT = 6
-    DATA = 7
+    MODEL = 2
+    MADE = 3
+    TOP1 = 4
+    MACC = 5
+    HIT50 = 6
+    PARENT = 7
+    DATA = 8
 
 
 _MEASURED = (CheckpointColumn.TOP1, CheckpointColumn.MACC, CheckpointColumn.HIT50)
-_TITLES = ("", "Checkpoint", "Made", "Right", "Mean", "Boxes", "From", "Data")
+_TITLES = ("", "Checkpoint", "Of", "Made", "Right", "Mean", "Boxes", "From", "Data")
 _TIPS = (
     "",
     "",
+    "What it names: regions, or the classes of whole images with their heatmaps",
     "When it was taken into the project",
     "Held-out regions named right (top-1), as its own run measured",
-    "The same as a mean over classes",
+    "The same as a mean over classes; of a model of classes the mean of their average precisions",
     "Held-out phrases whose box was found",
     "The checkpoint its training began with",
     "The frozen data it was trained on",
@@ -124,13 +132,16 @@ class CheckpointsModel(QAbstractTableModel):
             return "●" if entry.is_active else ""
         if column == CheckpointColumn.NAME:
             return shown(self._names[entry.id]) + ("" if entry.is_present else " (files removed)")
+        if column == CheckpointColumn.MODEL:
+            return MODEL_WORDS.get(entry.model, entry.model)
         if column == CheckpointColumn.MADE:
             return "bundled" if entry.is_bundled else day_and_time(entry.created_at)
         if column == CheckpointColumn.PARENT:
             return shown(self.name_of(entry.parent_id))
         if column == CheckpointColumn.DATA:
             return entry.snapshot_sha256[:8]
-        value = entry.metrics.get(_METRICS[column - CheckpointColumn.TOP1])
+        names = _METRICS if entry.model == "cloc" else _CLASS_METRICS
+        value = entry.metrics.get(names[column - CheckpointColumn.TOP1])
         if value is None:
             return "–"
         return f"({100 * value:.1f} %)" if entry.is_bundled else f"{100 * value:.1f} %"
@@ -147,7 +158,7 @@ def day_and_time(iso: str) -> str:
 
 def _tip(entry: CheckpointEntry, column: CheckpointColumn) -> str:
     if column == CheckpointColumn.USE:
-        return "In use: search, grounding and proposals are by this one" if entry.is_active else ""
+        return f"In use: {USES.get(entry.model, '')} by this one" if entry.is_active else ""
     if column == CheckpointColumn.DATA:
         return f"Snapshot {entry.snapshot_sha256}" if entry.snapshot_sha256 else ""
     if column == CheckpointColumn.PARENT:

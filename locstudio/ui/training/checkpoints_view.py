@@ -144,14 +144,14 @@ class CheckpointsView(QWidget):
         self._against.setAccessibleName("Compare with")
         self._against.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self._against.setMinimumContentsLength(12)
-        self._regions = QPushButton("Region by region", self)
-        self._regions.setToolTip("Find out what each of the two gets right and wrong: a run in the background")
+        self._compare = QPushButton("Compare", self)
+        self._compare.setToolTip("Find out what each of the two gets right and wrong: a run in the background")
         row = QHBoxLayout()
         row.setContentsMargins(12, 8, 12, 6)
         row.setSpacing(8)
         row.addWidget(label("against", "muted"))
         row.addWidget(self._against, 1)
-        row.addWidget(self._regions)
+        row.addWidget(self._compare)
         split = QSplitter(Qt.Orientation.Vertical, self)
         split.setChildrenCollapsible(False)
         split.setHandleWidth(3)
@@ -171,7 +171,7 @@ class CheckpointsView(QWidget):
         self.table.entry_chosen.connect(self._on_chosen)
         self._activate.clicked.connect(self._on_activate)
         self._against.activated.connect(lambda _: self._announce_against())
-        self._regions.clicked.connect(self._on_regions)
+        self._compare.clicked.connect(self._on_compare)
         self.diff.edited_wanted.connect(self.edited_wanted)
         self.edited.opened.connect(self.place_wanted)
 
@@ -223,7 +223,7 @@ class CheckpointsView(QWidget):
         self._name.setText(shown(self.model.name_of(entry.id)))
         with QSignalBlocker(self._against):
             self._against.clear()
-            others = [other for other in self.model.entries if other.id != entry.id]
+            others = [other for other in self.model.entries if other.id != entry.id and other.model == entry.model]
             for other in others:
                 self._against.addItem(
                     shown(self.model.name_of(other.id)) + (" (in use)" if other.is_active else ""), other.id
@@ -242,7 +242,8 @@ class CheckpointsView(QWidget):
         self._activate.setText("In use" if entry.is_active else "Roll back to this" if entry.was_used else "Activate")
         self._activate.setEnabled(not entry.is_active and entry.is_present and not self._is_busy)
         self._activate.setToolTip("" if entry.is_present else "Its files were removed")
-        self._regions.setEnabled(self._against.count() > 0 and entry.is_present)
+        self._compare.setEnabled(self._against.count() > 0 and entry.is_present)
+        self._compare.setText("Region by region" if entry.model == "cloc" else "Class by class")
         self._delete.setEnabled(entry.is_present and not entry.is_active and not entry.is_bundled)
 
     def _announce_against(self) -> None:
@@ -253,7 +254,7 @@ class CheckpointsView(QWidget):
         if self.current is not None:
             self.activate_wanted.emit(self.current.id)
 
-    def _on_regions(self) -> None:
+    def _on_compare(self) -> None:
         if self.current is not None and self.against:
             self.compare_wanted.emit(self.against, self.current.id)
 
@@ -314,7 +315,7 @@ class _Registry(QTableView):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(CheckpointColumn.NAME, QHeaderView.ResizeMode.Stretch)
-        samples = ("● ", "", "24 Nov 02:40", "(56.0 %)", "(56.0 %)", "100.0 %", "a checkpoint", "0a1b2c3d")
+        samples = ("● ", "", "classes", "24 Nov 02:40", "(56.0 %)", "(56.0 %)", "100.0 %", "a checkpoint", "0a1b2c3d")
         for column, sample in enumerate(samples):
             if sample:
                 self.setColumnWidth(column, self.fontMetrics().horizontalAdvance(sample) + 20)

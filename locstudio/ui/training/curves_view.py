@@ -33,7 +33,7 @@ _PLOTS = {
     "part": ("Parts of the loss", "The parts of the loss appear with the first steps."),
     "metric": (
         "Held-out metrics",
-        "Measured on regions that are held out, at every evaluation; nothing has been measured yet.",
+        "Measured on what is held out, at every evaluation; nothing has been measured yet.",
     ),
     "rate": ("Learning rate", "The learning rate appears with the first steps."),
 }

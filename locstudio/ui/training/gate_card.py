@@ -12,13 +12,14 @@ from locstudio.ui.plain_text import label, shown
 
 @dataclass(frozen=True, slots=True)
 class ShownGate:
-    """A gate with the names of the two models, and which of them is in use, if either is."""
+    """A gate with the names of the two models, which of them is in use, if either is, and what uses it."""
 
     gate: Gate
     old_name: str
     new_name: str
     is_active: bool = False
     is_old_active: bool = True
+    does: str = "Search, grounding and proposals use"
 
 
 class GateCard(QFrame):
@@ -89,7 +90,7 @@ class GateCard(QFrame):
         self._activate.setVisible(can_change)
         self._activate.setText("Activate the new model" if gate.passed else "Activate it all the same")
         self._activate.setProperty("role", "primary" if gate.passed else "")
-        self._activate.setToolTip("Search, grounding and proposals use the new model; you can roll back at any time")
+        self._activate.setToolTip(f"{shown_gate.does} the new model; you can roll back at any time")
         self._activate.style().polish(self._activate)
         self._fill_reasons()
         self._more.setChecked(False)

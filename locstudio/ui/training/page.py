@@ -150,15 +150,18 @@ class TrainingPage(QWidget):
         """Bring a tab to the front."""
         self._tabs.setCurrentIndex(tab)
 
-    def set_has_curves(self, has_curves: bool) -> None:
-        """Offer curves and samples of the run in front, or not, as of one that trains nothing."""
-        if has_curves == self._tabs.isTabVisible(Tab.CURVES):
+    def set_has_curves(self, has_curves: bool, *, has_samples: bool = True) -> None:
+        """Offer curves and samples of the run in front, or not, as of one that trains nothing, or no regions."""
+        has_samples = has_samples and has_curves
+        if (has_curves, has_samples) == tuple(self._tabs.isTabVisible(tab) for tab in (Tab.CURVES, Tab.SAMPLES)):
             return
         before = self.tab
-        for tab in (Tab.CURVES, Tab.SAMPLES):
-            self._tabs.setTabVisible(tab, has_curves)
+        self._tabs.setTabVisible(Tab.CURVES, has_curves)
+        self._tabs.setTabVisible(Tab.SAMPLES, has_samples)
+        if has_curves and before is Tab.SAMPLES and not has_samples:
+            self.show_tab(Tab.CURVES)
         if has_curves and self._left is not None and self.tab is Tab.LOG:
-            self.show_tab(self._left)
+            self.show_tab(self._left if has_samples else Tab.CURVES)
         self._left = None if has_curves or before not in (Tab.CURVES, Tab.SAMPLES) else before
         if self._left is not None:
             self.show_tab(Tab.LOG)

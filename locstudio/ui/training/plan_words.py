@@ -16,7 +16,7 @@ _KNOWN_BY = {
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What a run has found to learn from: regions, or classes that are known of images; and what it holds out."""
+    """What a run has found to learn from, and how much it holds out: regions, or classes known to be in images."""
 
     num_known: int
     num_images: int
@@ -53,7 +53,8 @@ def left_out(plan: RetrainPlan, drawn: Drawn | None = None) -> str:
     """What is known besides, what is not learnt from, and why; ``drawn`` is what the run has chosen."""
     material = plan.material
     parts = _known_words(material) if isinstance(material, ClassMaterial) else []
-    what = "image" if isinstance(material, ClassMaterial) else "region"
+    is_of_classes = isinstance(material, ClassMaterial)
+    what = ("label" if drawn else "image") if is_of_classes else "region"
     num_held_out = drawn.num_held_out if drawn else material.num_held_out
     if num_held_out is None:
         parts.append(f"About {plan.choice.training().hold_out:.0%} of the images are held out to measure the result.")

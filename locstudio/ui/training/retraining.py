@@ -4,6 +4,7 @@ The runs are processes of their own.  Closing the window ends none of them; the 
 """
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -29,6 +30,14 @@ _READ_ONLY = "This project is open read-only, so nothing can be trained here."
 _GOES_ON = "Training in the background: go on, or close the window; it will be found again."
 
 
+class News(Enum):
+    """What a notice leads to."""
+
+    RUN = "run"
+    CHANGES = "changes"
+    HEATMAPS = "heatmaps"
+
+
 class Retraining(QObject):
     """One project's retraining.
 
@@ -38,7 +47,9 @@ class Retraining(QObject):
         progressed: what goes on in a few words, and its share (negative: nobody knows); empty words for nothing.
         noticed: a sentence, and the words of a button (or nothing), and whether it is a problem.
         said: a sentence for the status line.
-        model_changed: the project uses another checkpoint from now on.
+        model_changed: the project uses another checkpoint of regions from now on.
+        classes_changed: the project uses another checkpoint of classes from now on.
+        heatmaps_wanted: the id of the run whose heatmaps a person wants to see.
         proposing_resumed: a ``RunFolder``: what had stopped proposing goes on.
     """
 
@@ -48,6 +59,8 @@ class Retraining(QObject):
     noticed = Signal(str, str, bool)
     said = Signal(str)
     model_changed = Signal()
+    classes_changed = Signal()
+    heatmaps_wanted = Signal(str)
     proposing_resumed = Signal(object)
 
     def __init__(
@@ -66,7 +79,7 @@ class Retraining(QObject):
         self._desk: TrainingDesk | None = None
         self._was_live = False
         self._is_first_list = True
-        self._news: tuple[str, bool] = ("", False)
+        self._news: tuple[str, News] = ("", News.RUN)
         self.planning.start_wanted.connect(self.start)
         self.book.listed.connect(self._on_listed)
         self.book.changed.connect(lambda _: self._tell())
@@ -114,9 +127,11 @@ class Retraining(QObject):
 
     def show_news(self) -> None:
         """Show what the last notice spoke of."""
-        run_id, has_changes = self._news
-        if has_changes:
+        run_id, what = self._news
+        if what is News.CHANGES:
             self.show_changes(run_id)
+        elif what is News.HEATMAPS:
+            self.heatmaps_wanted.emit(run_id)
         else:
             self.show(run_id)
 
@@ -209,12 +224,12 @@ class Retraining(QObject):
     def _on_activated(self, adopted: Mapping[str, object]) -> None:
         self.said.emit("This model is in use again." if adopted["is_again"] else "The new model is in use.")
         self.book.read()
-        self.model_changed.emit()
+        (self.classes_changed if adopted.get("model") == "consistency" else self.model_changed).emit()
 
     def _on_comparison_made(self, run: KnownRun, folder: RunFolder | None) -> None:
         if folder is None:
             if run.summary.state is RunState.DONE:
-                self._notice(run.id, f"“{run.name}” is trained.", "Show it")
+                self._tell_trained(run, "is trained")
         elif not self.book.start(folder):
             self.noticed.emit("The comparison with the model in use could not be started.", "", True)
 
@@ -232,7 +247,8 @@ class Retraining(QObject):
         if newest.is_unstarted:  # the window was closed between the click and the process
             self.book.start(newest.folder)
         elif newest.summary.state is RunState.DONE and self.book.comparison_of(newest.id) is None:
-            self.compare(newest.id)
+            if newest.id not in self.book.in_use:
+                self.compare(newest.id)
         elif newest.summary.state is RunState.INTERRUPTED:
             sentence = f"The training “{newest.name}” was interrupted; nothing it saved is lost."
             self._notice(newest.id, sentence, "Show it", is_problem=True)
@@ -259,16 +275,26 @@ class Retraining(QObject):
         training = self.book.run(comparison.config.parent_run)
         name = training.name if training is not None else "The training"
         if comparison.summary.state is RunState.DONE:
-            sentence = f"“{name}” is trained and compared with the model in use."
-            self._notice(comparison.config.parent_run, sentence, "What changed", has_changes=True)
+            if training is not None:
+                self._tell_trained(training, "is trained and compared with the model in use")
+            else:
+                self._notice("", "The two models are compared.", "What changed", what=News.CHANGES)
         elif comparison.summary.state is not RunState.STOPPED:
             sentence = f"“{name}” could not be compared: {comparison.summary.sentence}"
             self._notice(comparison.config.parent_run, sentence, "Show it", is_problem=True)
 
+    def _tell_trained(self, run: KnownRun, how: str) -> None:
+        if run.config.kind == "consistency":
+            self._notice(run.id, f"“{run.name}” {how}: its heatmaps are ready.", "Look at them", what=News.HEATMAPS)
+        elif self.book.comparison_of(run.id) is not None:
+            self._notice(run.id, f"“{run.name}” {how}.", "What changed", what=News.CHANGES)
+        else:
+            self._notice(run.id, f"“{run.name}” {how}.", "Show it")
+
     def _notice(
-        self, run_id: str, sentence: str, button: str, *, is_problem: bool = False, has_changes: bool = False
+        self, run_id: str, sentence: str, button: str, *, is_problem: bool = False, what: News = News.RUN
     ) -> None:
-        self._news = (run_id, has_changes)
+        self._news = (run_id, what)
         self.noticed.emit(sentence, button, is_problem)
 
     def _tell(self) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from locstudio.domain.errors import BadInput
 from locstudio.domain.geometry import UnitBox
+from locstudio.jobs.configs import RunConfig
 from locstudio.jobs.messages import (
     AnyMessage,
     Evaluated,
@@ -29,6 +30,7 @@ from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_tail import RunTail
 from locstudio.jobs.training_files import read_samples
 from locstudio.services.curves import CurveReader, Curves
+from locstudio.services.starting import model_of
 from locstudio.store.view import DatasetView
 from locstudio.ui.training.lines import Curve
 from locstudio.ui.training.samples_view import Sample, SampleSheet
@@ -55,7 +57,8 @@ class RunContent:
 class RunRecord:
     """One run, read incrementally.  Not to be used from two threads at once."""
 
-    def __init__(self, folder: RunFolder, dataset: DatasetView) -> None:
+    def __init__(self, folder: RunFolder, dataset: DatasetView, known: str = "region") -> None:
+        """``known`` is what the run counts: a region, or a label."""
         self._folder = folder
         self._dataset = dataset
         self._tail = RunTail(folder)
@@ -63,6 +66,7 @@ class RunRecord:
         self._said: list[str] = []
         self._sheets: dict[int, SampleSheet] = {}
         self._phase = ""
+        self._known = known
 
     def read(self) -> RunContent:
         """What is known now."""
@@ -79,8 +83,8 @@ class RunRecord:
         )
 
     def _take(self, message: AnyMessage) -> None:
-        self._phase = phase_after(message, self._phase)
-        sentence = sentence_of(message)
+        self._phase = phase_after(message, self._phase, has_index=self._known == "region")
+        sentence = sentence_of(message, self._known)
         if sentence:
             self._said.append(sentence)
         if isinstance(message, Sampled):
@@ -117,25 +121,30 @@ def named_curves(curves: Curves) -> dict[str, Curve]:
     return named
 
 
-def phase_after(message: AnyMessage, phase: str) -> str:
+def known_word(config: RunConfig) -> str:
+    """What a run counts that it learns from or measures: a region, or a label of an image."""
+    return "label" if model_of(config) == "consistency" else "region"
+
+
+def phase_after(message: AnyMessage, phase: str, *, has_index: bool = True) -> str:
     """What a run does now, in a few words; empty while it takes its steps."""
     match message:
         case Started():
             return "Reading images"
         case Progress() if message.loss is not None:
-            return "" if message.step < message.num_steps else "Embedding the collection"
+            return "Embedding the collection" if has_index and message.step >= message.num_steps else ""
         case Finished() | Failed():
             return ""
     return phase
 
 
-def sentence_of(message: AnyMessage) -> str:
-    """A message in words; empty for those that only the curves show."""
+def sentence_of(message: AnyMessage, known: str = "region") -> str:
+    """A message in words; empty for those that only the curves show.  ``known`` is what the run counts."""
     match message:
         case Waiting():
             return "Waits for its turn: another run is going on."
         case Started():
-            return _started(message)
+            return _started(message, known)
         case Evaluated():
             told = ", ".join(_measured(name, value) for name, value in message.metrics.items())
             return f"Step {message.step:,}: {told}."
@@ -156,11 +165,11 @@ def _measured(name: str, value: float) -> str:
     return f"{metric_name(name)} {value:.3f}"
 
 
-def _started(message: Started) -> str:
+def _started(message: Started, known: str) -> str:
     begun = f"Goes on after step {message.first_step:,}" if message.first_step else "Begins"
-    held_out = f"; {counted(message.num_held_out, 'region')} held out" if message.num_held_out else ""
+    held_out = f"; {counted(message.num_held_out, known)} held out" if message.num_held_out else ""
     return (
-        f"{begun} on {message.device}: {counted(message.num_regions, 'region')} of "
+        f"{begun} on {message.device}: {counted(message.num_regions, known)} of "
         f"{counted(message.num_images, 'image')}{held_out}; {counted(message.num_steps, 'step')}."
     )
 

@@ -14,7 +14,7 @@ from locstudio.ui.training.page import TrainingPage
 from locstudio.ui.training.run_book import KnownRun, RunBook
 from locstudio.ui.training.run_head import RunFacts
 from locstudio.ui.training.run_list import RunRow
-from locstudio.ui.training.run_record import RunContent, RunRecord
+from locstudio.ui.training.run_record import RunContent, RunRecord, known_word
 from locstudio.ui.training.wording import counted, leading_metric, when
 
 _FRAME_MS = 400
@@ -124,7 +124,7 @@ class RunShowing(QObject):
             return
         self._stale.discard(run_id)
         self._reading.add(run_id)
-        record = self._records.setdefault(run_id, RunRecord(run.folder, self._dataset))
+        record = self._records.setdefault(run_id, RunRecord(run.folder, self._dataset, known_word(run.config)))
         self._work.ask(
             record.read,
             on_result=partial(self._take, run_id),
@@ -149,7 +149,7 @@ class RunShowing(QObject):
             self._page.show_run(None)
             return
         is_training = run.is_training
-        self._page.set_has_curves(is_training)
+        self._page.set_has_curves(is_training, has_samples=run.config.kind == "cloc")
         self._page.show_run(RunFacts(self._row(run), facts_of(run), run.summary.can_resume, has_epochs=is_training))
 
     def _draw_content(self) -> None:
@@ -234,15 +234,15 @@ def result_of(metrics: Mapping[str, float], before: Mapping[str, float]) -> str:
 
 def facts_of(run: KnownRun) -> list[str]:
     """Short facts for the head of a run."""
-    summary, facts = run.summary, []
+    summary, known, facts = run.summary, known_word(run.config), []
     if summary.num_steps:
         facts.append(f"step {summary.step:,} of {summary.num_steps:,}")
     if summary.steps_per_epoch and summary.step:
         facts.append(f"epoch {1 + (summary.step - 1) // summary.steps_per_epoch:,}")
     if summary.num_regions:
-        facts.append(f"{counted(summary.num_regions, 'region')} of {counted(summary.num_images, 'image')}")
+        facts.append(f"{counted(summary.num_regions, known)} of {counted(summary.num_images, 'image')}")
     if summary.num_held_out:
-        facts.append(f"{counted(summary.num_held_out, 'region')} held out")
+        facts.append(f"{counted(summary.num_held_out, known)} held out")
     if summary.device:
         facts.append(summary.device)
     if summary.has_process and summary.images_per_second:

@@ -6,6 +6,7 @@ from datetime import datetime
 from locstudio.jobs.run_state import RunState
 
 _METRICS = {
+    "map": "mean precision of classes",
     "macc": "mean accuracy",
     "top1": "top 1",
     "top5": "top 5",
@@ -29,7 +30,7 @@ STATES = {
     RunState.FAILED: "Failed",
     RunState.INTERRUPTED: "Interrupted",
 }
-_LEADING = ("macc", "top1", "hit50", "mean_iou")
+_LEADING = ("macc", "map", "top1", "hit50", "mean_iou")
 _BYTES = ("bytes", "KB", "MB", "GB", "TB")
 
 
