@@ -57,8 +57,8 @@ class HeatPage(QWidget):
         self.empty = EmptyPane(self)
         self.detail = HeatDetail(large, photos, self.ink, self)
         self._left = QStackedWidget(self)
-        for pane in (self.classes, self.images):
-            self._left.addWidget(pane)
+        self._left.addWidget(self.classes)
+        self._left.addWidget(self.images)
         self._left.setMinimumWidth(200)
         self._middle = self._make_middle()
         self._split = QSplitter(Qt.Orientation.Horizontal, self)

@@ -12,16 +12,16 @@ from locstudio.ui.icons import drawn
 from locstudio.ui.plain_text import label
 
 ORDER_WORDS = {
-    HeatOrder.SURENESS: "Sureness",
     HeatOrder.SCORE: "Score",
+    HeatOrder.AVERAGE: "Average",
     HeatOrder.AGREEMENT: "Agreement",
     HeatOrder.OWN: "Heat of its own",
     HeatOrder.INCONSISTENCY: "Inconsistency",
     HeatOrder.NAME: "Name",
 }
 ORDER_HINTS = {
-    HeatOrder.SURENESS: "What is most likely there, first: its score, weighed by what the heat says",
-    HeatOrder.SCORE: "The running average of its score",
+    HeatOrder.SCORE: "What is most likely there, first",
+    HeatOrder.AVERAGE: "The running average of its scores alone, without what the heat says",
     HeatOrder.AGREEMENT: "How far score and heat have been the same over the last epochs",
     HeatOrder.OWN: "How much of the heat lies where no known class has any",
     HeatOrder.INCONSISTENCY: "Where heat, labels and boxes disagree or never come to rest, first",
@@ -44,7 +44,7 @@ class HeatFilters(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._order = HeatOrder.SURENESS
+        self._order = HeatOrder.SCORE
         self._orders: dict[HeatOrder, QAction] = {}
         self._count = label("", "heading", self)
         self._chosen = label("", "muted", self)
@@ -91,7 +91,7 @@ class HeatFilters(QFrame):
         row.addWidget(self._opacity)
         row.addSpacing(4)
         row.addWidget(self._sort)
-        self.set_orders(tuple(HeatOrder), HeatOrder.SURENESS)
+        self.set_orders(tuple(HeatOrder), HeatOrder.SCORE)
 
     @property
     def order(self) -> HeatOrder:

@@ -111,7 +111,7 @@ def expected_table(base: HeatBase) -> HeatTable:
     found = expected(base.book, base.known, min_score=LEAST, limit=_MAX_EXPECTED)
     measures = {
         HeatOrder.SCORE: found.scores,
-        HeatOrder.SURENESS: found.sureness,
+        HeatOrder.AVERAGE: found.averages,
         HeatOrder.AGREEMENT: found.agreements,
         HeatOrder.OWN: found.owns,
     }

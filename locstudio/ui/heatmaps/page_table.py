@@ -27,8 +27,8 @@ class HeatOrder(StrEnum):
     ``NAME`` sorts classes by their place in the vocabulary and images by their identity; all others are measures.
     """
 
-    SURENESS = "sureness"
     SCORE = "score"
+    AVERAGE = "average"
     AGREEMENT = "agreement"
     OWN = "own"
     INCONSISTENCY = "inconsistency"
@@ -43,7 +43,7 @@ class HeatTable:
         image_ids: int64 (N,).
         class_ids: int64 (N,).
         presence: What is said of it in the dataset: 1 is there, 0 is not there, -1 nothing, int8 (N,).
-        measures: By what they are of, float32 (N,); ``SCORE``, the running average, is always among them.
+        measures: By what they are of, float32 (N,); ``SCORE`` is always among them.
     """
 
     image_ids: Rows
@@ -57,7 +57,7 @@ class HeatTable:
 
     @property
     def scores(self) -> Floats:
-        """Running-average score of each class in its image, in [0, 1]."""
+        """How surely each class is in its image, in [0, 1]."""
         return self.measures[HeatOrder.SCORE]
 
     def measure(self, name: HeatOrder, position: int) -> float | None:

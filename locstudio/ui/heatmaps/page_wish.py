@@ -2,17 +2,16 @@
 
 from dataclasses import dataclass, field
 
+from locstudio.services.heat.worklist import MIN_SCORE
 from locstudio.ui.heatmaps.page_classes import ALL
 from locstudio.ui.heatmaps.page_table import HeatOrder, HeatView
 
 ORDERS = {
-    HeatView.EXPECTED: (HeatOrder.SURENESS, HeatOrder.SCORE, HeatOrder.AGREEMENT, HeatOrder.OWN, HeatOrder.NAME),
+    HeatView.EXPECTED: (HeatOrder.SCORE, HeatOrder.AVERAGE, HeatOrder.AGREEMENT, HeatOrder.OWN, HeatOrder.NAME),
     HeatView.ONE_CLASS: (HeatOrder.INCONSISTENCY, HeatOrder.SCORE, HeatOrder.NAME),
     HeatView.ONE_IMAGE: (HeatOrder.SCORE, HeatOrder.INCONSISTENCY, HeatOrder.NAME),
 }
 """What each view can be sorted by; the first is what it begins with."""
-
-_MIN_SCORE = 0.3
 
 
 def _first_orders() -> dict[HeatView, HeatOrder]:
@@ -34,7 +33,7 @@ class Wish:
     only: int = ALL
     class_id: int = 0
     image_id: int = 0
-    min_score: float = _MIN_SCORE
+    min_score: float = MIN_SCORE
     orders: dict[HeatView, HeatOrder] = field(default_factory=_first_orders)
 
     @property
