@@ -8,7 +8,12 @@ from locstudio.ui.main_window import MainWindow
 from locstudio.ui.workspace import Panel
 
 _TILE_STEP = 20
-_PANELS = {"show_search": Panel.SEARCH, "show_regions": Panel.REGIONS, "show_history": Panel.HISTORY}
+_PANELS = {
+    "show_search": Panel.SEARCH,
+    "show_regions": Panel.REGIONS,
+    "show_history": Panel.HISTORY,
+    "show_heat": Panel.HEAT,
+}
 
 
 def desk_actions(window: MainWindow) -> dict[str, Callable[[Desk], object]]:

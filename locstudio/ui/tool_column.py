@@ -14,7 +14,7 @@ _TOOLS = {
     CanvasCommand.DRAW: Tool.BOX,
     CanvasCommand.SEARCH: Tool.SEARCH,
 }
-_VIEW = (CanvasCommand.FIT, CanvasCommand.ZOOM_IN, CanvasCommand.ZOOM_OUT, CanvasCommand.HIDE)
+_VIEW = (CanvasCommand.FIT, CanvasCommand.ZOOM_IN, CanvasCommand.ZOOM_OUT, CanvasCommand.HIDE, CanvasCommand.HEAT)
 _ICON_SIDE = 20
 
 

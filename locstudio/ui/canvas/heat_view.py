@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QPointF, Qt, Signal
+from PySide6.QtCore import QPointF, QRect, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
@@ -14,7 +14,7 @@ from locstudio.ui.canvas.box_tool import Tool
 from locstudio.ui.canvas.commands import HEAT_COMMANDS, CanvasCommand
 from locstudio.ui.canvas.mask_view import MaskView
 from locstudio.ui.heatmaps.brush_tool import BrushKind, BrushTool
-from locstudio.ui.heatmaps.heat_layer import heat_image, paint_heat
+from locstudio.ui.heatmaps.heat_layer import heat_image, paint_heat, warm_part
 from locstudio.ui.heatmaps.heat_legend import paint_legend
 from locstudio.ui.heatmaps.heat_marks import paint_brush, paint_strokes, paint_threshold
 from locstudio.ui.heatmaps.shown_heat import ShownHeat
@@ -41,7 +41,7 @@ class HeatView(MaskView):
         super().__init__(allocate_id, parent)
         self.brush = BrushTool()
         self._heat: ShownHeat | None = None
-        self._heat_image: QImage | None = None
+        self._heat_image: tuple[QImage, QRect] | None = None
 
     @property
     def heat(self) -> ShownHeat | None:
@@ -100,7 +100,10 @@ class HeatView(MaskView):
         if not is_right and event.button() is not Qt.MouseButton.LeftButton:
             return False
         if self._heat is None or not self._heat.can_paint:
-            self.heat_asked.emit(CanvasCommand.HEAT if self._heat is None else CanvasCommand.NEXT_HEAT)
+            if self._heat is None:
+                self.editor.notice.emit(self.tr("There is no heat here that could be painted on."))
+            else:
+                self.editor.notice.emit(self.tr("This heat cannot be painted on: its class is none of the project's."))
             return True
         if is_right or event.modifiers() & Qt.KeyboardModifier.AltModifier:
             kind = kind.opposite
@@ -183,8 +186,9 @@ class HeatView(MaskView):
         if self._heat_image is None:
             maps = [shown.map_WW for shown in heat.classes]
             maps[0] = self.brush.preview(maps[0])
-            self._heat_image = heat_image(maps, heat.look, [shown.color for shown in heat.classes])
-        paint_heat(painter, self._heat_image, self.image_size, self.view, self.width(), self.height())
+            picture = heat_image(maps, heat.look, [shown.color for shown in heat.classes])
+            self._heat_image = picture, warm_part(picture)
+        paint_heat(painter, *self._heat_image, self.image_size, self.view, self.width(), self.height())
         if not self.brush.is_busy:
             paint_threshold(painter, heat, self.aimed_box, self.image_size, self.view, QColor(theme.current().accent))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QRectF
+from PySide6.QtCore import QPoint, QRect, QRectF
 from PySide6.QtGui import QColor, QImage, QPainter
 
 from locstudio.services.heat.colormaps import DEFAULT_COLORMAP, color_table
@@ -21,7 +21,7 @@ HUES = ("#e69f00", "#56b4e9", "#d55e00", "#f0e442", "#cc79a7", "#009e73")
 """Of several classes at once.  Source: Okabe and Ito, Color Universal Design; without its darkest blue and black."""
 WHOLE_RANGE = (0, 255)
 _FINE = 192
-_FINE_OF_MANY = 112  # each costs time
+_FINE_OF_MANY = 84  # each costs time
 _FULL_FROM = 0.35  # of the range: up to here heat is less opaque, so that the picture shows where there is none
 _LOWEST_SPAN = 26  # a range stretched to a map that is hardly warm anywhere does not make a fire of it
 
@@ -79,12 +79,27 @@ def heat_image(
     return QImage(argb_FF.data, side, side, 4 * side, QImage.Format.Format_ARGB32_Premultiplied).copy()
 
 
-def paint_heat(painter: QPainter, heat: QImage, size: tuple[int, int], view: View, width: float, height: float) -> None:
-    """Draw what a widget of this size (screen pixels) sees of heat over an image of ``size`` pixels."""
+def warm_part(heat: QImage) -> QRect:
+    """The part of a picture of heat that is not wholly clear: the rest need not be painted."""
+    side = heat.width()
+    is_warm_FF = np.frombuffer(heat.constBits(), np.uint32).reshape(heat.height(), side) > 0
+    rows, columns = np.flatnonzero(is_warm_FF.any(axis=1)), np.flatnonzero(is_warm_FF.any(axis=0))
+    if not len(rows):
+        return QRect()
+    return QRect(QPoint(int(columns[0]), int(rows[0])), QPoint(int(columns[-1]), int(rows[-1])))
+
+
+def paint_heat(
+    painter: QPainter, heat: QImage, warm: QRect, size: tuple[int, int], view: View, width: float, height: float
+) -> None:
+    """Draw what a widget of this size (screen pixels) sees of heat over an image of ``size`` pixels.
+
+    ``warm`` is the heat's ``warm_part``.
+    """
     x0, y0, x1, y1 = view.visible_px(width, height)
     across, down = heat.width() / size[0], heat.height() / size[1]
-    left, right = _cut(x0 * across, x1 * across, heat.width())
-    top, bottom = _cut(y0 * down, y1 * down, heat.height())
+    left, right = _cut(x0 * across, x1 * across, warm.left(), warm.right() + 1)
+    top, bottom = _cut(y0 * down, y1 * down, warm.top(), warm.bottom() + 1)
     if right <= left or bottom <= top:
         return
     screen_left, screen_top = view.to_screen(left / across, top / down)
@@ -126,5 +141,6 @@ def _weights(side: int, fine: int) -> NDArray[np.float32]:
     return weights
 
 
-def _cut(start: float, end: float, length: int) -> tuple[int, int]:
-    return int(min(max(np.floor(start) - 1, 0), length)), int(min(max(np.ceil(end) + 1, 0), length))
+def _cut(start: float, end: float, lowest: int, highest: int) -> tuple[int, int]:
+    """Whole pixels that hold a span, and one more on each side, as far as there are."""
+    return int(max(np.floor(start) - 1, lowest)), int(min(np.ceil(end) + 1, highest))

@@ -1,17 +1,16 @@
 """The legend in a corner of the canvas: which class, how sure, of when, what the colours mean, and what to doubt."""
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QLinearGradient, QPainter, QPen
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
 
 from locstudio.services.heat.colormaps import color_table
 from locstudio.ui.canvas.chips import one_line
 from locstudio.ui.heatmaps.shown_heat import ShownHeat
-from locstudio.ui.theme import RADIUS, Theme
+from locstudio.ui.theme import Theme
 
 _MARGIN, _PAD, _GAP = 10.0, 10.0, 6.0
 _BAR_HEIGHT, _SQUARE = 8.0, 10.0
 _MIN_WIDTH, _MAX_WIDTH = 168.0, 300.0
-_NUM_STOPS = 16
 
 
 def paint_legend(
@@ -35,12 +34,12 @@ def paint_legend(
     if inner < _MIN_WIDTH / 2 or plate.top() < 0 or (mouse is not None and plate.contains(mouse)):
         return
     painter.save()
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     back = QColor(theme.raised)
     back.setAlpha(232)
+    painter.fillRect(plate, back)  # a rounded one costs more than the heat itself
     painter.setPen(QPen(QColor(theme.border), 1))
-    painter.setBrush(back)
-    painter.drawRoundedRect(plate, RADIUS, RADIUS)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.drawRect(plate.toRect())
     at = QPointF(plate.left() + _PAD, plate.top() + _PAD)
     for shown, (name, value) in zip(heat.classes, lines, strict=True):
         _paint_class(painter, at, inner, line, shown.color, (name, value), (bold, font), theme, len(lines) > 1)
@@ -68,9 +67,7 @@ def _paint_class(
 ) -> None:  # fmt: skip
     left = at.x()
     if has_square:
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(color)
-        painter.drawRoundedRect(QRectF(left, at.y() + (line - _SQUARE) / 2, _SQUARE, _SQUARE), 2, 2)
+        painter.fillRect(QRectF(left, at.y() + (line - _SQUARE) / 2, _SQUARE, _SQUARE), color)
         left += _SQUARE + 6
     name, value = texts
     bold, plain = QFontMetricsF(fonts[0]), QFontMetricsF(fonts[1])
@@ -87,17 +84,14 @@ def _paint_class(
 
 
 def _paint_scale(painter: QPainter, heat: ShownHeat, bar: QRectF, font: QFont, theme: Theme) -> None:
-    """The colours from little to much, with the values of both ends and the threshold as a notch."""
+    """The colours from little to much, with the values of both ends."""
     look = heat.look
     low, high = look.span_of([heat.chosen.map_WW])
-    table = color_table(look.colormap, is_inverted=look.is_inverted)
-    gradient = QLinearGradient(bar.topLeft(), bar.topRight())
-    for stop in range(_NUM_STOPS + 1):
-        red, green, blue = table[round(255 * stop / _NUM_STOPS)].tolist()
-        gradient.setColorAt(stop / _NUM_STOPS, QColor(red, green, blue))
+    table_V3 = color_table(look.colormap, is_inverted=look.is_inverted)
+    strip = QImage(table_V3.tobytes(), len(table_V3), 1, 3 * len(table_V3), QImage.Format.Format_RGB888)
+    painter.drawImage(bar, strip)
     painter.setPen(QPen(QColor(theme.border), 1))
-    painter.setBrush(gradient)
-    painter.drawRoundedRect(bar, 2, 2)
+    painter.drawRect(bar.toRect())
     metrics = QFontMetricsF(font)
     base = bar.bottom() + _GAP / 2 + metrics.ascent()
     painter.setFont(font)

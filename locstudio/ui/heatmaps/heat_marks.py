@@ -11,7 +11,7 @@ from locstudio.ui.canvas.view import View
 from locstudio.ui.heatmaps.brush_tool import BrushKind, BrushTool
 from locstudio.ui.heatmaps.shown_heat import Outline, ShownHeat
 
-_EDGE = QColor(16, 18, 22, 210)
+_EDGE = QColor(16, 18, 22)
 _LINE = QColor("#ffffff")
 COLORS = {BrushKind.ADD: QColor("#3ddc84"), BrushKind.REMOVE: QColor("#ff6b6b"), BrushKind.ERASE: QColor("#ffffff")}
 _SIGN_ARM = 4.0
@@ -22,21 +22,22 @@ def paint_threshold(
 ) -> None:
     """Outline where the chosen class reaches the threshold, and the boxes of that, the ``aimed`` one plainly."""
     painter.save()
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    path = QPainterPath()
-    for outline in heat.outlines:
-        path.addPolygon(_polygon(outline, size, view))
-        path.closeSubpath()
-    for color, width in ((_EDGE, 3.5), (_LINE, 1.5)):
+    outlines = [_polygon(outline, size, view) for outline in heat.outlines]
+    # Opaque and without smoothing where it is wide: this is painted at every change of the threshold.
+    for color, width, is_smooth in ((_EDGE, 3, False), (_LINE, 1, True)):
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, is_smooth)
         painter.setPen(QPen(color, width))
-        painter.drawPath(path)
+        for outline in outlines:
+            painter.drawPolygon(outline)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
     for box in heat.boxes:
-        rect = _rect(box, size, view)
-        painter.setPen(QPen(_EDGE, 3 if box is aimed else 2))
-        painter.drawRect(rect)
-        painter.setPen(QPen(accent, 2 if box is aimed else 1, Qt.PenStyle.DashLine))
-        painter.drawRect(rect)
+        rect = _rect(box, size, view).toRect()
+        inner = rect.adjusted(1, 1, -1, -1)
+        painter.setPen(QPen(_EDGE, 3 if box is aimed else 1))
+        painter.drawRect(inner if box is aimed else rect)
+        painter.setPen(QPen(accent, 1, Qt.PenStyle.SolidLine if box is aimed else Qt.PenStyle.DashLine))
+        painter.drawRects([rect, inner] if box is aimed else [rect])
     painter.restore()
 
 

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtGui import QColor
 
-from locstudio.services.heat.shapes import contours, heat_boxes
+from locstudio.domain.geometry import UnitBox
+from locstudio.services.heat.shapes import boxes_of, contours
 from locstudio.ui.heatmaps.class_rows import ClassRow, Key, Word, most_telling
 from locstudio.ui.heatmaps.heat_bar import DEFAULT_THRESHOLD
 from locstudio.ui.heatmaps.heat_layer import HUES, MAX_SHOWN, HeatLook
 from locstudio.ui.heatmaps.heat_reading import ReadHeat
 from locstudio.ui.heatmaps.heat_words import origin_of
-from locstudio.ui.heatmaps.shown_heat import ShownClass, ShownHeat
+from locstudio.ui.heatmaps.shown_heat import Outline, ShownClass, ShownHeat
 
 _MAX_BOXES = 12
 _ONLY = "#5cc863"  # marks the only class in the list
@@ -37,6 +40,7 @@ class HeatShowing:
     others: list[Key] = field(default_factory=list)
     look: HeatLook = field(default_factory=HeatLook)
     threshold: int = DEFAULT_THRESHOLD
+    _shapes: tuple[NDArray[np.uint8], int, tuple[Outline, ...], tuple[UnitBox, ...]] | None = None
 
     @property
     def row(self) -> ClassRow | None:
@@ -121,16 +125,24 @@ class HeatShowing:
         row = self.row
         if row is None or row.map_WW is None or not classes:
             return None
+        outlines, boxes = self._shapes_of(row.map_WW)
         return ShownHeat(
             classes=tuple(classes),
             look=self.look,
             origin=origin_of(read),
             warning=_STALE if read.is_stale else "",
-            outlines=tuple(contours(row.map_WW, self.threshold)),
-            boxes=tuple(heat_boxes(row.map_WW, self.threshold)[:_MAX_BOXES]),
+            outlines=outlines,
+            boxes=boxes,
             corrections=row.corrections,
             can_paint=can_paint and row.class_id > 0,
         )
+
+    def _shapes_of(self, map_WW: NDArray[np.uint8]) -> tuple[tuple[Outline, ...], tuple[UnitBox, ...]]:
+        """Outlines and boxes of the threshold; worked out once for each map, however often its look changes."""
+        if self._shapes is None or self._shapes[0] is not map_WW or self._shapes[1] != self.threshold:
+            outlines = tuple(contours(map_WW, self.threshold))
+            self._shapes = map_WW, self.threshold, outlines, tuple(boxes_of(outlines)[:_MAX_BOXES])
+        return self._shapes[2:]
 
     def _warm(self, key: Key | None) -> ClassRow | None:
         return next((row for row in self.rows if row.key == key and row.map_WW is not None), None)

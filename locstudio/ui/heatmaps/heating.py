@@ -9,8 +9,10 @@ from locstudio.domain.heat_corrections import Stroke
 from locstudio.domain.image_labels import Presence
 from locstudio.domain.regions import Image
 from locstudio.services.heat.shapes import percentile
+from locstudio.ui.canvas.box_tool import Tool
 from locstudio.ui.canvas.canvas_view import CanvasView
 from locstudio.ui.canvas.commands import CanvasCommand
+from locstudio.ui.canvas.heat_view import BRUSHES
 from locstudio.ui.editing import images_of
 from locstudio.ui.heatmaps.brush_tool import BrushKind
 from locstudio.ui.heatmaps.class_rows import Key
@@ -65,7 +67,7 @@ class Heating(QObject):
         canvas.heat_asked.connect(self.run)
         canvas.stroke_drawn.connect(self._on_stroke)
         canvas.heat_pointed.connect(self._on_pointed)
-        canvas.tool_changed.connect(panel.look.set_tool)
+        canvas.tool_changed.connect(self._on_tool)
         canvas.brush_resized.connect(panel.look.set_radius)
         self._connect_panel(panel, bar)
 
@@ -204,6 +206,11 @@ class Heating(QObject):
             self._panel.show_nothing(why_none(read), can_train=not read.runs)
 
     # What a person does
+
+    def _on_tool(self, tool: Tool) -> None:
+        self._panel.look.set_tool(tool)
+        if tool in BRUSHES and not self._is_on:
+            self.switch(True)
 
     def _on_class_chosen(self, key: Key) -> None:
         if not self.showing.choose(key):
