@@ -17,6 +17,7 @@ from locstudio.ui.main_window import MainWindow
 from locstudio.ui.opening import Place
 from locstudio.ui.training.retraining import NOTICE, Retraining
 from locstudio.ui.transfers import Transfers
+from locstudio.ui.workspace import Panel
 
 _TOOL_WORDS = {
     Tool.SELECT: CanvasCommand.SELECT,
@@ -176,12 +177,10 @@ def join_curation(window: MainWindow, desk: Desk, index: IndexKeeping, retrainin
 def join_heatmaps(window: MainWindow, desk: Desk, retraining: Retraining) -> HeatPages:
     """The heatmaps page for the open project, told and heard by the window, the collection and the list of runs."""
 
-    def open_image(image_id: int, place: Place | None, class_id: int) -> None:
+    def open_image(image_id: int, class_id: int) -> None:
         window.show_collection()
-        if place is not None:
-            desk.show_place(place)
-        else:
-            desk.browsing.open_image(image_id)
+        desk.workspace.show_panel(Panel.HEAT)
+        desk.browsing.open_image(image_id)
         desk.heat.show_class(class_id)
 
     def do(name: str) -> None:

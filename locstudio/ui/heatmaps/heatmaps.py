@@ -17,13 +17,13 @@ class HeatPages(QObject):
 
     Signals:
         page_wanted: the page, to be brought to the front.
-        open_wanted: an image, a ``Place`` in it or None, and the class whose heat is to be seen in the collection.
+        open_wanted: an image, and the class whose heat is to be seen in the collection.
         wanted: the name of an action of the window, or "train" to train heatmaps.
         said: a sentence for the status line.
     """
 
     page_wanted = Signal(QWidget)
-    open_wanted = Signal(int, object, int)
+    open_wanted = Signal(int, int)
     wanted = Signal(str)
     said = Signal(str)
 

@@ -16,12 +16,12 @@ class HeatDesk(QObject):
     """Widgets and flow of the heatmaps page.
 
     Signals:
-        open_wanted: an image, a ``Place`` in it or None, and the class whose heat is to be seen there.
+        open_wanted: an image, and the class whose heat is to be seen there.
         wanted: the name of an action of the window, or "train" to train heatmaps.
         said: a sentence for the status line.
     """
 
-    open_wanted = Signal(int, object, int)
+    open_wanted = Signal(int, int)
     wanted = Signal(str)
     said = Signal(str)
 

@@ -16,7 +16,7 @@ from locstudio.ui.editing import Editing
 from locstudio.ui.gallery.gallery_model import GalleryItem
 from locstudio.ui.heatmaps import page_reading as reading
 from locstudio.ui.heatmaps.page import HeatPage
-from locstudio.ui.heatmaps.page_cells import WHOLE, HeatCells
+from locstudio.ui.heatmaps.page_cells import HeatCells
 from locstudio.ui.heatmaps.page_classes import ALL
 from locstudio.ui.heatmaps.page_commands import HeatCommand
 from locstudio.ui.heatmaps.page_deciding import HeatDeciding
@@ -26,7 +26,6 @@ from locstudio.ui.heatmaps.page_reading import HeatBase, NoHeat
 from locstudio.ui.heatmaps.page_table import HeatOrder, HeatTable, HeatView
 from locstudio.ui.heatmaps.page_telling import list_classes, say_no_heat, tell, why_empty
 from locstudio.ui.heatmaps.page_wish import ORDERS, Wish
-from locstudio.ui.opening import Place
 
 _MAX_FOLLOWED = 1_000
 _LOOK_MS = 4_000
@@ -49,12 +48,12 @@ class HeatReviewing(QObject):
 
     Signals:
         shown: another view, or another table of the same, is shown.
-        open_wanted: an image, a ``Place`` in it or None, and the class whose heat is to be seen there.
+        open_wanted: an image, and the class whose heat is to be seen there.
         said: a sentence for the status line.
     """
 
     shown = Signal()
-    open_wanted = Signal(int, object, int)
+    open_wanted = Signal(int, int)
     said = Signal(str)
 
     def __init__(
@@ -234,7 +233,7 @@ class HeatReviewing(QObject):
             case HeatCommand.TIDY:
                 self.tidy()
             case HeatCommand.OPEN if tile is not None:
-                self._open(tile)
+                self.open_wanted.emit(tile.image_id, tile.class_id)
 
     def show_class(self, class_id: int = 0, go_to: Pair | None = None) -> None:
         """Show one class in all images; 0 for the one that was shown last, or the first."""
@@ -286,12 +285,6 @@ class HeatReviewing(QObject):
         self.wish = replace(self.wish, orders={**self.wish.orders, self.wish.view: order})
         if self.base is not None:
             self._show_rows(self._page.model.table)
-
-    def _open(self, tile: HeatTile) -> None:
-        cell = tile.cell
-        box = cell.box if cell is not None and cell.box is not None else WHOLE
-        place = Place(tile.image_id, box, f"{tile.class_name} {tile.score:.2f}") if box is not WHOLE else None
-        self.open_wanted.emit(tile.image_id, place, tile.class_id)
 
     # facts ------------------------------------------------------------------------------------------------------
 
