@@ -113,6 +113,7 @@ class Desk(QObject):
         can_edit = not dataset.is_read_only
         heat = Heating(source, edits, self.canvas, self.heat_panel, self.heat_bar, self, can_edit=can_edit)
         heat.said.connect(self.said)
+        heat.switched.connect(self.workspace.tools.mark_heat)
         self.workspace.panel_shown.connect(lambda panel: heat.set_watched(panel is Panel.HEAT))
         return heat
 

@@ -40,15 +40,21 @@ class ToolColumn(QFrame):
         column.addSpacing(4)
         column.addWidget(line)
         column.addSpacing(4)
-        for command in _VIEW:
-            column.addWidget(self._button(command, run))
+        self._views = {command: self._button(command, run) for command in _VIEW}
+        for button in self._views.values():
+            column.addWidget(button)
         column.addStretch()
+        self._views[CanvasCommand.HEAT].setCheckable(True)
         self.mark(Tool.SELECT)
 
     def mark(self, tool: Tool) -> None:
         """Show which tool is in hand."""
         for other, button in self._tools.items():
             button.setChecked(other is tool)
+
+    def mark_heat(self, is_on: bool) -> None:
+        """Show whether heat is over the picture."""
+        self._views[CanvasCommand.HEAT].setChecked(is_on)
 
     def _button(self, command: CanvasCommand, run: Callable[[CanvasCommand], None]) -> QToolButton:
         assert command in CANVAS_ICONS

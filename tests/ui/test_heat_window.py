@@ -81,11 +81,15 @@ def test_that_one_key_shows_what_is_expected_but_not_labelled(window, qtbot):
     switch_on(window, qtbot)
     heat = window.canvas.heat
     assert (heat.chosen.name, heat.chosen.said, heat.origin) == ("bicycle", "expected", "epoch 3 of 5")
-    assert window.heat_bar.isVisible()
+    qtbot.waitUntil(window.heat_bar.isVisible, timeout=2_000)
+    zoom = window.canvas.zoom
     (box,) = heat.boxes
     assert (box.x0 + box.x1) / 2 == pytest.approx(10.5 / 14, abs=0.03)
     press(window, Qt.Key.Key_E)
     assert window.canvas.heat is None
+    assert window.canvas.zoom == zoom  # the picture does not jump
+    assert not window.heat_bar.threshold.isEnabled()
+    window.heat_bar.close_wanted.emit()
     assert not window.heat_bar.isVisible()
 
 
@@ -282,7 +286,7 @@ class TestFoundJustNow:
         assert desk.canvas.heat.origin == "by my classes, just now"
         desk.workspace.show_panel(Panel.HEAT)
         assert "my classes has looked at it just now" in desk.heat_panel._note.text()
-        assert not desk.heat_bar.epochs.isEnabled()
+        assert not desk.heat_bar.epochs.isVisible()
 
     def test_that_a_class_of_the_model_becomes_one_of_the_project_by_saying_that_it_is_there(self, model, desk, qtbot):
         switch_on(desk, qtbot)

@@ -1,4 +1,7 @@
-"""The bar below the canvas while heat is on: back through the epochs, and the threshold that makes a box."""
+"""The bar below the canvas once heat was on: back through the epochs, and the threshold that makes a box.
+
+It stays when heat is switched off, for a picture that jumps cannot be compared with and without heat.
+"""
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSlider, QToolButton, QWidget
@@ -19,10 +22,12 @@ class HeatBar(QFrame):
     Signals:
         threshold_changed: in [0, 255].
         box_wanted: take the box of the heat as a region.
+        close_wanted: put heat and bar away.
     """
 
     threshold_changed = Signal(int)
     box_wanted = Signal()
+    close_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -30,7 +35,7 @@ class HeatBar(QFrame):
         self.setAccessibleName("Epoch and threshold of the heat")
         self.epochs = EpochSlider(self)
         self._epoch = label("", "muted", self)
-        self._epoch.setMinimumWidth(self._epoch.fontMetrics().horizontalAdvance("epoch 000 of 000"))
+        self._epoch.setContentsMargins(6, 0, 0, 0)
         self.threshold = QSlider(Qt.Orientation.Horizontal, self)
         self.threshold.setRange(1, MAX_HEAT)
         self.threshold.setSingleStep(_KEY_STEP)
@@ -51,25 +56,35 @@ class HeatBar(QFrame):
         self.box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         drawn.follow(self.box, "draw")
         self.box.clicked.connect(self.box_wanted)
+        close = QToolButton(self)
+        close.setAccessibleName("Put the heat away")
+        close.setToolTip("Put the heat away")
+        close.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        drawn.follow(close, "close")
+        close.clicked.connect(self.close_wanted)
         row = QHBoxLayout(self)
-        row.setContentsMargins(6, 2, 10, 2)
+        row.setContentsMargins(6, 2, 6, 2)
         row.setSpacing(8)
-        row.addWidget(self.epochs, 1)
+        row.addWidget(self.epochs, 100)
         row.addWidget(self._epoch)
-        row.addSpacing(8)
+        row.addStretch(1)
         row.addWidget(self._value)
         row.addWidget(self.threshold)
         row.addWidget(self.box)
+        row.addWidget(close)
         self._on_threshold(self.threshold.value())
         self.hide()
 
-    def set_epoch_words(self, text: str) -> None:
-        """Say which epoch is shown."""
+    def set_origin(self, text: str, *, has_epochs: bool) -> None:
+        """Say what the heat is of, and whether there are epochs to go back to."""
         self._epoch.setText(text)
+        self.epochs.setVisible(has_epochs)
 
-    def set_num_boxes(self, count: int) -> None:
-        """Offer the box, where the threshold makes one."""
-        self.box.setEnabled(count > 0)
+    def set_active(self, is_on: bool, num_boxes: int) -> None:
+        """Offer what works while heat is on, and the box where the threshold makes one."""
+        self.epochs.setEnabled(is_on and len(self.epochs.stops) > 1)
+        self.threshold.setEnabled(is_on)
+        self.box.setEnabled(is_on and num_boxes > 0)
 
     def step_threshold(self, by: int) -> None:
         """Raise or lower the threshold by a step of the keyboard."""

@@ -31,10 +31,12 @@ def note_of(read: ReadHeat) -> tuple[str, bool]:
     if read.is_stale:
         return STALE, True
     if read.run is None:
-        name = shown(read.model_name, 40)
-        if read.is_looking:
-            return f"No training has seen this image; {name} is looking at it …", False
-        return f"No training has seen this image; {name} has looked at it just now.", False
+        looks = (
+            f"{shown(read.model_name, 40)} {'is looking at it …' if read.is_looking else 'has looked at it just now.'}"
+        )
+        if not read.runs and not read.is_looking:
+            return f"{looks} Train the heatmaps (Ctrl+R), and heat of your own classes remembers every epoch.", False
+        return f"No training has seen this image; {looks}", False
     if read.epoch != read.newest:
         return f"Heat as it was after epoch {read.epoch}; what was painted since is on it too.", False
     return "", False

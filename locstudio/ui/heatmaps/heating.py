@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from locstudio.domain.edits import Edit
 from locstudio.domain.heat_corrections import Stroke
@@ -13,6 +13,7 @@ from locstudio.ui.canvas.box_tool import Tool
 from locstudio.ui.canvas.canvas_view import CanvasView
 from locstudio.ui.canvas.commands import CanvasCommand
 from locstudio.ui.canvas.heat_view import BRUSHES
+from locstudio.ui.canvas.peek import PEEK_MS
 from locstudio.ui.editing import images_of
 from locstudio.ui.heatmaps.brush_tool import BrushKind
 from locstudio.ui.heatmaps.class_rows import Key
@@ -23,7 +24,8 @@ from locstudio.ui.heatmaps.heat_panel import HeatPanel
 from locstudio.ui.heatmaps.heat_reading import ReadHeat
 from locstudio.ui.heatmaps.heat_showing import HeatShowing
 from locstudio.ui.heatmaps.heat_source import HeatSource
-from locstudio.ui.heatmaps.heat_words import epoch_words, note_of, why_none
+from locstudio.ui.heatmaps.heat_words import epoch_words, note_of, origin_of, why_none
+from locstudio.ui.heatmaps.shown_heat import ShownHeat
 
 _OPACITY_STEP = 0.1
 _NOT_A_CLASS = "{name} is no class of this project yet. Say that it is there (Y), and it becomes one."
@@ -36,11 +38,13 @@ class Heating(QObject):
         said: a sentence.
         pointed: what the heat under the mouse is, in words; empty where there is none.
         train_wanted: the person wants to train the heatmaps.
+        switched: whether heat is over the picture.
     """
 
     said = Signal(str)
     pointed = Signal(str)
     train_wanted = Signal()
+    switched = Signal(bool)
 
     def __init__(
         self,
@@ -61,6 +65,8 @@ class Heating(QObject):
         self._read: ReadHeat | None = None
         self._is_on = self._is_watched = self._must_complain = False
         self._wanted_class = 0
+        self._bar_pause = QTimer(self, singleShot=True, interval=PEEK_MS + 50)
+        self._bar_pause.timeout.connect(self._show_bar)
         source.arrived.connect(self._on_read)
         source.failed.connect(self.said)
         edits.refused.connect(self._on_refused)
@@ -84,6 +90,7 @@ class Heating(QObject):
         panel.classes.presence_wanted.connect(self._say_of)
         bar.threshold_changed.connect(self._on_threshold)
         bar.box_wanted.connect(self._take_box)
+        bar.close_wanted.connect(self._put_away)
         bar.epochs.epoch_chosen.connect(self._source.set_epoch)
 
     @property
@@ -118,6 +125,18 @@ class Heating(QObject):
             self.showing.is_fixed, self._wanted_class = False, 0
         self._source.set_active(is_on or self._is_watched)
         self._show()
+        self._bar_pause.start()  # a peek is over by then, and moves nothing
+        self.switched.emit(is_on)
+        if is_on and self._read is not None and self._read.is_looking:
+            self.said.emit(note_of(self._read)[0])
+
+    def _show_bar(self) -> None:
+        if self._canvas.heat is not None:
+            self._bar.show()
+
+    def _put_away(self) -> None:
+        self.switch(False)
+        self._bar.hide()
 
     def run(self, command: CanvasCommand) -> None:
         """Do what a key or a menu asks for."""
@@ -153,6 +172,7 @@ class Heating(QObject):
 
     def close(self) -> None:
         """Wait for what is being read."""
+        self._bar_pause.stop()
         self._source.close()
 
     # Heat that has been read
@@ -183,8 +203,8 @@ class Heating(QObject):
         self._panel.set_on(self._is_on)
         heat = showing.shown(read, can_paint=self._can_edit) if read is not None and self._is_on else None
         self._canvas.set_heat(heat)
-        self._bar.setVisible(self._is_on and read is not None and showing.has_heat)
-        self._bar.set_num_boxes(len(heat.boxes) if heat is not None and heat.chosen.class_id else 0)
+        if heat is not None and not self._bar.isVisible():
+            self._bar_pause.start()
         if read is None:
             return
         row = showing.row
@@ -194,7 +214,8 @@ class Heating(QObject):
             self._bar.epochs.set_epochs((), 0, 0)
         if row is not None:
             self._bar.epochs.set_curve(row.trajectory_E)
-        self._bar.set_epoch_words(epoch_words(read))
+        self._bar.set_origin(epoch_words(read) or origin_of(read), has_epochs=read.run is not None)
+        self._offer_box(heat)
         self._panel.set_runs(read.runs, read.run.id if read.run is not None else "", read.model_name)
         self._panel.set_hues(showing.hues() if self._is_on else {})
         self._panel.look.set_look(showing.look)
@@ -253,7 +274,10 @@ class Heating(QObject):
             return
         heat = self.showing.shown(self._read, can_paint=self._can_edit)
         self._canvas.set_heat(heat)
-        self._bar.set_num_boxes(len(heat.boxes) if heat is not None and heat.chosen.class_id else 0)
+        self._offer_box(heat)
+
+    def _offer_box(self, heat: ShownHeat | None) -> None:
+        self._bar.set_active(heat is not None, len(heat.boxes) if heat is not None else 0)
 
     def _on_pointed(self, value: float | None) -> None:
         row = self.showing.row
