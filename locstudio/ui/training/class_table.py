@@ -54,6 +54,7 @@ class ClassTableModel(QAbstractTableModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._lines: list[ClassLine] = []
+        self._what = ""
         self._order = (ClassColumn.COUNT, Qt.SortOrder.DescendingOrder)
 
     def set_lines(self, lines: Sequence[ClassLine]) -> None:
@@ -61,6 +62,10 @@ class ClassTableModel(QAbstractTableModel):
         self.beginResetModel()
         self._lines = self._sorted(list(lines))
         self.endResetModel()
+
+    def set_what(self, counted: str) -> None:
+        """Say what is counted, where that is not regions."""
+        self._what = counted
 
     def line(self, row: int) -> ClassLine:
         """The class of a row of the table."""
@@ -84,7 +89,7 @@ class ClassTableModel(QAbstractTableModel):
             sign = "▾" if order == Qt.SortOrder.DescendingOrder else "▴"
             return f"{_TITLES[section]} {sign}" if section == column else _TITLES[section]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return _TIPS[section] or None
+            return (self._what if section == ClassColumn.COUNT and self._what else _TIPS[section]) or None
         if role == Qt.ItemDataRole.TextAlignmentRole and section != ClassColumn.NAME:
             return _RIGHT
         return None

@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, Signal
 
 from locstudio.domain.errors import BadInput
 from locstudio.domain.regions import Image, Region
+from locstudio.jobs.class_results import has_class_results, read_class_results
 from locstudio.jobs.predictions import PredictionFolder
 from locstudio.services.evaluation import Direction, Evaluation, PrCurve, RegionList
 from locstudio.services.runs_of import run_folders
@@ -57,10 +58,11 @@ def find_evaluations(project: Project, dataset: DatasetView) -> list[EvaluationR
     for folder in reversed(run_folders(project)):
         for part, of_what in (("predictions", ""), ("new", "compared"), ("old", "compared")):
             place = PredictionFolder(folder.results / part)
-            if not place.is_present:
+            is_of_images = has_class_results(place.path)
+            if not (place.is_present or is_of_images):
                 continue
             with suppress(BadInput):
-                summary = place.summary()
+                summary = read_class_results(place.path) if is_of_images else place.summary()
                 what = of_what or summary.split or "all images"
                 name = names.get(summary.checkpoint_id, summary.name)
                 words = f"{name}, {what} {when(folder.id)}"
@@ -145,8 +147,15 @@ class EvaluationReview(QObject):
         keys = (self._key, self._older_key)
         names = {ref.key: ref.name for ref in self._refs}
 
-        def read() -> tuple[Evaluation, Evaluation | None, ShownEvaluation]:
-            shown, older = self._open(keys[0]), self._open(keys[1]) if keys[1] else None
+        def read() -> tuple[Evaluation | None, Evaluation | None, ShownEvaluation]:
+            if has_class_results(self._place(keys[0])):
+                return (
+                    None,
+                    None,
+                    shown_of_images(*map(self._place, filter(None, keys)), older_name=names.get(keys[1], "")),
+                )
+            is_alike = bool(keys[1]) and not has_class_results(self._place(keys[1]))
+            shown, older = self._open(keys[0]), self._open(keys[1]) if is_alike else None
             if is_held_out_only and shown.summary.num_held_out_images:
                 shown, older = shown.only_held_out(), older.only_held_out() if older else None
             return shown, older, shown_evaluation(shown, older, names.get(keys[1], ""))
@@ -160,18 +169,24 @@ class EvaluationReview(QObject):
     def _open(self, key: str) -> Evaluation:
         """On the worker: an evaluation, kept when it was read before."""
         if key not in self._opened:
-            run_id, part = key.split("/")
-            self._opened[key] = Evaluation.open(Path(self._project.runs) / run_id / "results" / part)
+            self._opened[key] = Evaluation.open(self._place(key))
             if len(self._opened) > _KEPT:
                 self._opened.popitem(last=False)
         self._opened.move_to_end(key)
         return self._opened[key]
 
-    def _on_read(self, number: int, shown: Evaluation, older: Evaluation | None, values: ShownEvaluation) -> None:
+    def _place(self, key: str) -> Path:
+        """Where an evaluation lies."""
+        run_id, part = key.split("/")
+        return Path(self._project.runs) / run_id / "results" / part
+
+    def _on_read(
+        self, number: int, shown: Evaluation | None, older: Evaluation | None, values: ShownEvaluation
+    ) -> None:
         if number != self._number:
             return
         self._shown, self._older = shown, older
-        self.view.set_can_hold_out(bool(shown.summary.num_held_out_images))
+        self.view.set_can_hold_out(shown is not None and bool(shown.summary.num_held_out_images))
         self.view.show_evaluation(values)
 
     def _on_unreadable(self, number: int, error: Exception) -> None:
@@ -279,6 +294,33 @@ def shown_evaluation(shown: Evaluation, older: Evaluation | None, older_name: st
         recalls=recalls,
         overlaps=shown.overlaps(),
         note=_note(shown),
+    )
+
+
+def shown_of_images(place: Path, older_place: Path | None = None, *, older_name: str = "") -> ShownEvaluation:
+    """An evaluation of the classes of images as the view shows it; against another one where that is one, too.
+
+    Raises:
+        BadInput: it cannot be read.
+    """
+    found = read_class_results(place)
+    older = read_class_results(older_place) if older_place is not None and has_class_results(older_place) else None
+    classes = [
+        ClassLine(row, line.name, line.num_positives, math.nan, _number(line.average_precision))
+        for row, line in enumerate(found.classes)
+        if line.num_positives
+    ]
+    if "map" in found.metrics:
+        total = sum(line.count for line in classes)
+        classes.insert(0, ClassLine(None, "All classes", total, math.nan, found.metrics["map"]))
+    is_held_out = found.num_held_out == found.num_images
+    return ShownEvaluation(
+        metrics=found.metrics,
+        older=older.metrics if older else {},
+        older_name=older_name if older else "",
+        classes=classes,
+        note=counted(found.num_images, "image") + (" not learnt from" if is_held_out else ""),
+        is_of_images=True,
     )
 
 

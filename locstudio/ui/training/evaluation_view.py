@@ -43,7 +43,10 @@ _SIDE = 96  # px of room beside a sentence that stands alone
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ShownEvaluation:
-    """One evaluation as the view shows it; ``older`` are the metrics it is compared with."""
+    """One evaluation as the view shows it; ``older`` are the metrics it is compared with.
+
+    ``is_of_images``: the classes of whole images were measured; behind its numbers there are no regions.
+    """
 
     metrics: Mapping[str, float]
     older: Mapping[str, float] = field(default_factory=dict)
@@ -54,6 +57,7 @@ class ShownEvaluation:
     recalls: Sequence[RecallGroup] = ()
     overlaps: Sequence[int] = ()
     note: str = ""
+    is_of_images: bool = False
 
 
 class EvaluationView(QWidget):
@@ -250,6 +254,12 @@ class EvaluationView(QWidget):
         self._overlap_title.setVisible(bool(evaluation.overlaps))
         self.overlaps.setVisible(bool(evaluation.overlaps))
         self._no_search.setVisible(not (evaluation.recalls or evaluation.overlaps))
+        self._tabs.setTabVisible(0, not evaluation.is_of_images)
+        self._tabs.setTabVisible(2, not evaluation.is_of_images)
+        self._tabs.setTabText(1, "Classes of images" if evaluation.is_of_images else "Precision and recall")
+        for part in (self.curve, self.crops, self._held_out):
+            part.setVisible(not evaluation.is_of_images)
+        self.classes.rows.set_what("Images that show this class" if evaluation.is_of_images else "")
 
     def show_problem(self, sentence: str) -> None:
         """Say in place of an evaluation why there is none."""

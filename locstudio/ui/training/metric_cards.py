@@ -34,6 +34,10 @@ GROUPS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
         ),
     ),
     (
+        "Classes of images",
+        (Metric("map", "mean precision", "Average precision of the classes of images, as a mean over them (mAP)."),),
+    ),
+    (
         "Finding the box of a phrase",
         (
             Metric("hit50", "found", "Share of phrases whose found box overlaps a true one by at least half."),

@@ -1,10 +1,15 @@
 """Everything about the worth of models in one object: evaluations, what changed, checkpoints."""
 
+from contextlib import suppress
+
 from PySide6.QtCore import QObject, Signal
 
+from locstudio.domain.errors import BadInput
+from locstudio.jobs.checkpoint_folder import ModelKind
+from locstudio.jobs.configs import Task
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.services.checkpoints import active_folder
-from locstudio.services.starting import start_evaluate
+from locstudio.services.starting import model_of, start_evaluate
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 from locstudio.ui.background import DatasetWorker
@@ -107,14 +112,27 @@ class Reviewing(QObject):
         self._checkpoint_review.refresh()
 
     def evaluate(self) -> None:
-        """Measure the model in use on everything that was reviewed, in a run of its own."""
+        """Measure the model in use on everything that was reviewed, in a run of its own.
+
+        That is the model of classes where a run in front is about one.
+        """
         self.evaluation.set_can_evaluate(False, "An evaluation is being started.")
+        run_id = self._run_id
 
         def make() -> RunFolder:
-            checkpoint = active_folder(self._project, self._dataset)
-            return start_evaluate(self._project, self._dataset, checkpoint, task="all")
+            model = self._model_of(run_id)
+            checkpoint = active_folder(self._project, self._dataset, model)
+            task: Task = "multilabel" if model == "consistency" else "all"
+            return start_evaluate(self._project, self._dataset, checkpoint, task=task)
 
         self._reads.ask(make, on_result=self._on_evaluation_made, on_error=self._on_not_made)
+
+    def _model_of(self, run_id: str) -> ModelKind:
+        """The kind of model that a run is about; that of regions where it does not say."""
+        with suppress(BadInput):
+            if run_id:
+                return model_of(RunFolder(self._project.runs / run_id).config()) or "cloc"
+        return "cloc"
 
     def activate(self, checkpoint_id: str, *, is_forced: bool = False) -> None:
         """Take a checkpoint into use."""
