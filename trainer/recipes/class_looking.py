@@ -5,6 +5,7 @@ Axes: B = images, L = classes, W = side of a heatmap.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 from locstudio.domain.errors import BadInput
 from locstudio.jobs.configs import ConsistencyTraining
 from locstudio.media.decode import decode_rgb
+from locstudio.media.square import load_stretched
 from locstudio.models.consistency import Consistency
 from trainer.cells import CellSource
 from trainer.class_precision import average_precisions
@@ -65,8 +67,10 @@ class Eyes:
     @torch.no_grad()
     def look(self, files: Sequence[ClassImage]) -> tuple[Tensor, Tensor]:
         """Heatmaps (B, L, W, W) and scores (B, L) of whole images."""
-        inputs = self.inputs(files, [View()] * len(files)).to(self._model.device)
-        cells_BCSS = inputs.float() if self._cells is not None else self._model.cells(inputs)
+        if self._cells is not None:
+            cells_BCSS = self._cells.batch(files).to(self._model.device).float()
+        else:
+            cells_BCSS = self._model.cells(torch.stack([self._whole(file) for file in files]).to(self._model.device))
         frame_B33 = torch.stack([self._model.frame(*file.size) for file in files])
         return self._model.heat(cells_BCSS, frame_B33)
 
@@ -81,13 +85,13 @@ class Eyes:
         return None
 
     def _pixels(self, file: ClassImage, view: View) -> Tensor:
-        try:
+        with _still_readable(file):
             rgb_HW3 = decode_rgb(file.path, max_side=self._max_side)
-        except (BadInput, OSError) as problem:
-            raise BadInput(
-                f"{file.path.name} can no longer be read. The run needs it; put the file back and resume the run."
-            ) from problem
         return self._model.preprocess(view_pixels(rgb_HW3, view, self._model.input_px)).cpu()
+
+    def _whole(self, file: ClassImage) -> Tensor:
+        with _still_readable(file):
+            return self._model.preprocess(load_stretched(file.path, self._model.input_px)).cpu()
 
 
 def seen(model: Consistency, eyes: Eyes, images: Sequence[ClassImage], rows: Ints) -> Iterator[Seen]:
@@ -100,6 +104,16 @@ def seen(model: Consistency, eyes: Eyes, images: Sequence[ClassImage], rows: Int
             yield Seen(np.array(batch, np.int64), scores_BL.cpu().numpy(), maps_BLWW.cpu().numpy())
     finally:
         model.train(was_training)
+
+
+@contextmanager
+def _still_readable(file: ClassImage) -> Iterator[None]:
+    try:
+        yield
+    except (BadInput, OSError) as problem:
+        raise BadInput(
+            f"{file.path.name} can no longer be read. The run needs it; put the file back and resume the run."
+        ) from problem
 
 
 class HeldOutClasses:
