@@ -69,6 +69,7 @@ class Heating:
         self._max_cache_bytes = max_cache_bytes
         self._classifiers: OrderedDict[tuple[Path, int, int], Consistency] = OrderedDict()
         self._found: OrderedDict[tuple[str, str], FoundHeat] = OrderedDict()
+        self._tokens_ids: dict[str, str] = {}
 
     def heat(
         self,
@@ -147,7 +148,9 @@ class Heating:
         """Tokens by the classifier's own backbone, half precision also when nothing was cached."""
         cache = None
         if self._cache is not None:
-            folder = self._cache / classifier.tokens_id
+            if classifier.id not in self._tokens_ids:
+                self._tokens_ids[classifier.id] = classifier.tokens_id  # all of its weights go into the name
+            folder = self._cache / self._tokens_ids[classifier.id]
             cache = TokenCache(folder, classifier.tokens_shape, max_bytes=self._max_cache_bytes)
         tokens = cache.get(key) if cache else None
         if tokens is None:

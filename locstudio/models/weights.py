@@ -115,8 +115,9 @@ def _read_pickled(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
         raise BadInput(refusal) from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
+    if isinstance(state, dict):
+        # Trainers put the weights beside their own notes; only these two names are common.
+        state = next((state[name] for name in ("state_dict", "model") if isinstance(state.get(name), dict)), state)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise BadInput(refusal)
     return {str(key).removeprefix("module."): value for key, value in state.items()}
