@@ -7,7 +7,7 @@ import torch
 
 from locstudio.models.consistency import Consistency, ConsistencyConfig
 from locstudio.models.towers import lite_config
-from trainer.bundle import multilabel_scenes
+from trainer.bundle import multilabel_scenes, multilabel_story
 from trainer.bundle.multilabel_arms import ARMS, SWEEP, SWEPT, TRAINING, painted_boxes, run_arm, swept
 from trainer.bundle.multilabel_card import claims_table, classes_card
 from trainer.bundle.multilabel_fitting import Material, fit_classes, looked_at
@@ -181,3 +181,25 @@ def test_that_arms_of_the_sweep_differ_from_their_own_in_the_crop_alone():
         for scale in SWEEP:
             expected = msgspec.structs.replace(ARMS[name].training, min_scale=scale)
             assert ARMS[swept(name, scale)].training == expected
+
+
+def test_that_answers_of_the_worklist_are_what_is_there_and_the_rest_stays_untold(monkeypatch):
+    monkeypatch.setattr(
+        multilabel_story, "STORY", msgspec.structs.replace(SHORT, loss="en", memory="maps", num_epochs=2)
+    )
+    monkeypatch.setattr(multilabel_story, "NUM_ASKED", 10)
+    photos, trained = known(), []
+    fit = multilabel_story.fit_classes
+
+    def remembering(model, photos, told_SL, *rest, **more):
+        trained.append(told_SL)
+        return fit(model, photos, told_SL, *rest, **more)
+
+    monkeypatch.setattr(multilabel_story, "fit_classes", remembering)
+    found = multilabel_story.tell(classifier, photos, known(6, seed=1), 2, 0)
+    before, after, at_random = trained
+    for answered in (after, at_random):
+        changed = answered != before
+        assert changed.sum() == 10
+        assert (answered[changed] == photos.present_SL[changed]).all()
+    assert set(found) == {"right_100", "right_200", "before", "after", "random", "random_right"}

@@ -26,11 +26,14 @@ from trainer.bundle.multilabel_scenes import single_positives
 from trainer.consistency_step import Painted
 
 TRAINING = ConsistencyTraining(
-    num_epochs=20, batch_size=16, learning_rate=6e-3, min_scale=0.25, num_warmup_epochs=3, num_ramp_epochs=3
+    num_epochs=20, batch_size=16, learning_rate=6e-3, beta=3.0, min_scale=0.25, num_warmup_epochs=3, num_ramp_epochs=3
 )
+"""A regime that learns missing labels by heart; the gentler learning rate beside it learns less of them."""
+GENTLE = {"learning_rate": 3e-3}
 SWEEP = (1.0, 0.5, 0.25, 0.08)
-SWEPT = ("an", "en", "en_cl", "en_scl")
-PSEUDO_SCORE = 0.5
+SWEPT = ("an", "en_cl", "en_scl")
+PSEUDO_SCORE = 0.2
+"""Nine of ten of what cloc-lite finds in coco_train with this score are right there."""
 WORKLIST = (100, 200)
 _EVERY = 5
 _DROPOUT = 0.3
@@ -70,21 +73,27 @@ def _arms() -> dict[str, ClassArm]:
         "en": ClassArm(title="EN: expected negatives of the running scores", changes={**plain, "loss": "en"}),
         "en_cl": ClassArm(title="EN + CL", changes={"loss": "en", "memory": "scores"}),
         "en_scl": ClassArm(title="EN + SCL", changes=spatial),
+        "en_scl_zeros": ClassArm(
+            title="EN + SCL, memory begins with zeros", changes={**spatial, "starts_with_label": False}
+        ),
         "an_scl": ClassArm(title="AN + SCL, without expected negatives", changes={"loss": "an", "memory": "maps"}),
         "an_boost": ClassArm(title="AN + BoostLU, 5", changes=plain, boost=5.0),
         "en_scl_boost": ClassArm(title="EN + SCL + BoostLU, 5", changes=spatial, boost=5.0),
         "en_scl_pseudo": ClassArm(
             title=f"EN + SCL + what cloc-lite finds with a score of {PSEUDO_SCORE}", told="pseudo", changes=spatial
         ),
-        "full_scl": ClassArm(title="all labels + SCL", told="full", changes={"loss": "an", "memory": "maps"}),
+        "full_scl": ClassArm(
+            title="all labels + SCL of weight 1", told="full", changes={"loss": "an", "memory": "maps", "beta": 1.0}
+        ),
         "shipped": ClassArm(
             title="all labels + SCL, boxes painted on the heatmaps, dropout 0.3: what is shipped",
             told="boxes",
-            changes={"loss": "an", "memory": "maps", "learning_rate": 3e-3, "num_epochs": 40},
+            changes={"loss": "an", "memory": "maps", "beta": 1.0, "learning_rate": 3e-3, "num_epochs": 30},
             dropout=_DROPOUT,
         ),
     }
     for name in SWEPT:
+        found[f"{name}-gentle"] = ClassArm(title="", changes={**found[name].changes, **GENTLE})
         for scale in SWEEP:
             if scale != TRAINING.min_scale:
                 arm = found[name]
