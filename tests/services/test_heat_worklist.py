@@ -5,11 +5,14 @@ import pytest
 
 from locstudio.domain.edits import ClassChange, Edit, LabelChange, add_regions
 from locstudio.domain.geometry import UnitBox
+from locstudio.domain.heat_corrections import Evidence, Stroke
 from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.regions import LabelClass, Origin, Region, Review
 from locstudio.services.heat.book import HeatBook
 from locstudio.services.heat.deciding import accept_expected, deny_expected
 from locstudio.services.heat.known import read_known
+from locstudio.services.heat.painting import paint
+from locstudio.services.heat.shapes import box_of_peak
 from locstudio.services.heat.worklist import expected
 
 NAMES = ("bus", "bicycle", "dog")
@@ -104,3 +107,18 @@ def test_that_the_limit_keeps_the_surest_and_the_least_score_is_kept_to(book, da
     assert pairs(book, dataset, min_score=1) == []
     assert pairs(book, dataset, class_id=BICYCLE) == [(1, BICYCLE), (2, BICYCLE)]
     assert len(expected(book, known, min_score=0)) == 10  # everything of which nothing was said
+
+
+def test_that_what_was_painted_out_is_expected_no_longer_and_comes_back_when_the_paint_goes(book, dataset):
+    image = dataset.image(3)
+    stroke = Stroke(((0.53, 0.53),), 0.3)
+    dataset.apply(paint(image, DOG, Evidence.REMOVE, stroke, new_id=dataset.next_correction_id()))
+    assert pairs(book, dataset) == [(1, BICYCLE), (2, BICYCLE)]
+    dataset.undo()
+    assert (3, DOG) in pairs(book, dataset)
+    spill = Stroke(((0.6, 0.53),), 0.05)
+    dataset.apply(paint(image, DOG, Evidence.REMOVE, spill, new_id=dataset.next_correction_id()))
+    found = expected(book, read_known(book.heatmaps, dataset))
+    box = found.item(found.row_of(3, DOG)).box
+    raw = book.heatmaps.map_of(3, DOG)
+    assert box.x1 < box_of_peak(raw).x1

@@ -153,6 +153,27 @@ class HeatBook:
             found.append(None if raw_WW is None else corrected(np.array(raw_WW), of_class, size))
         return found
 
+    def paint_over(
+        self, image_ids: NDArray[np.int64], class_ids: NDArray[np.int64], maps_MWW: NDArray[np.uint8]
+    ) -> dict[tuple[int, int], NDArray[np.uint8]]:
+        """Put what was painted onto maps of pairs of image and class, in place.
+
+        Returns:
+            The maps that are others now, by image and class.
+        """
+        rows = np.flatnonzero(np.isin(image_ids, self._dataset.corrected_image_ids()))
+        touched = np.unique(image_ids[rows]).tolist()
+        painted = self._dataset.corrections_of_images(touched)
+        images = {image.id: image for image in self._dataset.images(touched)}
+        found = {}
+        for row in rows.tolist():
+            image_id, class_id = int(image_ids[row]), int(class_ids[row])
+            of_class = [each for each in painted[image_id] if each.class_id == class_id]
+            if of_class and (image := images.get(image_id)) is not None:
+                maps_MWW[row] = corrected(maps_MWW[row], of_class, (image.width, image.height))
+                found[image_id, class_id] = maps_MWW[row]
+        return found
+
     def image(self, image: Image, epoch: int | None = None) -> ImageHeat | None:
         """The heat of all classes of an image; None where the run did not see it.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from locstudio.domain.edits import CorrectionChange, Edit, ImageChange, LabelChange, RegionChange
+from locstudio.domain.edits import ClassChange, CorrectionChange, Edit, ImageChange, LabelChange, RegionChange
 from locstudio.domain.heat_corrections import Evidence, HeatCorrection
 from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.regions import Image, Origin, Problem, Region
@@ -18,6 +18,7 @@ PRESENCES = {POSITIVE: Presence.POSITIVE, NEGATIVE: Presence.NEGATIVE, UNKNOWN: 
 _CODES = {presence: code for code, presence in PRESENCES.items()}
 _PROBLEMS = tuple(Problem)
 _MODEL = tuple(Origin).index(Origin.MODEL)
+_MANY = 2000
 _UNSEEN = (Problem.MISSING, Problem.DAMAGED, Problem.UNREADABLE, Problem.TOO_LARGE)
 
 
@@ -43,8 +44,13 @@ class Known:
         """What is known once the dataset has taken an edit, or its inverse.  This one is left alone."""
         touched = images_of(edit)
         rows = np.array(sorted(row for key in touched if (row := heatmaps.rows.get(key)) is not None), np.int64)
+        if len(rows) > _MANY:
+            return read_known(heatmaps, dataset)
+        is_live_L = self.is_live_L
+        if any(isinstance(change, ClassChange) for change in edit.changes):
+            is_live_L = _live(heatmaps, dataset)
         if not len(rows):
-            return self
+            return replace(self, is_live_L=is_live_L)
         presence_NL, is_stale_N, is_shown_N = self.presence_NL.copy(), self.is_stale_N.copy(), self.is_shown_N.copy()
         image_ids = heatmaps.image_ids[rows].tolist()
         images = {image.id: image for image in dataset.images(image_ids)}
@@ -55,7 +61,7 @@ class Known:
             image = images.get(image_id)
             is_stale_N[row] = image is not None and is_stale(heatmaps, image)
             is_shown_N[row] = image is not None and image.problem not in _UNSEEN
-        return replace(self, presence_NL=presence_NL, is_stale_N=is_stale_N, is_shown_N=is_shown_N)
+        return Known(presence_NL, is_stale_N, is_shown_N, is_live_L)
 
 
 def read_known(heatmaps: Heatmaps, dataset: DatasetView) -> Known:
@@ -70,9 +76,7 @@ def read_known(heatmaps: Heatmaps, dataset: DatasetView) -> Known:
     _put(presence_NL, heatmaps, *painted.reshape(-1, 2).T)
     _put(presence_NL, heatmaps, labels.image_ids, labels.class_ids, labels.presence, is_said & ~is_of_model)
     is_stale_N, is_shown_N = _states(heatmaps, dataset)
-    live = {entry.id for entry in dataset.classes() if not entry.is_retired}
-    is_live_L = np.array([class_id in live for class_id in heatmaps.header.class_ids], np.bool_)
-    return Known(presence_NL, is_stale_N, is_shown_N, is_live_L)
+    return Known(presence_NL, is_stale_N, is_shown_N, _live(heatmaps, dataset))
 
 
 def is_stale(heatmaps: Heatmaps, image: Image) -> bool:
@@ -146,6 +150,11 @@ def _found(rising: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.i
         return np.full(len(wanted), -1, np.int64)
     at = np.minimum(np.searchsorted(rising, wanted), len(rising) - 1)
     return np.where(rising[at] == wanted, at, -1)
+
+
+def _live(heatmaps: Heatmaps, dataset: DatasetView) -> NDArray[np.bool_]:
+    live = {entry.id for entry in dataset.classes() if not entry.is_retired}
+    return np.array([class_id in live for class_id in heatmaps.header.class_ids], np.bool_)
 
 
 def _states(heatmaps: Heatmaps, dataset: DatasetView) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -20,12 +20,13 @@ the scores of the last epochs are helped EN alone and cost AN as much, so it is 
 Axes: N = images of the run, L = its classes, M = rows of the list, W = side of a map, E = epochs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from locstudio.domain.geometry import UnitBox
+from locstudio.jobs.heatmaps import Heatmaps
 from locstudio.services.heat.book import RECENT, HeatBook
 from locstudio.services.heat.known import UNKNOWN, Known
 from locstudio.services.heat.maps import known_heat, maps_at
@@ -73,7 +74,8 @@ class Expected:
 class Worklist:
     """Pairs of image and class that are expected and not labelled, the surest first; columns as in ``Expected``, (M,).
 
-    ``num_found`` also counts what the limit has cut off, as far as it was looked at: up to 100,000 pairs.
+    ``num_found`` also counts what the limit has cut off, as far as it was looked at: up to 100,000 pairs.  ``painted``
+    are heatmaps that were painted over, by image and class.
     """
 
     book: HeatBook
@@ -85,6 +87,7 @@ class Worklist:
     agreements: NDArray[np.float32]
     owns: NDArray[np.float32]
     num_found: int
+    painted: dict[tuple[int, int], NDArray[np.uint8]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -96,7 +99,7 @@ class Worklist:
             IndexError: there is no such row.
         """
         image_id, class_id = int(self.image_ids[row]), int(self.class_ids[row])
-        map_WW = self.book.heatmaps.map_of(image_id, class_id)
+        map_WW = self.painted.get((image_id, class_id), self.book.heatmaps.map_of(image_id, class_id))
         return Expected(
             image_id=image_id,
             class_id=class_id,
@@ -134,28 +137,30 @@ def expected(
     heatmaps = book.heatmaps
     rows, places, averages = _candidates(book, known, np.float32(min_score), class_id)
     maps_MWW, _ = maps_at(heatmaps, rows, places)
-    peaks = maps_MWW.max(axis=(1, 2), initial=0).astype(np.float32) / np.float32(255)
-    bounds = np.sqrt(averages * peaks)
+    bounds = np.sqrt(averages * maps_MWW.max(axis=(1, 2), initial=0) / np.float32(255))
     num_bounded = int(np.count_nonzero(bounds >= np.float32(min_score)))
     best = _first(min(2 * limit, num_bounded), bounds)
-    rows, places, averages, peaks, maps_MWW = rows[best], places[best], averages[best], peaks[best], maps_MWW[best]
+    rows, places, averages, maps_MWW = rows[best], places[best], averages[best], maps_MWW[best]
+    image_ids, class_ids = heatmaps.image_ids[rows], np.array(heatmaps.header.class_ids, np.int64)[places]
+    painted = book.paint_over(image_ids, class_ids, maps_MWW)
+    peaks = maps_MWW.max(axis=(1, 2), initial=0).astype(np.float32) / np.float32(255)
     owns = _owns(maps_MWW, known_heat(heatmaps, known.presence_NL, rows))
-    scores = bounds[best] * (_SHARED_SHARE + (1 - _SHARED_SHARE) * owns)
+    scores = np.sqrt(averages * peaks) * (_SHARED_SHARE + (1 - _SHARED_SHARE) * owns)
     order = np.lexsort((places, rows, -scores))
     order = order[scores[order] >= np.float32(min_score)]
     num_found = num_bounded - len(best) + len(order)
     order = order[:limit]
-    rows, places = rows[order], places[order]
     return Worklist(
         book=book,
-        image_ids=heatmaps.image_ids[rows],
-        class_ids=np.array(heatmaps.header.class_ids, np.int64)[places],
+        image_ids=image_ids[order],
+        class_ids=class_ids[order],
         scores=scores[order],
         averages=averages[order],
         peaks=peaks[order],
-        agreements=_steadiness(book, rows, places),
+        agreements=_steadiness(book, rows[order], places[order]),
         owns=owns[order],
         num_found=num_found,
+        painted=painted,
     )
 
 
@@ -177,29 +182,42 @@ def _candidates(
         rows = rows[_first(_MAX_POOL, averages[rows])]
         places, averages = np.full(len(rows), place, np.int64), averages[rows]
     else:
-        rows, places, averages = _hottest(averages_NL, known, is_open_N, min_score**2)
+        rows, places, averages = _hottest(book.heatmaps, known, is_open_N, min_score**2)
     best = np.lexsort((places, rows))  # in the order of the file
     return rows[best], places[best], np.minimum(averages[best], 1)
 
 
 def _hottest(
-    averages_NL: NDArray[np.float32], known: Known, is_open_N: NDArray[np.bool_], least: np.float32
+    heatmaps: Heatmaps, known: Known, is_open_N: NDArray[np.bool_], least: np.float32
 ) -> tuple[Rows, Rows, NDArray[np.float32]]:
-    """Row, position and average of the hottest open pairs, not many more than ``_MAX_POOL``; one pass over the file."""
-    flat, presence = np.asarray(averages_NL).reshape(-1), known.presence_NL.reshape(-1)
+    """Row, position and average of the hottest open pairs, at most ``_MAX_POOL``; in one pass, in no order."""
+    flat, presence = np.asarray(heatmaps.averages_NL).reshape(-1), known.presence_NL.reshape(-1)
+    num_images, num_classes = heatmaps.averages_NL.shape
     found, averages = np.zeros(0, np.int64), np.zeros(0, np.float32)
-    for start in range(0, len(flat), _BLOCK):  # in pieces, so that what is compared stays small
-        at = np.flatnonzero(flat[start : start + _BLOCK] >= least) + start
+    step = max(1, _BLOCK // num_classes)
+    for start in range(0, num_images, step):  # in pieces, so that what is compared stays small
+        at = _hot_pairs(heatmaps, flat, start, min(start + step, num_images), least)
         at = at[presence[at] == UNKNOWN]
-        rows, places = np.divmod(at, averages_NL.shape[1])
+        rows, places = np.divmod(at, num_classes)
         at = at[is_open_N[rows] & known.is_live_L[places]]
         found, averages = np.concatenate([found, at]), np.concatenate([averages, flat[at]])
         if len(found) > _MAX_POOL:
             best = _first(_MAX_POOL, averages)
             found, averages = found[best], averages[best]
             least = averages.min()  # what is colder than all of these is not among the hottest
-    rows, places = np.divmod(found, averages_NL.shape[1])
+    rows, places = np.divmod(found, num_classes)
     return rows, places, averages
+
+
+def _hot_pairs(heatmaps: Heatmaps, flat: NDArray[np.float32], start: int, stop: int, least: np.float32) -> Rows:
+    """Where in the flat table of averages some images' classes are hot enough; without a map none is."""
+    num_classes = len(heatmaps.header.class_ids)
+    if heatmaps.slots_NK is None:
+        return np.flatnonzero(flat[start * num_classes : stop * num_classes] >= least) + start * num_classes
+    slots_BK = np.asarray(heatmaps.slots_NK[start:stop]).astype(np.int64)
+    at_BK = slots_BK + np.arange(start, stop)[:, None] * num_classes
+    at: Rows = at_BK[(slots_BK >= 0) & (slots_BK < num_classes)]
+    return at[flat[at] >= least]
 
 
 def _first(num: int, values: NDArray[np.float32]) -> Rows:
