@@ -238,6 +238,6 @@ def native(key: str) -> str:
 
 
 def _keys(keys: tuple[str, ...]) -> str:
-    """The first two; not Qt's own names of Shift+Tab, and of the Return on the number pad."""
-    named = (key for key in keys[:2] if "Backtab" not in key and "Enter" not in key)
+    """The first two; not Qt's own names of Shift+Tab, of the Return on the number pad, and of shifted brackets."""
+    named = (key for key in keys[:2] if not any(odd in key for odd in ("Backtab", "Enter", "{", "}")))
     return "  or  ".join(dict.fromkeys(map(native, named)))

@@ -183,6 +183,31 @@ def test_that_the_panel_chooses_and_lays_several_classes_over_the_picture(window
     assert window.canvas.heat.chosen.name == "cup"
 
 
+def test_that_a_chosen_class_is_there_again_after_heat_was_off(window, qtbot):
+    switch_on(window, qtbot)
+    press(window, Qt.Key.Key_E, Qt.KeyboardModifier.ShiftModifier)
+    assert window.canvas.heat.chosen.name == "cup"
+    press(window, Qt.Key.Key_E)
+    press(window, Qt.Key.Key_E)
+    assert window.canvas.heat.chosen.name == "cup"
+    press(window, Qt.Key.Key_E)
+    window.browsing.open_image(2)
+    qtbot.waitUntil(lambda: window.opening.shown_id == 2, timeout=5_000)
+    switch_on(window, qtbot)
+    assert window.canvas.heat.chosen.name == "bicycle"
+
+
+def test_that_a_damaged_epoch_is_said_and_the_newest_shown(window, heat_run, qtbot):
+    (heatmaps_folder(heat_run.results) / "key_0001.npy").write_bytes(b"no array")
+    switch_on(window, qtbot)
+    heard = sentences(window)
+    press(window, Qt.Key.Key_BracketLeft, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: bool(heard), timeout=5_000)
+    assert "damaged" in heard[-1]
+    qtbot.waitUntil(lambda: window.heat_bar.epochs.epoch == 3, timeout=5_000)
+    assert window.canvas.heat.origin == "epoch 3 of 5"
+
+
 def test_that_the_look_goes_by_keys_and_by_the_panel(window, qtbot):
     switch_on(window, qtbot)
     press(window, Qt.Key.Key_BracketLeft)

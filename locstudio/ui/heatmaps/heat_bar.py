@@ -68,6 +68,7 @@ class HeatBar(QFrame):
         row.addWidget(self.epochs, 100)
         row.addWidget(self._epoch)
         row.addStretch(1)
+        row.addSpacing(6)
         row.addWidget(self._value)
         row.addWidget(self.threshold)
         row.addWidget(self.box)

@@ -51,10 +51,10 @@ class HeatPanel(QFrame):
         self.switch.clicked.connect(self.toggled)
         self.runs = QComboBox(self)
         self.runs.setAccessibleName("Run whose heat is shown")
-        self.runs.setSizePolicy(self.runs.sizePolicy().horizontalPolicy(), self.runs.sizePolicy().verticalPolicy())
         self.runs.setMinimumContentsLength(12)
         self.runs.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.runs.activated.connect(lambda place: self.run_chosen.emit(str(self.runs.itemData(place))))
+        self._told: tuple[tuple[HeatRun, ...], str, str] | None = None
         self._note = label("", "muted", self)
         self._note.setWordWrap(True)
         self.filter = QLineEdit(self)
@@ -140,6 +140,10 @@ class HeatPanel(QFrame):
 
     def set_runs(self, runs: Sequence[HeatRun], shown_id: str, fallback: str = "") -> None:
         """Offer these runs, newest first; ``fallback`` names what is shown where no run is."""
+        told = (tuple(runs), shown_id, fallback)
+        if told == self._told:
+            return  # a list that is open stays open
+        self._told = told
         with QSignalBlocker(self.runs):
             self.runs.clear()
             for run in runs:

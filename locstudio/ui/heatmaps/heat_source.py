@@ -13,7 +13,7 @@ from locstudio.ui.background import LatestOnly
 from locstudio.ui.engine_client import EngineClient
 from locstudio.ui.heatmaps.heat_reading import HeatReader, ReadHeat, with_found_heat
 
-LOOK_AGAIN_MS = 2500
+_LOOK_MS, _SELDOM_MS = 2_500, 10_000  # while a run goes on, and while none does
 
 Found = dict[str, tuple[float, NDArray[np.uint8]]]
 
@@ -43,7 +43,7 @@ class HeatSource(QObject):
         self._reads = LatestOnly(self)
         self._reads.arrived.connect(self._on_read)
         self._reads.failed.connect(lambda error: self.failed.emit(str(error)))
-        self._again = QTimer(self, interval=LOOK_AGAIN_MS)
+        self._again = QTimer(self)
         self._again.timeout.connect(lambda: self._ask(look_again=True))
         engine.heated.connect(self._on_heated)
         engine.refused.connect(self._on_refused)
@@ -92,12 +92,18 @@ class HeatSource(QObject):
         if not self._is_active or self._image is None:
             self._again.stop()
             return
-        self._again.start()
+        is_running = self._read is not None and any(run.is_running for run in self._read.runs)
+        self._again.start(_LOOK_MS if is_running else _SELDOM_MS)
         read = partial(self._reader.read, self._image, self._run_id, self._epoch, look_again=look_again)
         self._reads.submit(read)
 
     def _on_read(self, read: ReadHeat) -> None:
         if self._image is None or read.image.id != self._image.id:
+            return
+        if read.problem and self._epoch is not None:  # a damaged epoch is no reason to show nothing
+            self.failed.emit(read.problem)
+            self._must_tell = True
+            self.set_epoch(None)
             return
         if read.is_as(self._read) and not self._must_tell:
             return

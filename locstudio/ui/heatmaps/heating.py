@@ -104,6 +104,7 @@ class Heating(QObject):
         """Take another open image; the same one again may have other fields."""
         if image is None or self._source.image is None or image.id != self._source.image.id:
             self._read = None
+            self.showing.is_fixed = self.showing.is_fixed and self._is_on
         self._source.set_image(image)
 
     def set_watched(self, is_watched: bool) -> None:
@@ -122,7 +123,7 @@ class Heating(QObject):
         if is_on and self._read is not None:
             self._choose(self._read)
         elif not is_on:
-            self.showing.is_fixed, self._wanted_class = False, 0
+            self._wanted_class = 0
         self._source.set_active(is_on or self._is_watched)
         self._show()
         self._bar_pause.start()  # a peek is over by then, and moves nothing
