@@ -27,7 +27,7 @@ class AnnotationFolder:
         self._report = report
         self._progress = progress
 
-    def files(self, suffix: str) -> list[str]:
+    def files(self, suffix: str | tuple[str, ...]) -> list[str]:
         """Files that end in ``suffix``, sorted folder by folder; links and hidden files are passed over.
 
         Raises:
@@ -116,7 +116,7 @@ class FreeNames:
         return name
 
 
-def _files_in(root: Path, suffix: str) -> Iterator[str]:
+def _files_in(root: Path, suffix: str | tuple[str, ...]) -> Iterator[str]:
     waiting = [""]
     while waiting:
         folder = waiting.pop()

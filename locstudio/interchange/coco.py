@@ -15,22 +15,26 @@ from locstudio.interchange.rows import (
     MAX_NAME,
     MAX_TEXT,
     ORIGINS,
+    PRESENCES,
     REVIEWS,
+    AnyRow,
     BadRow,
     CaptionRow,
     ClassRow,
     ImageRow,
     Key,
+    LabelRow,
     Progress,
     RegionRow,
     Tables,
     brief,
     chosen,
     clean,
+    score_of,
 )
 
 _T = TypeVar("_T")
-_MEMBERS = frozenset({"images", "annotations", "categories", "captions"})
+_MEMBERS = frozenset({"images", "annotations", "categories", "captions", "image_labels"})
 
 
 class CocoFile:
@@ -67,14 +71,19 @@ class CocoFile:
             raise BadInput(f"{shown(self._path.name)} has no images, annotations or categories; is it a COCO file?")
         return tables
 
-    def rows(self) -> Iterator[RegionRow | CaptionRow]:
-        """Annotations and captions that are sound in themselves, in the file's order.
+    def rows(self) -> Iterator[AnyRow]:
+        """Annotations, captions and labels of images that are sound in themselves, in the file's order.
 
         Raises:
             BadInput: the file is broken JSON from here on; rows before that have been given.
         """
-        for name, rows in JsonRows(self._path, self._progress).members(frozenset({"annotations", "captions"})):
-            make = self._annotation_of if name == "annotations" else self._caption_of
+        makers: dict[str, Callable[[int, dict[str, Any]], AnyRow]] = {
+            "annotations": self._annotation_of,
+            "captions": self._caption_of,
+            "image_labels": _label_of,
+        }
+        for name, rows in JsonRows(self._path, self._progress).members(frozenset(makers)):
+            make = makers[name]
             for row, raw in enumerate(rows):
                 value = self._checked(name, row, raw, make)
                 if value is not None:
@@ -219,6 +228,22 @@ def _category_of(_row: int, raw: dict[str, Any]) -> ClassRow:
     if len(name) > MAX_NAME:
         raise BadRow("its name is too long", f"{len(name)} characters")
     return ClassRow(key, clean(name).strip(), raw.get("is_no_class") is True)
+
+
+def _label_of(row: int, raw: dict[str, Any]) -> LabelRow:
+    """A label of an image as our own exports have it; other programs pass the member over."""
+    presence = chosen(PRESENCES, raw.get("presence", "positive"))
+    if presence is None:
+        raise BadRow("it says neither positive, negative nor unknown", brief(raw.get("presence")))
+    return LabelRow(
+        row,
+        "image_labels",
+        _key(raw.get("image_id"), "image_id"),
+        _key(raw.get("category_id"), "category_id"),
+        presence,
+        chosen(ORIGINS, raw.get("origin")),
+        score_of(raw.get("score")),
+    )
 
 
 def _box_of(bbox: Any, segmentation: Any) -> PixelBox:

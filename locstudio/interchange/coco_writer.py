@@ -9,6 +9,7 @@ from typing import Any, TextIO
 import msgspec
 
 from locstudio import __version__
+from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Region, Review
 from locstudio.interchange.masks import area_of_mask
 from locstudio.interchange.writing import Carries, Contents
@@ -31,6 +32,7 @@ CARRIES = Carries(
     origins=True,
     sizes=True,
     all_classes=True,
+    labels=True,
     empty_images=True,
 )
 
@@ -38,7 +40,8 @@ CARRIES = Carries(
 def write_coco(contents: Contents, target: Path) -> None:
     """Write an export as a COCO file, and make it durable.
 
-    Annotations and captions go by their images.  Regions keep their masks as they came.
+    Annotations and captions go by their images.  Regions keep their masks as they came.  What is said of whole images
+    is in a member of its own, which other programs pass over.
     """
     ids = category_ids(contents.classes)
     names = {label.id: label.name for label in contents.classes}
@@ -63,6 +66,9 @@ def write_coco(contents: Contents, target: Path) -> None:
             ),
         )
         writer.array("captions", (caption_row(c) for page in contents.pages() for c in page.captions))
+        labels = (label_row(x, ids[x.class_id]) for page in contents.pages() for x in page.labels)
+        if contents.has_labels:
+            writer.array("image_labels", labels)
         writer.end()
         file.flush()
         os.fsync(file.fileno())
@@ -158,6 +164,16 @@ def caption_row(caption: Caption) -> str:
     row: dict[str, Any] = {"id": caption.id, "image_id": caption.image_id, "caption": caption.text}
     if caption.origin is not Origin.IMPORTED:
         row["origin"] = str(caption.origin)
+    return _json(row)
+
+
+def label_row(label: ImageLabel, category_id: int) -> str:
+    """A label of an image as a row of ``image_labels``, with its ``origin`` where it was not imported."""
+    row: dict[str, Any] = {"image_id": label.image_id, "category_id": category_id, "presence": str(label.presence)}
+    if label.score is not None:
+        row["score"] = label.score
+    if label.origin is not Origin.IMPORTED:
+        row["origin"] = str(label.origin)
     return _json(row)
 
 

@@ -7,14 +7,15 @@ from typing import Any
 
 import msgspec
 
+from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.regions import Caption, LabelClass, Origin, Region, Review
 from locstudio.interchange.report import ImportReport, Outcome
-from locstudio.interchange.rows import AnnotationFile, CaptionRow, Key, RegionRow, Tables
+from locstudio.interchange.rows import AnnotationFile, AnyRow, CaptionRow, Key, LabelRow, RegionRow, Tables
 from locstudio.interchange.writing import Carries, Contents, Page
 
 _BATCH = 200
 
-_Rows = tuple[Key, bool, list[RegionRow | CaptionRow]]
+_Rows = tuple[Key, type[AnyRow], list[AnyRow]]
 
 
 class Comparison:
@@ -31,10 +32,11 @@ class Comparison:
         self._contents = contents
         self._pages_of = pages_of
         self._labels = {label.id: label for label in contents.classes}
-        self._seen: set[tuple[int, bool]] = set()
+        self._seen: set[tuple[int, type[AnyRow]]] = set()
         self.num_images = 0
         self.num_regions = 0
         self.num_captions = 0
+        self.num_labels = 0
 
     def difference(self, reader: type[AnnotationFile], path: Path) -> str:
         """Read what stands at ``path`` and compare it; the counts are those of rows that are the same."""
@@ -44,8 +46,8 @@ class Comparison:
         found = self._image_ids(tables)
         if isinstance(found, str):
             return found
-        groups = groupby(file.rows(), lambda row: (row.image_key, isinstance(row, CaptionRow)))
-        rows = ((key, is_caption, list(group)) for (key, is_caption), group in groups)
+        groups = groupby(file.rows(), lambda row: (row.image_key, type(row)))
+        rows = ((key, kind, list(group)) for (key, kind), group in groups)
         while batch := list(islice(rows, _BATCH)):
             if difference := self._compare(batch, found, tables):
                 return difference
@@ -72,25 +74,28 @@ class Comparison:
     def _compare(self, batch: list[_Rows], found: dict[Key, int], tables: Tables) -> str:
         ids = [found.get(key, 0) for key, _, _ in batch]
         pages = {page.image.id: page for page in self._pages_of([key for key in ids if key])}
-        for image_id, (_, is_caption, rows) in zip(ids, batch, strict=True):
-            if image_id not in pages or (image_id, is_caption) in self._seen:
+        for image_id, (_, kind, rows) in zip(ids, batch, strict=True):
+            if image_id not in pages or (image_id, kind) in self._seen:
                 return f"rows of image {image_id}"
-            self._seen.add((image_id, is_caption))
+            self._seen.add((image_id, kind))
             page = pages[image_id]
-            mine: Sequence[Region | Caption] = page.captions if is_caption else page.regions
+            mine = _part_of(page, kind)
             if len(mine) != len(rows):
                 return f"image {image_id} has {len(rows)} rows instead of {len(mine)}"
             for value, row in zip(mine, rows, strict=True):
                 if not self._is_same(page, value, row, tables):
-                    return f"row {row.row} after {row.external_id}"
-            if is_caption:
-                self.num_captions += len(rows)
-            else:
-                self.num_regions += len(rows)
+                    return f"row {row.row} of image {image_id}"
+            self.num_regions += len(rows) if kind is RegionRow else 0
+            self.num_captions += len(rows) if kind is CaptionRow else 0
+            self.num_labels += len(rows) if kind is LabelRow else 0
         return ""
 
-    def _is_same(self, page: Page, mine: Region | Caption, row: RegionRow | CaptionRow, tables: Tables) -> bool:
+    def _is_same(self, page: Page, mine: Region | Caption | ImageLabel, row: AnyRow, tables: Tables) -> bool:
         carries = self._carries
+        if isinstance(row, LabelRow):
+            return isinstance(mine, ImageLabel) and self._is_same_label(mine, row, tables)
+        if isinstance(mine, ImageLabel):
+            return False
         if carries.ids and str(mine.id) != row.external_id:
             return False
         if isinstance(mine, Caption):
@@ -98,6 +103,15 @@ class Comparison:
             expected = (carries.text(mine.text).strip(), origin)
             return isinstance(row, CaptionRow) and expected == (row.text, row.origin or Origin.IMPORTED)
         return isinstance(row, RegionRow) and all(self._equalities(page, mine, row, tables))
+
+    def _is_same_label(self, mine: ImageLabel, row: LabelRow, tables: Tables) -> bool:
+        label = self._labels.get(mine.class_id)
+        found = tables.classes.get(row.class_key)
+        origin = mine.origin if self._carries.origins else Origin.IMPORTED
+        expected = (self._name(label) if label else "", mine.presence, origin)
+        is_same_score = not self._carries.scores or mine.score == row.score
+        read = (found.name if found else "", row.presence, row.origin or Origin.IMPORTED)
+        return is_same_score and expected == read
 
     def _equalities(self, page: Page, mine: Region, row: RegionRow, tables: Tables) -> Iterator[bool]:
         carries = self._carries
@@ -136,6 +150,12 @@ class Comparison:
 
     def _name(self, label: LabelClass) -> str:
         return self._carries.text(label.name).strip()
+
+
+def _part_of(page: Page, kind: type[AnyRow]) -> Sequence[Region | Caption | ImageLabel]:
+    if kind is RegionRow:
+        return page.regions
+    return page.captions if kind is CaptionRow else page.labels
 
 
 def _place_in_caption(page: Page, region: Region) -> tuple[str | None, tuple[int, int] | None]:

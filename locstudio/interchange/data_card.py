@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from locstudio import __version__
+from locstudio.domain.image_labels import Presence
 from locstudio.domain.regions import Origin, Review
 from locstudio.domain.text import shown
 from locstudio.interchange.writing import Embeddings, Page
@@ -29,12 +30,14 @@ class DataCard:
         self._classes: Counter[str] = Counter()
         self._splits: Counter[str] = Counter()
         self._captions: Counter[Origin] = Counter()
+        self._labels: Counter[tuple[Origin, Presence]] = Counter()
         self._num_embedded = 0
 
     def add(self, page: Page, num_embedded: int) -> None:
         """Count a page."""
         self._splits[page.image.split] += 1
         self._captions.update(caption.origin for caption in page.captions)
+        self._labels.update((label.origin, label.presence) for label in page.labels)
         self._regions.update((region.origin, region.review) for region in page.regions)
         self._classes.update(self._names.get(region.class_id or 0, "") for region in page.regions)
         self._num_embedded += num_embedded
@@ -46,16 +49,24 @@ class DataCard:
     def _text(self, layout: str) -> str:
         num_regions = self._regions.total()
         lines = ["# Data card", "", f"Written by LocStudio {__version__}; read again and compared with its source.", ""]
-        lines += [f"{self._splits.total()} images, {num_regions} regions, {self._captions.total()} captions.", ""]
+        counts = f"{self._splits.total()} images, {num_regions} regions, {self._captions.total()} captions"
+        lines += [f"{counts}, {self._labels.total()} labels of images.", ""]
         lines += ["## Who made the regions, and what a person has said of them", ""]
         lines += [f"| origin | {' | '.join(Review)} |", f"| --- {'| ---: ' * len(Review)}|"]
         for origin in Origin:
-            counts = " | ".join(str(self._regions[origin, review]) for review in Review)
-            lines.append(f"| {origin}: {_MAKERS[origin]} | {counts} |")
+            reviewed = " | ".join(str(self._regions[origin, review]) for review in Review)
+            lines.append(f"| {origin}: {_MAKERS[origin]} | {reviewed} |")
         lines += ["", "Regions that a model proposed and nobody accepted are guesses; do not measure with them.", ""]
         if self._captions:
             lines += ["Captions: " + ", ".join(f"{count} {origin}" for origin, count in sorted(self._captions.items()))]
             lines += [""]
+        if self._labels:
+            lines += ["## What is said of the classes of whole images", "", f"| origin | {' | '.join(Presence)} |"]
+            lines += [f"| --- {'| ---: ' * len(Presence)}|"]
+            for origin in Origin:
+                said = " | ".join(str(self._labels[origin, presence]) for presence in Presence)
+                lines.append(f"| {origin} | {said} |")
+            lines += ["", "Of a class that an image says nothing of, it is not known whether it is there.", ""]
         lines += ["## Embeddings", "", self._about_embeddings(num_regions), "", "## Classes", ""]
         lines += [
             f"- {count} x {_literal(name) or '(none)'}" for name, count in self._classes.most_common(_MAX_CLASSES)

@@ -15,17 +15,20 @@ from locstudio.interchange import (
     cvat_writer,
     label_studio_writer,
     labelme_writer,
+    labels_csv,
     parquet_writer,
     phrases_jsonl_writer,
     voc_writer,
     webdataset_writer,
     yolo_writer,
 )
+from locstudio.interchange.class_folders import ClassFolders, holds_class_folders
 from locstudio.interchange.coco import CocoFile
 from locstudio.interchange.csv_table import CsvTable
 from locstudio.interchange.cvat import CvatFile
 from locstudio.interchange.label_studio import LabelStudioFile
 from locstudio.interchange.labelme import LabelmeFile
+from locstudio.interchange.labels_csv import LabelTable
 from locstudio.interchange.parquet import ParquetFolder, check_embeddings
 from locstudio.interchange.phrases_jsonl import PhrasesFile
 from locstudio.interchange.rows import AnnotationFile
@@ -132,6 +135,10 @@ def _is_nothing(_clues: Clues) -> bool:
     return False
 
 
+def _is_labels(clues: Clues) -> bool:
+    return clues.suffix in (".csv", ".tsv", ".txt") and labels_csv.is_table_of_labels(clues.start)
+
+
 def _is_phrases(clues: Clues) -> bool:
     return clues.suffix in (".jsonl", ".ndjson", ".odvg")
 
@@ -208,6 +215,26 @@ _ALL = (
         looks_like=_is_phrases,
     ),
     Format(
+        name="folders",
+        title="Class folders",
+        suffixes=(),
+        is_folder=True,
+        reader=ClassFolders,
+        writer=None,
+        carries=Carries(regions=False, labels=True),
+        looks_like=_is_nothing,
+    ),
+    Format(
+        name="labels-csv",
+        title="Labels CSV",
+        suffixes=(".csv", ".tsv"),
+        is_folder=False,
+        reader=LabelTable,
+        writer=labels_csv.write_labels,
+        carries=labels_csv.CARRIES,
+        looks_like=_is_labels,
+    ),
+    Format(
         name="csv",
         title="CSV",
         suffixes=(".csv",),
@@ -259,14 +286,19 @@ def format_named(name: str) -> Format:
     return FORMATS[name]
 
 
-def guess_format(path: Path) -> Format | None:
+def guess_format(path: Path, *, is_named: bool = False) -> Format | None:
     """The format that a file or folder seems to be in; None when it looks like none of them.
+
+    ``is_named``: a person has said that these are annotations, so that mere folders of images are those of classes.
 
     Raises:
         BadInput: it cannot be read, or is an archive.
     """
     clues = clues_of(path)
-    return next((format for format in _ALL if not format.is_out_only and format.looks_like(clues)), None)
+    found = next((format for format in _ALL if not format.is_out_only and format.looks_like(clues)), None)
+    if found is None and is_named and clues.is_folder and holds_class_folders(path):
+        return FORMATS["folders"]
+    return found
 
 
 def clues_of(path: Path) -> Clues:

@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from locstudio.domain.errors import BadInput
 from locstudio.domain.text import shown
 from locstudio.interchange.masks import mask_text
-from locstudio.interchange.parquet_writer import CAPTIONS, CLASSES, IMAGES, REGIONS
+from locstudio.interchange.parquet_writer import CAPTIONS, CLASSES, IMAGES, LABELS, REGIONS
 from locstudio.interchange.report import ImportReport
 from locstudio.interchange.rows import (
     ORIGINS,
+    PRESENCES,
     REVIEWS,
+    AnyRow,
     CaptionRow,
     ClassRow,
     ImageRow,
+    LabelRow,
     Progress,
     RegionRow,
     Tables,
@@ -50,14 +53,15 @@ class ParquetFolder:
             tables.images[image.key] = image
         return tables
 
-    def rows(self) -> Iterator[RegionRow | CaptionRow]:
-        """Captions, then regions.
+    def rows(self) -> Iterator[AnyRow]:
+        """Captions, then labels of images, then regions.
 
         Raises:
             BadInput: a table is missing or damaged.
         """
         captions = map(_caption, _rows_of(self._path / CAPTIONS))
-        yield from chain(captions, map(_region, range(1 << 62), _rows_of(self._path / REGIONS)))
+        labels = map(_label, range(1 << 62), _rows_of(self._path / LABELS))
+        yield from chain(captions, labels, map(_region, range(1 << 62), _rows_of(self._path / REGIONS)))
 
 
 def check_embeddings(contents: Contents, path: Path) -> str:
@@ -88,6 +92,11 @@ def _stored_embeddings(path: Path) -> Iterator[tuple[int, NDArray[np.float16] | 
 def _caption(row: _Row) -> CaptionRow:
     key, text, origin = str(row["caption_id"]), row["caption"].strip(), ORIGINS.get(row["origin"])
     return CaptionRow(0, "captions", key, row["image_id"], text, origin)
+
+
+def _label(number: int, row: _Row) -> LabelRow:
+    presence, origin = PRESENCES[row["presence"]], ORIGINS.get(row["origin"])
+    return LabelRow(number, "labels", row["image_id"], row["class"], presence, origin, row["score"])
 
 
 def _region(number: int, row: _Row) -> RegionRow:

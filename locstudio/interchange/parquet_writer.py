@@ -2,6 +2,7 @@
 
     images.parquet     a row an image; the classes stand in the metadata of its schema
     captions.parquet   a row a caption
+    labels.parquet     a row for each class that something is said of an image as a whole
     regions.parquet    a row a region; ``embedding`` is a list of 16-bit floats, null where there is none
     DATA_CARD.md       counts by origin and review
 
@@ -18,14 +19,19 @@ import msgspec
 import numpy as np
 
 from locstudio import __version__
+from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.regions import Caption, Region
 from locstudio.interchange.data_card import DataCard
 from locstudio.interchange.writing import Carries, Contents, Embeddings, Fitted, Page
 
 IMAGES, CAPTIONS, REGIONS = "images.parquet", "captions.parquet", "regions.parquet"
+LABELS = "labels.parquet"
 CLASSES = b"classes"
 _GROUP = 10_000
-_LAYOUT = f"`{REGIONS}`, `{CAPTIONS}` and `{IMAGES}` are tables in Parquet, joined by `image_id` and `caption_id`."
+_LAYOUT = (
+    f"`{REGIONS}`, `{CAPTIONS}`, `{LABELS}` (what is said of whole images) and `{IMAGES}` are tables in Parquet, "
+    "joined by `image_id` and `caption_id`."
+)
 _Row = dict[str, Any]
 
 
@@ -52,6 +58,7 @@ CARRIES = Carries(
     sizes=True,
     all_classes=True,
     spans=True,
+    labels=True,
     empty_images=True,
     fit=fit_text,
 )
@@ -67,11 +74,13 @@ def write_parquet(contents: Contents, target: Path) -> None:
     with (
         _Table(target / IMAGES, _image_fields(), embeddings, {CLASSES: classes}) as images,
         _Table(target / CAPTIONS, _caption_fields(), embeddings) as captions,
+        _Table(target / LABELS, _label_fields(), embeddings) as labels,
         _Table(target / REGIONS, _region_fields(embeddings), embeddings) as regions,
     ):
         for page in contents.pages():
             images.add([_image(page)], [])
             captions.add((_caption(page, caption) for caption in page.captions), [])
+            labels.add((_label(page, label, names) for label in page.labels), [])
             vectors = _vectors(page.regions, embeddings)
             regions.add((_region(page, region, names) for region in page.regions), vectors)
             card.add(page, sum(vector is not None for vector in vectors))
@@ -184,6 +193,25 @@ def _caption(page: Page, caption: Caption) -> _Row:
         "caption": CARRIES.text(caption.text),
         "origin": str(caption.origin),
         "source": CARRIES.text(caption.source),
+    }
+
+
+def _label_fields() -> list[tuple[str, Any]]:
+    import pyarrow as pa
+
+    texts = ["file_name", "class", "presence", "origin", "source"]
+    return [("image_id", pa.int64()), *((name, pa.string()) for name in texts), ("score", pa.float64())]
+
+
+def _label(page: Page, label: ImageLabel, names: Mapping[int, str]) -> _Row:
+    return {
+        "image_id": page.image.id,
+        "file_name": page.file_name,
+        "class": names[label.class_id],
+        "presence": str(label.presence),
+        "origin": str(label.origin),
+        "source": CARRIES.text(label.source),
+        "score": label.score,
     }
 
 

@@ -38,11 +38,20 @@ class RowNote:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A row that differs from what a person has made of it since the last import; the person's version stays."""
+    """A row that differs from what a person has made of it since the last import; the person's version stays.
+
+    ``region_id`` is 0 where it speaks of no region that is there.
+    """
 
     id: str
     region_id: int
     reason: str
+
+    def to_text(self) -> str:
+        """One line."""
+        return (
+            f"id {shown(self.id, 60)}" + (f" (region {self.region_id})" if self.region_id else "") + f": {self.reason}"
+        )
 
 
 @dataclass(slots=True)
@@ -59,6 +68,9 @@ class ImportReport:
     num_regions_updated: int = 0
     num_captions_added: int = 0
     num_captions_known: int = 0
+    num_labels_added: int = 0
+    num_labels_known: int = 0
+    num_labels_updated: int = 0
     num_images_rejected: int = 0
     num_rejected: int = 0
     num_clamped: int = 0
@@ -71,8 +83,8 @@ class ImportReport:
 
     @property
     def num_new(self) -> int:
-        """Regions and captions that were not in the dataset before."""
-        return self.num_regions_added + self.num_captions_added
+        """Regions, captions and labels of images that were not in the dataset before."""
+        return self.num_regions_added + self.num_captions_added + self.num_labels_added
 
     def note(self, note: RowNote) -> None:
         """Count a row, and list it while there is room.  Dropped annotations are ``rejected``; images count apart."""
@@ -101,6 +113,8 @@ class ImportReport:
             f"  regions   {self.num_regions_added} new, {self.num_regions_known} known, "
             f"{self.num_regions_updated} brought up to date",
             f"  captions  {self.num_captions_added} new, {self.num_captions_known} known",
+            f"  labels    {self.num_labels_added} new, {self.num_labels_known} known, "
+            f"{self.num_labels_updated} brought up to date",
             f"  classes   {self.num_classes_added} new",
             f"  rows left out {self.num_rejected}, boxes cut at the edge {self.num_clamped}, "
             f"your corrections kept {self.num_conflicts}",
@@ -108,7 +122,7 @@ class ImportReport:
         lines += [f"  {count} x {reason}" for reason, count in self.reasons.most_common()]
         lines += [f"  {offer}" for offer in self.offers]
         lines += _listed([note.to_text() for note in self.notes])
-        lines += _listed([f"id {shown(c.id, 60)} (region {c.region_id}): {c.reason}" for c in self.conflicts])
+        lines += _listed([conflict.to_text() for conflict in self.conflicts])
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
@@ -142,6 +156,7 @@ class ExportReport:
     num_images: int = 0
     num_regions: int = 0
     num_captions: int = 0
+    num_labels: int = 0
     num_classes: int = 0
     precision: str = ""
     left_out: Counter[str] = field(default_factory=Counter)
@@ -151,7 +166,7 @@ class ExportReport:
         """The report for a person."""
         lines = [
             f"{shown(self.file)}: {self.num_images} images, {self.num_regions} regions, {self.num_captions} captions, "
-            f"{self.num_classes} classes; read again and compared.",
+            f"{self.num_labels} labels, {self.num_classes} classes; read again and compared.",
             f"  file names are relative to {shown(self.image_root)}",
         ]
         lines += [f"  {self.precision}"] if self.precision else []
@@ -169,6 +184,7 @@ class ExportReport:
             "num_images": self.num_images,
             "num_regions": self.num_regions,
             "num_captions": self.num_captions,
+            "num_labels": self.num_labels,
             "num_classes": self.num_classes,
             "precision": self.precision,
             "left_out": dict(self.left_out),

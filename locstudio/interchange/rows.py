@@ -1,4 +1,4 @@
-"""What every annotation file says, whatever its format: images, classes, regions and captions as checked values."""
+"""What every annotation file says, whatever its format: images, classes and what is on them as checked values."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from locstudio.domain.image_labels import Presence
 from locstudio.domain.regions import Origin, Review
 from locstudio.interchange.masks import PixelBox
 from locstudio.interchange.report import ImportReport
@@ -26,6 +27,7 @@ FAR = 1e9
 _UNSTORABLE = re.compile("[\ud800-\udfff\0]")
 REVIEWS = {str(review): review for review in Review}
 ORIGINS = {str(origin): origin for origin in Origin}
+PRESENCES = {str(presence): presence for presence in Presence}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,25 @@ class CaptionRow:
     origin: Origin | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """What is said of one class of an image as a whole; which two these are is its identity.
+
+    ``origin`` as a region's; ``score`` in [0, 1] is a model's.
+    """
+
+    row: int
+    table: str
+    image_key: Key
+    class_key: Key
+    presence: Presence = Presence.POSITIVE
+    origin: Origin | None = None
+    score: float | None = None
+
+
+AnyRow = RegionRow | CaptionRow | LabelRow
+
+
 @dataclass(slots=True)
 class Tables:
     """Images and classes of a file.  Keys that stand for two different things are in ``ambiguous_*`` only."""
@@ -130,8 +151,8 @@ class AnnotationFile(Protocol):
         """
         ...
 
-    def rows(self) -> Iterator[RegionRow | CaptionRow]:
-        """Regions and captions that are sound in themselves, those of one image one after another where they can be.
+    def rows(self) -> Iterator[AnyRow]:
+        """What is sound in itself, regions, captions or labels of one image one after another where they can be.
 
         Raises:
             BadInput: the file is broken from here on; rows before that have been given.
@@ -147,6 +168,11 @@ def clean(text: str) -> str:
 def chosen(values: Mapping[str, _T], name: Any) -> _T | None:
     """The value of this name; None where a file names another, or says something that is no name at all."""
     return values.get(name) if isinstance(name, str) else None
+
+
+def score_of(raw: Any) -> float | None:
+    """A share in [0, 1]; None for what is none."""
+    return float(raw) if type(raw) in (int, float) and 0 <= raw <= 1 else None
 
 
 def brief(key: Any) -> str:

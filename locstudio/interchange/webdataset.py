@@ -16,10 +16,13 @@ from locstudio.interchange.masks import mask_text
 from locstudio.interchange.report import ImportReport
 from locstudio.interchange.rows import (
     ORIGINS,
+    PRESENCES,
     REVIEWS,
+    AnyRow,
     CaptionRow,
     ClassRow,
     ImageRow,
+    LabelRow,
     Progress,
     RegionRow,
     Tables,
@@ -40,7 +43,7 @@ class WebDatasetFolder:
         self._path = path
 
     def tables(self) -> Tables:
-        """Images and the classes of their regions.
+        """Images, and the classes of their regions and labels.
 
         Raises:
             BadInput: a shard is missing or damaged.
@@ -49,14 +52,14 @@ class WebDatasetFolder:
         for number, sample in enumerate(_samples(self._path)):
             key, name = sample["image_id"], sample["file_name"]
             tables.images[key] = ImageRow(number, key, name, sample["width"], sample["height"])
-            for region in sample["regions"]:
-                name = region["class"]
+            for thing in (*sample["regions"], *sample["labels"]):
+                name = thing["class"]
                 if name is not None:
                     tables.classes.setdefault(name, ClassRow(name, clean(name).strip()))
         return tables
 
-    def rows(self) -> Iterator[RegionRow | CaptionRow]:
-        """Of each image its captions, then its regions.
+    def rows(self) -> Iterator[AnyRow]:
+        """Of each image its captions, then its labels, then its regions.
 
         Raises:
             BadInput: a shard is missing or damaged.
@@ -66,6 +69,9 @@ class WebDatasetFolder:
             for caption in sample["captions"]:
                 text, origin = clean(caption["text"]).strip(), ORIGINS.get(caption["origin"])
                 yield CaptionRow(0, "captions", str(caption["id"]), key, text, origin)
+            for number, label in enumerate(sample["labels"]):
+                presence, origin = PRESENCES[label["presence"]], ORIGINS.get(label["origin"])
+                yield LabelRow(number, "labels", key, label["class"], presence, origin, label["score"])
             for number, region in enumerate(sample["regions"]):
                 yield _region(number, key, region)
 

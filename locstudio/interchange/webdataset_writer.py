@@ -3,7 +3,7 @@
     shard-000000.tar
         000000001.jpg       the image's own bytes
         000000001.npy       embeddings of its regions, 16-bit floats, where there are any
-        000000001.json      name, size, regions and captions; boxes as shares of the sides and in pixels
+        000000001.json      name, size, regions, captions and labels; boxes as shares of the sides and in pixels
     missing.jsonl           the same of images whose file is not there at the moment, which have no embeddings; only
                             where there are such
     DATA_CARD.md            counts by origin and review
@@ -26,6 +26,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.regions import Caption, Region
 from locstudio.interchange.data_card import DataCard
 from locstudio.interchange.writing import Carries, Contents, Embeddings, Page
@@ -54,6 +55,7 @@ CARRIES = Carries(
     origins=True,
     sizes=True,
     spans=True,
+    labels=True,
     empty_images=True,
 )
 
@@ -141,6 +143,7 @@ def _sample(page: Page, names: Mapping[int, str], has_R: NDArray[np.bool_], embe
         "height": image.height,
         "split": image.split,
         "captions": [_caption(caption) for caption in page.captions],
+        "labels": [_label(label, names) for label in page.labels],
         "regions": [_region(page, region, row, names) for region, row in zip(page.regions, rows, strict=True)],
     }
     return sample if embeddings is None else {**sample, "checkpoint_id": embeddings.checkpoint_id}
@@ -148,6 +151,16 @@ def _sample(page: Page, names: Mapping[int, str], has_R: NDArray[np.bool_], embe
 
 def _caption(caption: Caption) -> _Object:
     return {"id": caption.id, "text": caption.text, "origin": str(caption.origin), "source": caption.source}
+
+
+def _label(label: ImageLabel, names: Mapping[int, str]) -> _Object:
+    return {
+        "class": names[label.class_id],
+        "presence": str(label.presence),
+        "origin": str(label.origin),
+        "score": label.score,
+        "source": label.source,
+    }
 
 
 def _region(page: Page, region: Region, row: int, names: Mapping[int, str]) -> _Object:

@@ -8,13 +8,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.regions import Caption, Image, LabelClass, Region
 from locstudio.interchange.rows import clean
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An image that is exported, with everything on it that is exported too, oldest first.
+    """An image that is exported, with everything on it that is exported too, oldest first, its labels by class.
 
     ``file_name`` starts from the folder that all images of the export have in common, with forward slashes.
     """
@@ -23,6 +24,7 @@ class Page:
     file_name: str
     regions: tuple[Region, ...] = ()
     captions: tuple[Caption, ...] = ()
+    labels: tuple[ImageLabel, ...] = ()
 
 
 class Embeddings(Protocol):
@@ -61,6 +63,11 @@ class Contents(Protocol):
         """Embeddings of the regions, where there are any."""
         ...
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether something is said of any image as a whole."""
+        ...
+
     def images(self) -> Iterator[Page]:
         """The images alone, without what is on them."""
         ...
@@ -95,9 +102,9 @@ class Carries:
     which nothing is exported is left out, unless a person has verified it: the format would say that nothing is there.
     With ``all_classes`` the vocabulary is listed, also classes that no region has.
     Corners may differ by ``tolerance_px`` and ``tolerance_share`` of the image's longer side; ``precision`` says so to
-    a person.  ``text`` is what becomes of a phrase, a name or a caption.  With ``spans`` a region tells in which
-    caption its phrase stands, and where.  What these words cannot say is said by ``fit``, which is given a page and the
-    names of the classes.
+    a person.  Without ``regions`` it holds none; ``labels`` are those of whole images.  ``text`` is what becomes of a
+    phrase, a name or a caption.  With ``spans`` a region tells in which caption its phrase stands, and where.  What
+    these words cannot say is said by ``fit``, which is given a page and the names of the classes.
     """
 
     ids: bool = False
@@ -113,6 +120,8 @@ class Carries:
     sizes: bool = False
     all_classes: bool = False
     spans: bool = False
+    regions: bool = True
+    labels: bool = False
     empty_images: bool = False
     tolerance_px: float = 1e-5
     tolerance_share: float = 0.0

@@ -7,16 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from locstudio.domain.picture_names import PICTURE_SUFFIXES
 from locstudio.domain.regions import Image, Problem
 from locstudio.domain.text import shown
 from locstudio.media.decode import examine
 from locstudio.media.files import READABLE, ImageProblem, is_picture_start, open_regular
 from locstudio.media.hashing import content_sha256
 
-PICTURE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".dib", ".tif", ".tiff"}
-    | {".gif", ".avif", ".avifs"}
-)
 _REFUSED_SUFFIXES = frozenset(
     {".svg", ".svgz", ".eps", ".ps", ".fits", ".fit", ".psd", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".ico"}
     | {".icns", ".tga", ".dds", ".xcf", ".exr", ".hdr", ".pcx", ".ppm", ".pgm", ".pbm", ".raw", ".dng", ".cr2"}

@@ -33,7 +33,7 @@ def export_annotations(
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> ExportReport | None:
-    """Write images, regions, captions and classes to a new file or folder; None when it was cancelled.
+    """Write images, what is on and said of them, and classes to a new file or folder; None when it was cancelled.
 
     It has its name only once it was read again and every row compared with the dataset, in all that the format can
     hold; what it cannot hold is counted in the report.
@@ -70,8 +70,9 @@ def export_annotations(
             if dataset.revision() != revision:
                 continue
             report = contents.report(destination)
-            found = (comparison.num_images, comparison.num_regions, comparison.num_captions)
-            if not difference and found != (report.num_images, report.num_regions, report.num_captions):
+            found = (comparison.num_images, comparison.num_regions, comparison.num_captions, comparison.num_labels)
+            written = (report.num_images, report.num_regions, report.num_captions, report.num_labels)
+            if not difference and found != written:
                 difference = "a row is missing"
             if difference:
                 raise StorageFailed(f"{name} was not written: read again, it differs from the dataset ({difference}).")
@@ -138,7 +139,8 @@ class _Contents:
         self._names = {label.id: label.name for label in self.classes}
         self.image_root = _common_root([root.path for root in dataset.roots()])
         self._has_captions = bool(dataset.captions_page(0, 1))
-        num_passes = 4 if self._has_captions and kind.carries.captions else 3
+        self.has_labels = len(dataset.label_columns()) > 0
+        num_passes = 3 + (self._has_captions and kind.carries.captions) + (self.has_labels and kind.carries.labels)
         self._num_steps = num_passes * max(1, dataset.count_images())
         self._done = 0
         self._counted_up_to = 0
@@ -200,32 +202,41 @@ class _Contents:
             yield page
 
     def _made(self, images: list[Image]) -> Iterator[Page]:
-        regions = self._dataset.regions_of_images([image.id for image in images])
+        ids = [image.id for image in images]
+        regions = self._dataset.regions_of_images(ids)
+        labels = self._dataset.labels_of_images(ids) if self.has_labels else {}
         for image in images:
             captions = self._dataset.captions_of(image.id) if self._has_captions else []
             sound = tuple(caption for caption in captions if caption.text.strip())
-            yield Page(image, self._file_name(image), tuple(regions[image.id]), sound)
+            said = tuple(labels.get(image.id, ()))
+            yield Page(image, self._file_name(image), tuple(regions[image.id]), sound, said)
 
     def _kept(self, page: Page) -> Fitted:
         """What of a page goes out."""
         carries = self._kind.carries
         regions = tuple(region for region in page.regions if not self._reason_against(region))
         captions = page.captions if carries.captions else ()
-        is_empty = not regions and not captions and not page.image.is_verified
+        labels = page.labels if carries.labels else ()
+        # Of a verified image without boxes a list of boxes says that there are none.
+        is_empty = not (regions or captions or labels or (page.image.is_verified and carries.regions))
         if not page.image.width:
             return Fitted(None)
         if is_empty and not carries.empty_images:
-            return Fitted(None, ("images that nobody has verified and that have nothing to write",))
-        kept = replace(page, regions=regions, captions=captions)
+            reason = "that nobody has verified and that have nothing to write" if carries.regions else "without a label"
+            return Fitted(None, (f"images {reason}",))
+        kept = replace(page, regions=regions, captions=captions, labels=labels)
         return carries.fit(kept, self._names) if carries.fit else Fitted(kept)
 
     def _count(self, page: Page, kept: Fitted) -> None:
         report, title, carries = self._report, self._kind.title, self._kind.carries
         if not page.image.width:
             report.left_out["regions of unreadable images"] += len(page.regions)
+            report.left_out["labels of unreadable images"] += len(page.labels) if carries.labels else 0
             return
         if not carries.captions:
             report.left_out[f"captions: {title} does not hold them"] += len(page.captions)
+        if not carries.labels:
+            report.left_out[f"labels of images: {title} does not hold them"] += len(page.labels)
         report.left_out.update(filter(None, map(self._reason_against, page.regions)))
         report.left_out.update(kept.lost)
         if kept.page is None:
@@ -233,6 +244,7 @@ class _Contents:
         report.num_images += 1
         report.num_regions += len(kept.page.regions)
         report.num_captions += len(kept.page.captions)
+        report.num_labels += len(kept.page.labels)
         for region in kept.page.regions:
             report.left_out.update(f"{what}: {title} does not hold them" for what in self._lost_of(region))
         if not self._dataset.image_file(page.image).exists():
@@ -240,6 +252,8 @@ class _Contents:
 
     def _reason_against(self, region: Region) -> str:
         title, carries = self._kind.title, self._kind.carries
+        if not carries.regions:
+            return f"regions: {title} does not hold them"
         if region.review not in self._reviews:
             is_unsayable = region.review is Review.PENDING and not carries.reviews
             return f"{region.review} regions" + (f": {title} cannot say that they are" if is_unsayable else "")

@@ -5,6 +5,7 @@ import json
 import zlib
 from collections.abc import Iterable
 
+from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.palette import class_color
 from locstudio.domain.regions import Caption, LabelClass, Region
 from locstudio.domain.text import shown
@@ -46,8 +47,10 @@ def _folded(name: str) -> str:
     return " ".join(name.casefold().split())
 
 
-def row_name(row: Region | Caption) -> str:
+def row_name(row: Region | Caption | ImageLabel) -> str:
     """What a row that came from a file is remembered under."""
+    if isinstance(row, ImageLabel):
+        return f"l{row.image_id}:{row.class_id}"
     return f"{'r' if isinstance(row, Region) else 'c'}{row.image_id}:{row.external_id}"
 
 

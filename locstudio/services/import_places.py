@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from locstudio.domain.picture_names import PICTURE_SUFFIXES
 from locstudio.domain.regions import Image
 from locstudio.domain.text import shown
 from locstudio.interchange.paths import inside, is_relative
 from locstudio.interchange.report import ImportReport, Outcome, RowNote
 from locstudio.interchange.rows import ImageRow, Key
-from locstudio.media.scan import PICTURE_SUFFIXES, ScannedFile, describe, scan_folder
+from locstudio.media.scan import ScannedFile, describe, scan_folder
 from locstudio.services.image_roots import FilePlace, ImageRoots
 from locstudio.store.dataset import Dataset, ImageFilter
 
@@ -111,7 +112,8 @@ class ImagePlaces:
             if self._stems is None:
                 self._stems = _stems_in(self._image_root)
             path = self._stems.get(path, "")
-        is_here = inside(self._image_root, path) is not None and os.path.isfile(os.path.join(self._image_root, path))
+        # A path that was looked at may begin with "a:", which in a file would be an address.
+        is_here = inside(self._image_root, f"./{path}") is not None and os.path.isfile(os.path.join(self._image_root, path))
         return path if is_here else None
 
     def _known(self, row: ImageRow, path: str) -> list[Image]:

@@ -11,13 +11,15 @@ from pathlib import Path
 from locstudio.domain.edits import CaptionChange, Change, ClassChange, Edit, RegionChange
 from locstudio.domain.errors import BadInput
 from locstudio.domain.geometry import UnitBox
+from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.regions import Caption, Origin, Region, Review
 from locstudio.domain.text import shown
 from locstudio.interchange.formats import Format, format_named, refuse_archive
 from locstudio.interchange.masks import mask_text, scaled_polygons, size_of_mask
 from locstudio.interchange.report import Conflict, ImportReport, Outcome, RowNote
-from locstudio.interchange.rows import BadRow, CaptionRow, Key, RegionRow, Tables
+from locstudio.interchange.rows import AnyRow, BadRow, CaptionRow, Key, LabelRow, RegionRow, Tables
 from locstudio.services.import_known import Classes, Memory, row_name
+from locstudio.services.import_labels import FoundLabel, LabelImport
 from locstudio.services.import_places import ImagePlaces, Place
 from locstudio.store.dataset import Dataset
 from locstudio.store.imported import captions_from, regions_from
@@ -115,6 +117,7 @@ class _Import:
         self._tables = Tables()
         self._classes = Classes(dataset)
         self._memory = Memory(dataset, self._report.source)
+        self._labels = LabelImport(dataset, self._report, self._memory)
         self._caption_ids: dict[tuple[int, str], int] = {}
         self._other_names = ""
         self._stretch = (0, 100)
@@ -150,7 +153,7 @@ class _Import:
         self._progress(1000, 1000)
         return self._report
 
-    def _put_all(self, rows: Iterator[RegionRow | CaptionRow]) -> None:
+    def _put_all(self, rows: Iterator[AnyRow]) -> None:
         while batch := list(islice(rows, BATCH)):
             self._report.is_cancelled = self._cancel()
             if self._report.is_cancelled:
@@ -199,9 +202,10 @@ class _Import:
             (edit, writing), self._writing = self._writing, None
             writing.result()
             values = (change.after for change in edit.changes if change.before is None)
-            self._memory.remember(row_name(value) for value in values if isinstance(value, Region | Caption))
+            kept = (value for value in values if isinstance(value, Region | Caption | ImageLabel))
+            self._memory.remember(map(row_name, kept))
 
-    def _put(self, batch: list[RegionRow | CaptionRow]) -> None:
+    def _put(self, batch: list[AnyRow]) -> None:
         captions: list[Caption] = []
         for row in batch:
             if isinstance(row, CaptionRow):
@@ -209,23 +213,27 @@ class _Import:
                     captions.append(_caption_value(row, self._place_of(row.image_key), self._report.source))
         changes = self._caption_changes(captions)
         regions: list[Region] = []
+        labels: list[FoundLabel] = []
         for row in batch:
-            if isinstance(row, RegionRow):
-                with self._noted(row):
+            with self._noted(row):
+                if isinstance(row, RegionRow):
                     regions.append(self._region_value(row, self._place_of(row.image_key)))
+                elif isinstance(row, LabelRow):
+                    labels.append(self._label_found(row, self._place_of(row.image_key)))
         self._apply_classes()
-        self._apply([*changes, *self._region_changes(regions)])
+        self._apply([*changes, *self._region_changes(regions), *self._labels.changes(labels)])
         last = self._places.places.get(batch[-1].image_key)  # the next batch may go on with regions of this image
         self._caption_ids = {key: found for key, found in self._caption_ids.items() if last and key[0] == last.image_id}
 
     @contextmanager
-    def _noted(self, row: RegionRow | CaptionRow) -> Iterator[None]:
+    def _noted(self, row: AnyRow) -> Iterator[None]:
         """A row that turns out to be of no use here goes to the report."""
         try:
             yield
         except BadRow as error:
-            table = row.table if isinstance(row, CaptionRow) else "annotations"
-            note = RowNote(table, row.row, row.external_id, Outcome.DROPPED, error.reason, error.detail)
+            table = "annotations" if isinstance(row, RegionRow) else row.table
+            name = shown(str(row.image_key)) if isinstance(row, LabelRow) else row.external_id
+            note = RowNote(table, row.row, name, Outcome.DROPPED, error.reason, error.detail)
             self._report.note(note)
 
     def _place_of(self, key: Key) -> Place:
@@ -260,6 +268,14 @@ class _Import:
             mask=mask,
             is_crowd=row.is_crowd,
         )
+
+    def _label_found(self, row: LabelRow, place: Place) -> FoundLabel:
+        class_id, class_name = self._class_of(row.class_key)
+        if class_id is None:
+            raise BadRow("it names no class")
+        origin = row.origin or Origin.IMPORTED
+        value = ImageLabel(place.image_id, class_id, row.presence, origin, row.score, self._report.source)
+        return FoundLabel(row, value, f"{row.image_key}, {class_name}")
 
     def _class_of(self, key: Key | None) -> tuple[int | None, str]:
         if key is None:

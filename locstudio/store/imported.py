@@ -18,6 +18,7 @@ _regions = select(*REGION_COLUMNS).where(
     schema.region.c.external_id != "",
     schema.region.c.external_id.in_(bindparam("keys", expanding=True)),
 )
+_any_label = select(schema.image_class.c.image_id).where(schema.image_class.c.source == bindparam("name"))
 _captions = select(*CAPTION_COLUMNS).where(
     schema.caption.c.source == bindparam("name"), schema.caption.c.image_id.in_(bindparam("keys", expanding=True))
 )
@@ -25,8 +26,8 @@ _any_caption = select(schema.caption.c.id).where(schema.caption.c.source == bind
 
 
 def has_rows_from(dataset: DatasetView, source: str) -> bool:
-    """Whether any region or caption came from this source."""
-    return any(dataset._rows(query.limit(1), name=source) for query in (_any_region, _any_caption))
+    """Whether any region, caption or label of an image came from this source."""
+    return any(dataset._rows(query.limit(1), name=source) for query in (_any_region, _any_caption, _any_label))
 
 
 def regions_from(dataset: DatasetView, source: str, external_ids: Sequence[str]) -> list[Region]:

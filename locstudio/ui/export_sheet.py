@@ -42,8 +42,8 @@ class ExportSheet(TransferSheet):
         """``folder`` and ``stem`` are where an export goes, and what it is called, until the person says otherwise."""
         super().__init__(
             "Export annotations",
-            "Regions, classes and captions as files for other programs. Images are referred to, and stay where they "
-            "are.",
+            "Regions, classes, captions and labels as files for other programs. Images are referred to, and stay where "
+            "they are.",
             "It is read again and compared before it is done.",
             "Export",
             parent,
@@ -116,6 +116,7 @@ class ExportSheet(TransferSheet):
         self._holds.setText(holds(kind))
         for review, box in self._reviews.items():
             box.setChecked(review is Review.ACCEPTED or (review is Review.PENDING and kind.carries.reviews))
+            box.setEnabled(kind.carries.regions)
         if not self._is_named:
             self._to.setText(str(_free(self._folder, self._stem, kind)))
         self._show()
@@ -129,7 +130,7 @@ class ExportSheet(TransferSheet):
             problem = f"{shown(text)} is there already; an export never overwrites. Choose another name."
         elif not Path(text).absolute().parent.is_dir():
             problem = f"There is no folder {shown(str(Path(text).absolute().parent))}."
-        elif not self.choice.reviews:
+        elif self.kind.carries.regions and not self.choice.reviews:
             problem = "Choose which regions."
         self.show_problem(problem, is_said=is_said)
 
@@ -139,9 +140,12 @@ class ExportSheet(TransferSheet):
 
 
 def holds(kind: Format) -> str:
-    """What a format holds beside boxes and classes, and what it leaves out, in two sentences."""
+    """What a format holds, and what it leaves out, in two sentences."""
     carries = kind.carries
     parts = {
+        "boxes": carries.regions,
+        "classes": True,
+        "labels of images": carries.labels,
         "phrases": carries.phrases,
         "captions": carries.captions,
         "masks": carries.polygons,
@@ -149,7 +153,7 @@ def holds(kind: Format) -> str:
         "reviews": carries.reviews,
         "who made what": carries.origins,
     }
-    kept = ["boxes", "classes", *(name for name, is_held in parts.items() if is_held)]
+    kept = [name for name, is_held in parts.items() if is_held]
     lost = [name for name, is_held in parts.items() if not is_held]
     words = f"{'A folder' if kind.is_folder else 'One file'} with {_listed(kept)}."
     return f"{words} Left out: {_listed(lost)}." if lost else words

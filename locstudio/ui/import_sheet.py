@@ -49,8 +49,8 @@ class ImportSheet(TransferSheet):
     def __init__(self, path: Path | None = None, parent: QWidget | None = None) -> None:
         super().__init__(
             "Import annotations",
-            "Regions, classes and captions of a file or folder. What you have corrected here is never overwritten, and "
-            "one undo takes all of it back.",
+            "Regions, classes, captions and labels of a file or folder; or folders of images that are named like their "
+            "classes. What you have corrected here is never overwritten, and one undo takes all of it back.",
             "A report says what came in and what did not.",
             "Import",
             parent,
@@ -148,7 +148,7 @@ class ImportSheet(TransferSheet):
     def _on_guessed(self, found: tuple[Format | None, Path]) -> None:
         kind, images = found
         self._format.setCurrentIndex(self._format.findData(kind.name) if kind else 0)
-        self._guess.setText(f"Looks like {kind.title}." if kind else "Looks like no format that is known here.")
+        self._guess.setText(_words_for(kind))
         if not self._has_own_images:
             self._images.setText(str(images))
         self._show()
@@ -167,15 +167,26 @@ class ImportSheet(TransferSheet):
             self.show_problem(self._problem_of_path)
         else:
             self.show_problem("" if self._format.currentData() else "Choose a format.", is_said=False)
+        kind = FORMATS.get(self._format.currentData())
+        for card in (self._accepted, self._pending):
+            card.setEnabled(kind is None or kind.carries.regions)
 
     def _on_start(self) -> None:
         self.start_wanted.emit(self.choice)
         self.accept()
 
 
+def _words_for(kind: Format | None) -> str:
+    if kind is None:
+        return "Looks like no format that is known here."
+    if kind.name == "folders":
+        return f"Looks like {kind.title.lower()}: the images of each folder have the class that it is called."
+    return f"Looks like {kind.title}."
+
+
 def _look_at(path: Path) -> tuple[Format | None, Path]:
     """On a worker: the format that a path seems to be in, and where its images may lie."""
-    return guess_format(path), default_image_root(path)
+    return guess_format(path, is_named=True), default_image_root(path)
 
 
 def _line(name: str, parent: QWidget) -> QLineEdit:

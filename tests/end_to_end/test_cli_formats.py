@@ -11,6 +11,7 @@ COCO = {
     "images": [{"id": 1, "file_name": "a.png", "width": 100, "height": 80}],
     "annotations": [{"id": 5, "image_id": 1, "category_id": 2, "bbox": [10, 20, 30, 40]}],
     "categories": [{"id": 2, "name": "dog"}],
+    "image_labels": [{"image_id": 1, "category_id": 2, "presence": "negative"}],
 }
 
 
@@ -35,8 +36,16 @@ def said(capsys):
 def test_that_every_format_goes_out_and_comes_back_where_it_can(project, tmp_path, capsys, name):
     target = tmp_path / f"out-{name}"
     assert main(["export", str(project), str(target), "--format", name, "--json"]) == 0
-    assert said(capsys)["num_regions"] == 1
-    if name in IMPORT_FORMATS:
+    report = said(capsys)
+    assert report["num_regions"] == (name != "labels-csv")
+    has_labels = name in ("coco", "labels-csv", "parquet", "webdataset")
+    assert report["num_labels"] == has_labels
+    assert any("labels of images" in what for what in report["left_out"]) == (not has_labels)
+    if name in IMPORT_FORMATS and has_labels:
+        words = ["--format", name, "--images", str(tmp_path / "images"), "--json"]
+        assert main(["import", str(project), str(target), *words]) == 0
+        assert said(capsys)["num_labels_known"] == 1
+    elif name in IMPORT_FORMATS:
         words = ["--format", name, "--images", str(tmp_path / "images"), "--json"]
         assert main(["import", str(project), str(target), *words]) == 0
         assert said(capsys)["num_regions_added"] == 1

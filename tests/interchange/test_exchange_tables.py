@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from locstudio.domain.edits import CaptionChange, ClassChange, Edit, add_regions
+from locstudio.domain.edits import CaptionChange, ClassChange, Edit, LabelChange, add_regions
 from locstudio.domain.errors import BadInput, StorageFailed
 from locstudio.domain.geometry import UnitBox
+from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.regions import Caption, LabelClass, Origin, Region, Review
 from locstudio.index.region_index import RegionIndex
 from locstudio.interchange import parquet_writer, webdataset_writer
@@ -50,6 +51,12 @@ def dataset(project, images):
             ClassChange(None, LabelClass(2, "x", "#112233")),
         ]
         changes.append(CaptionChange(None, Caption(1, 1, " a red dog", source="coco:c.json")))
+        labels = [
+            ImageLabel(1, 1, score=0.25, origin=Origin.IMPORTED, source="labels-csv:a.csv"),
+            ImageLabel(1, 2, Presence.NEGATIVE, Origin.MODEL),
+            ImageLabel(3, 2, Presence.UNKNOWN),
+        ]
+        changes += [LabelChange(None, label) for label in labels]
         opened.apply(Edit("Fill", tuple(changes)))
         kinds = [(Origin.HUMAN, Review.ACCEPTED), (Origin.MODEL, Review.PENDING), (Origin.EDITED, Review.ACCEPTED)]
         regions = [
@@ -92,6 +99,7 @@ def test_that_tables_hold_every_region_with_its_embedding_and_what_made_it(datas
         "DATA_CARD.md",
         "captions.parquet",
         "images.parquet",
+        "labels.parquet",
         "regions.parquet",
     ]
     table = pq.read_table(tmp_path / "out" / "regions.parquet")
@@ -111,13 +119,21 @@ def test_that_tables_hold_every_region_with_its_embedding_and_what_made_it(datas
     (caption,) = pq.read_table(tmp_path / "out" / "captions.parquet").to_pylist()
     assert (caption["caption"], caption["origin"], caption["source"]) == (" a red dog", "imported", "coco:c.json")
     assert len(pq.read_table(tmp_path / "out" / "images.parquet")) == 3
-    assert (report.num_images, report.num_regions, report.num_captions) == (3, 3, 1)
+    labels = pq.read_table(tmp_path / "out" / "labels.parquet").to_pylist()
+    assert [(label["class"], label["presence"], label["origin"], label["score"]) for label in labels] == [
+        ("dog *", "positive", "imported", 0.25),
+        ("x", "negative", "model", None),
+        ("x", "unknown", "human", None),
+    ]
+    assert (labels[0]["file_name"], labels[0]["source"]) == ("a.png", "labels-csv:a.csv")
+    assert (report.num_images, report.num_regions, report.num_captions, report.num_labels) == (3, 3, 1, 3)
 
 
 def test_that_the_card_counts_by_origin_and_review_and_shows_names_literally(dataset, vectors, tmp_path):
     export_annotations(dataset, tmp_path / "out", format="parquet", reviews=frozenset(Review))
     card = (tmp_path / "out" / "DATA_CARD.md").read_text()
-    assert "3 images, 3 regions, 1 captions." in card
+    assert "3 images, 3 regions, 1 captions, 3 labels of images." in card
+    assert "| model | 0 | 1 | 0 |" in card
     assert "| model: proposed by a model | 1 | 0 | 0 |" in card
     assert "| human: drawn by a person | 0 | 1 | 0 |" in card
     assert f"2 of 3 regions, {DIM} values of 16 bits each" in card
@@ -160,6 +176,10 @@ def test_that_a_sample_is_the_image_itself_with_its_regions_and_embeddings(datas
     assert (about["file_name"], about["width"], about["checkpoint_id"]) == ("a.png", 100, active_id(dataset))
     assert [region["phrase"] for region in about["regions"]] == ["thing 0", "thing 2"]
     assert [region["embedding"] for region in about["regions"]] == [0, 1]
+    assert [(label["class"], label["presence"]) for label in about["labels"]] == [
+        ("dog *", "positive"),
+        ("x", "negative"),
+    ]
     assert about["regions"][0]["box"] == [0.1, 0.25, 0.4, 0.75]
     stored = np.load(io.BytesIO(first["npy"]))
     assert stored.dtype == np.float16

@@ -56,6 +56,17 @@ def test_that_the_import_sheet_guesses_the_format_and_where_the_images_are(qtbot
     assert sheet.choice == ImportChoice(voc, voc, "voc", ImportOptions())
 
 
+def test_that_folders_named_like_classes_are_offered_as_such(qtbot, tmp_path, make_pictures):
+    make_pictures(tmp_path / "photos" / "dog", 1)
+    sheet = ImportSheet()
+    qtbot.addWidget(sheet)
+    with qtbot.waitSignal(sheet.guessed):
+        sheet._path.setText(str(tmp_path / "photos"))
+    words = "Looks like class folders: the images of each folder have the class that it is called."
+    assert (sheet._guess.text(), sheet.choice.format) == (words, "folders")
+    assert not sheet._accepted.isEnabled()  # there are no regions to be asked about
+
+
 def test_that_a_file_nobody_knows_waits_for_a_format_and_an_archive_is_refused(qtbot, tmp_path):
     (tmp_path / "words.txt").write_text("a dog on a chair")
     (tmp_path / "all.zip").write_bytes(b"PK\x03\x04")
@@ -106,8 +117,19 @@ def test_that_the_export_sheet_names_a_new_file_or_folder_and_says_what_is_left_
     sheet._format.setCurrentIndex(sheet._format.findData("yolo"))
     assert sheet.choice == ExportChoice(tmp_path / "farm-yolo", "yolo", frozenset({Review.ACCEPTED}))
     assert sheet._holds.text() == (
-        "A folder with boxes and classes. Left out: phrases, captions, masks, scores, reviews and who made what."
+        "A folder with boxes and classes. Left out: labels of images, phrases, captions, masks, scores, reviews "
+        "and who made what."
     )
+    sheet._format.setCurrentIndex(sheet._format.findData("labels-csv"))
+    assert sheet._holds.text() == (
+        "One file with classes, labels of images, scores and who made what. Left out: boxes, phrases, captions, masks "
+        "and reviews."
+    )
+    assert not any(box.isEnabled() for box in sheet._reviews.values())
+    sheet._reviews[Review.ACCEPTED].setChecked(False)
+    assert sheet.can_start
+    sheet._format.setCurrentIndex(sheet._format.findData("yolo"))
+    assert all(box.isEnabled() for box in sheet._reviews.values())
     assert sheet.can_start
 
 
@@ -127,7 +149,7 @@ def test_row_65_the_export_sheet_never_overwrites(qtbot, tmp_path):
 
 
 def test_that_every_format_says_in_words_what_it_holds():
-    for kind in FORMATS.values():
+    for kind in (kind for kind in FORMATS.values() if kind.writer):
         assert holds(kind).startswith(
             ("A folder with boxes, classes", "A folder with boxes and classes", "One file with")
         )
