@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from locstudio.domain.geometry import BoxArray
 from trainer.bundle.multilabel_scenes import LabelledScene
+from trainer.class_precision import average_precisions
 
 HOT = 0.5
 """A heatmap is cut at this share of its peak."""
@@ -21,21 +22,9 @@ Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 
-def precision_of(scores_S: Floats, is_there_S: Flags) -> float:
-    """Average precision of a class as scikit-learn has it: not interpolated, equal scores taken together."""
-    order_S = np.argsort(-scores_S, kind="stable")
-    falling_S, is_right_S = scores_S[order_S], is_there_S[order_S]
-    num_right_S = np.cumsum(is_right_S)
-    is_last_S = np.append(falling_S[1:] != falling_S[:-1], True)
-    precision = (num_right_S / np.arange(1, len(order_S) + 1))[is_last_S]
-    gained = np.diff(num_right_S[is_last_S], prepend=0)
-    return float((precision * gained).sum() / is_there_S.sum())
-
-
 def mean_precision(scores_SL: Floats, is_there_SL: Flags) -> float:
     """mAP: the mean of average precisions over the classes that occur."""
-    occurring = np.flatnonzero(is_there_SL.any(axis=0))
-    return float(np.mean([precision_of(scores_SL[:, one], is_there_SL[:, one]) for one in occurring]))
+    return float(np.nanmean(average_precisions(scores_SL, is_there_SL.astype(np.int8))))
 
 
 def localisation(scenes: Sequence[LabelledScene], maps_SLWW: Floats, wanted_SL: Flags) -> tuple[float, float]:
