@@ -3,9 +3,14 @@
 Four ways not to agree, each in [0, 1], kept as bytes because a project has millions of pairs:
 
 - *restless*: the standard deviation of the scores of the last epochs, twice, so that 1 is going from 0 to 1 and back;
-- *against labels*: how much of the running average is missing where the class is there, or is there where it is not;
-- *missing*: the running average where nobody has said a word (the worklist of what is expected looks closer);
-- *against regions*: the heat passes over a box of the class, or is strong where none of its boxes is.
+- *labels*: where a class is there, the share of the images without it that are at least as hot, for how hot a labelled
+  class is at all depends on the class and on the recipe; where a class is not there, its running average;
+- *missing*: the score of the worklist, where nobody has said a word;
+- *regions*: how much colder than at its peak a class is in its boxes and the half cell around them.  Of boxes of 80
+  classes in 588 photos and mosaics that were exchanged for those of another class in the same image, 65 % disagree by
+  one half and more, and 27 % of the right ones (area under the curve 0.75); what is hot outside of all boxes tells
+  nothing more (0.56).
+
 """
 
 from dataclasses import dataclass
@@ -18,14 +23,18 @@ from locstudio.domain.geometry import BoxArray
 from locstudio.domain.regions import Origin, Review
 from locstudio.jobs.heatmaps import Heatmaps
 from locstudio.services.heat.book import RECENT, HeatBook
-from locstudio.services.heat.known import POSITIVE, UNKNOWN, Known, positions_of, rows_of
+from locstudio.services.heat.known import NEGATIVE, POSITIVE, Known, positions_of, rows_of
 from locstudio.services.heat.maps import maps_at
+from locstudio.services.heat.worklist import expected
 from locstudio.store.columns import RegionColumns
 
 Bytes = NDArray[np.uint8]
 _BLOCK_ROWS = 4096
 _BLOCK_PAIRS = 1 << 14
-_TOUCH = 1e-4
+_AROUND = 0.5 - 1e-4
+_LEAST_MISSING = 0.05
+_MAX_MISSING = 100_000
+_NUM_RUNGS = (int(np.float32(1).view(np.uint32)) >> 16) + 1
 _REVIEWS, _ORIGINS = tuple(Review), tuple(Origin)
 ACCEPTED, REJECTED = _REVIEWS.index(Review.ACCEPTED), _REVIEWS.index(Review.REJECTED)
 MODEL = _ORIGINS.index(Origin.MODEL)
@@ -95,18 +104,32 @@ def inconsistency(book: HeatBook, known: Known, regions: RegionColumns | None = 
     found = Inconsistency(heatmaps, *(np.zeros(shape, np.uint8) for _ in range(4)))
     for start in range(0, shape[0], _BLOCK_ROWS):
         rows = slice(start, start + _BLOCK_ROWS)
-        presence_BL = known.presence_NL[rows]
-        averages_BL = _bytes(np.asarray(heatmaps.averages_NL[rows]))
         found.restless_NL[rows] = _restless(np.asarray(heatmaps.scores_ENL[-RECENT:, rows]))
-        found.labels_NL[rows] = np.where(presence_BL == POSITIVE, 255 - averages_BL, averages_BL)
-        found.labels_NL[rows][presence_BL == UNKNOWN] = 0
-        found.missing_NL[rows] = np.where(presence_BL == UNKNOWN, averages_BL, 0)
+    _put_against_labels(found.labels_NL, heatmaps, known)
+    missing = expected(book, known, min_score=_LEAST_MISSING, limit=_MAX_MISSING)
+    at = rows_of(heatmaps, missing.image_ids), positions_of(heatmaps, missing.class_ids)
+    found.missing_NL[at] = _bytes(missing.scores)
     if regions is not None:
         _put_against_regions(found.regions_NL, heatmaps, regions)
     for column_NL in (found.restless_NL, found.labels_NL, found.missing_NL, found.regions_NL):
         column_NL[known.is_stale_N | ~known.is_shown_N] = 0
         column_NL[:, ~known.is_live_L] = 0
     return found
+
+
+def _put_against_labels(labels_NL: Bytes, heatmaps: Heatmaps, known: Known) -> None:
+    """Class by class, by counting the images of each heat: to the upper half of a float32, which is fine enough."""
+    for place in range(labels_NL.shape[1]):
+        presence_N = known.presence_NL[:, place]
+        averages_N = np.clip(np.nan_to_num(heatmaps.averages_NL[:, place]), 0, 1).astype(np.float32)
+        is_denied_N, is_there_N = presence_N == NEGATIVE, presence_N == POSITIVE
+        labels_NL[is_denied_N, place] = _bytes(averages_N[is_denied_N])
+        if is_there_N.any():
+            rungs_N = averages_N.view(np.uint32) >> 16
+            counts = np.bincount(rungs_N[~is_there_N], minlength=_NUM_RUNGS)
+            hotter = counts[::-1].cumsum()[::-1]
+            share = hotter[rungs_N[is_there_N]] / max(int(hotter[0]), 1)
+            labels_NL[is_there_N, place] = _bytes(share.astype(np.float32))
 
 
 def _bytes(share: NDArray[np.float32]) -> Bytes:
@@ -148,26 +171,18 @@ def _put_against_regions(regions_NL: Bytes, heatmaps: Heatmaps, regions: RegionC
 
 
 def _against(maps_PWW: Bytes, boxes_R4: BoxArray, firsts_P: NDArray[np.int64]) -> Bytes:
-    """How little each map agrees with its boxes; those of map ``p`` begin at ``firsts_P[p]``."""
-    side = maps_PWW.shape[1]
-    of_box_R = np.repeat(np.arange(len(maps_PWW)), np.diff(np.append(firsts_P, len(boxes_R4))))
-    peaks_P = maps_PWW.max(axis=(1, 2))
-    heat_RWW = np.where(_cells(boxes_R4, side, 0.0), maps_PWW[of_box_R], 0)
-    coldest_P = np.minimum.reduceat(heat_RWW.max(axis=(1, 2)), firsts_P)
-    # A peak in a cell beside a box is still the box's: cells are coarse.
-    near_PWW = np.logical_or.reduceat(_cells(boxes_R4, side, 0.5), firsts_P, axis=0)
-    outside_P = np.where(near_PWW, 0, maps_PWW).max(axis=(1, 2)).astype(np.float32)
-    whole_P = np.maximum(peaks_P, 1).astype(np.float32)
-    passed_over_P = np.where(peaks_P > 0, 255 * (1 - coldest_P / whole_P), 0)
-    against_P: Bytes = np.rint(np.maximum(passed_over_P, outside_P * outside_P / whole_P)).astype(np.uint8)
-    return against_P
+    """How much colder than its peak each map is in its boxes; those of map ``p`` begin at ``firsts_P[p]``."""
+    is_near_PWW = np.logical_or.reduceat(_cells(boxes_R4, maps_PWW.shape[1]), firsts_P, axis=0)
+    inside_P = np.where(is_near_PWW, maps_PWW, 0).max(axis=(1, 2)).astype(np.float32)
+    peaks_P = maps_PWW.max(axis=(1, 2)).astype(np.float32)
+    return _bytes(np.where(peaks_P > 0, 1 - inside_P / np.maximum(peaks_P, 1), 0))
 
 
-def _cells(boxes_R4: BoxArray, side: int, margin: float) -> NDArray[np.bool_]:
-    """The cells that each box touches, with a margin in cells, bool (R, W, W)."""
-    low_R2 = np.floor(boxes_R4[:, :2] * side - margin + _TOUCH)
-    high_R2 = np.ceil(boxes_R4[:, 2:] * side + margin - _TOUCH)
+def _cells(boxes_R4: BoxArray, side: int) -> NDArray[np.bool_]:
+    """The cells that each box and the half cell around it touch, bool (R, W, W)."""
+    low_R2 = np.floor(boxes_R4[:, :2] * side - _AROUND)
+    high_R2 = np.ceil(boxes_R4[:, 2:] * side + _AROUND)
     cells_W = np.arange(side)
-    is_in = (cells_W >= low_R2[:, :, None]) & (cells_W < np.maximum(high_R2, low_R2 + 1)[:, :, None])
+    is_in = (cells_W >= low_R2[:, :, None]) & (cells_W < high_R2[:, :, None])
     both: NDArray[np.bool_] = is_in[:, 1, :, None] & is_in[:, 0, None, :]
     return both
