@@ -2,9 +2,13 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 from locstudio.commands.output import ProgressLine
-from locstudio.domain.errors import LocStudioError
+from locstudio.domain.errors import BadInput, LocStudioError
+from locstudio.jobs.checkpoint_folder import checkpoint_info
+from locstudio.jobs.configs import RunConfig
 from locstudio.jobs.messages import AnyMessage, Evaluated, Failed, Note, Progress, Started, Waiting
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.services.runs import run_and_wait
@@ -54,7 +58,7 @@ def wait_for(folder: RunFolder, what: str, listen: Callable[[AnyMessage], object
         LocStudioError: it failed; the sentence and the exit status are its own.
         JobCrashed: it ended without a last word.
     """
-    report = _Reporter(what, "labels" if model_of(folder.config()) == "consistency" else "regions")
+    report = _Reporter(what, _counted_by(folder.config()))
 
     def on_message(message: AnyMessage) -> None:
         report(message)
@@ -64,6 +68,14 @@ def wait_for(folder: RunFolder, what: str, listen: Callable[[AnyMessage], object
     if isinstance(last, Failed):
         raise _RunFailed(last)
     return not last.was_stopped
+
+
+def _counted_by(config: RunConfig) -> str:
+    """What a run counts that it learns from or measures."""
+    model = model_of(config)
+    with suppress(BadInput):  # of a damaged checkpoint the run itself says so
+        model = model or checkpoint_info(Path(config.checkpoint)).model
+    return "labels" if model == "consistency" else "regions"
 
 
 def tell(sentence: str) -> None:

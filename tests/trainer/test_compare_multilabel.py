@@ -86,6 +86,7 @@ def test_that_a_model_may_take_the_place_of_its_equal_and_both_leave_their_numbe
     assert "in 2 held-out images as well" in gate.checks[-1].sentence
     before, after = (read_class_results(folder.results / side) for side in ("old", "new"))
     assert before.metrics == after.metrics
+    assert set(after.metrics) == {"map", "map_all", "n", "n_classes"}
     assert (before.num_images, before.num_held_out) == (2, 2)
     (started,) = [message for message in folder.read_events() if isinstance(message, Started)]
     assert (started.num_images, started.num_steps) == (2, 4)
@@ -100,6 +101,10 @@ def test_that_what_the_training_has_held_out_is_measured(label, old, tmp_path):
     folder, _ = compare(labelled, old, classifier(tmp_path / "new", ("red",)), held_out=trained.id)
     found = read_class_results(folder.results / "new")
     assert (found.num_images, [line.name for line in found.classes]) == (3, ["red"])
+    before = read_class_results(folder.results / "old")
+    (of_red,) = [line.average_precision for line in before.classes if line.name == "red"]
+    assert before.metrics["map"] == pytest.approx(of_red)  # of the classes that both know
+    assert before.metrics["map_all"] != before.metrics["map"]
 
 
 def test_that_a_damaged_model_is_not_measured(label, old, tmp_path):

@@ -176,7 +176,7 @@ def test_that_checkpoints_say_what_they_name_and_are_set_against_their_own_kind(
 def test_that_a_run_of_classes_counts_labels_and_has_no_samples(bench, trained, qtbot):
     run = KnownRun(trained.run.config(), describe_run(trained.run), {"map": 0.4}, {"map": 0.5})
     assert facts_of(run)[1:3] == ["14 labels of 7 images", "2 labels held out"]
-    assert row_of(run).result == "mean precision of classes 0.50 (+0.10)"
+    assert row_of(run).result == "mean precision 0.50 (+0.10)"
     page = TrainingPage(bench.crops, changes=GainsTable(), evaluation=GainsTable(), checkpoints=GainsTable())
     qtbot.addWidget(page)
     book = RunBook(trained.project, bench.dataset, bench.work)

@@ -3,7 +3,8 @@
     results/old/  results/new/    what each of them said, see ``jobs.class_results``
     results/gate.json             last: the checks, with their reasons and numbers
 
-What decides is the mean of the average precisions of the classes that both know, on images that were held out.
+What decides is the mean of the average precisions of the classes that both know, on images that were held out; that is
+``map`` of both, and ``map_all`` is the mean over all classes that a model knows.
 """
 
 from collections.abc import Collection
@@ -11,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from locstudio.domain.errors import BadInput, UserError
@@ -75,6 +77,7 @@ def compare_multilabel(context: RunContext) -> bool:
     after = _results(context, new, measured, "new", _after(report, len(truth.images)))
     if after is None:
         return True
+    before, after = _on_common_ground(context, before, after)
     context.reporter.evaluated(0, after.metrics)
     return _decide(context, old, [*checks, *gate_checks(before, after, wanted.margin, measured.why_none)])
 
@@ -185,6 +188,22 @@ def _results(
     if results is not None:
         write_class_results(folder, results)
     return results
+
+
+def _on_common_ground(context: RunContext, old: ClassResults, new: ClassResults) -> tuple[ClassResults, ClassResults]:
+    """Both with metrics that can be set against each other; written once more."""
+    shared = _precisions(old).keys() & _precisions(new).keys()
+    made = []
+    for name, results in (("old", old), ("new", new)):
+        precisions = _precisions(results)
+        metrics = {"n": float(results.num_images), "n_classes": float(len(shared))}
+        if precisions:
+            metrics = {"map_all": float(np.mean(list(precisions.values())))} | metrics
+        if shared:
+            metrics = {"map": float(np.mean([precisions[each] for each in sorted(shared)]))} | metrics
+        made.append(msgspec.structs.replace(results, metrics=metrics))
+        write_class_results(context.folder.results / name, made[-1])
+    return made[0], made[1]
 
 
 def _decide(context: RunContext, old: Consistency, checks: Collection[GateCheck]) -> bool:

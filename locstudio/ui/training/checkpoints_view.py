@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QFont, QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -315,10 +315,13 @@ class _Registry(QTableView):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(CheckpointColumn.NAME, QHeaderView.ResizeMode.Stretch)
-        samples = ("● ", "", "classes", "24 Nov 02:40", "(56.0 %)", "(56.0 %)", "100.0 %", "a checkpoint", "0a1b2c3d")
+        samples = ("● ", "", "regions", "24 Nov 02:40", "(56.0 %)", "(56.0 %)", "100.0 %", "a checkpoint", "0a1b2c3d")
+        bold = QFont(self.font())  # as the rows of what is in use
+        bold.setWeight(QFont.Weight.DemiBold)
+        metrics = QFontMetrics(bold)
         for column, sample in enumerate(samples):
             if sample:
-                self.setColumnWidth(column, self.fontMetrics().horizontalAdvance(sample) + 20)
+                self.setColumnWidth(column, metrics.horizontalAdvance(sample) + 20)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Leave out data, then parent, then boxes where the name would have no room."""

@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 
 from locstudio.ui.gallery.picture_loader import PictureLoader
 from locstudio.ui.plain_text import label, shown
-from locstudio.ui.training.class_table import ClassLine, ClassTable
+from locstudio.ui.training.class_table import ClassColumn, ClassLine, ClassTable
 from locstudio.ui.training.confusion_view import ConfusionView
 from locstudio.ui.training.crops_view import CropsPane
 from locstudio.ui.training.metric_cards import MetricCards
@@ -259,6 +259,7 @@ class EvaluationView(QWidget):
         self._tabs.setTabText(1, "Classes of images" if evaluation.is_of_images else "Precision and recall")
         for part in (self.curve, self.crops, self._held_out):
             part.setVisible(not evaluation.is_of_images)
+        self.classes.setColumnHidden(ClassColumn.TOP1, evaluation.is_of_images)
         self.classes.rows.set_what("Images that show this class" if evaluation.is_of_images else "")
 
     def show_problem(self, sentence: str) -> None:

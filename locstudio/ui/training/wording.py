@@ -6,7 +6,8 @@ from datetime import datetime
 from locstudio.jobs.run_state import RunState
 
 _METRICS = {
-    "map": "mean precision of classes",
+    "map": "mean precision",
+    "map_all": "mean precision, all its classes",
     "macc": "mean accuracy",
     "top1": "top 1",
     "top5": "top 5",
