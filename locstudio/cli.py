@@ -114,7 +114,8 @@ def _add_project_commands(command) -> None:  # type: ignore[no-untyped-def]  # t
     command("info", "project", "count what a project holds")
     sub = command("import", "project", "read annotations into a project")
     sub.add_argument("source", type=Path, help="the annotation file or folder")
-    sub.add_argument("--format", choices=IMPORT_FORMATS, required=True)
+    about = "folders: the images of each folder have the class it is called; labels-csv: image,class[,presence]"
+    sub.add_argument("--format", choices=IMPORT_FORMATS, required=True, help=about)
     sub.add_argument(
         "--images", type=Path, metavar="DIR", help="the folder its file names start from (default: its own)"
     )

@@ -7,6 +7,7 @@ from locstudio.commands.opening import opened
 from locstudio.commands.output import ProgressLine, print_json, say
 from locstudio.domain.regions import Review
 from locstudio.store.dataset import Dataset, ImageFilter
+from locstudio.store.labels import PRESENCE_CODES
 
 
 def new(options: argparse.Namespace) -> int:
@@ -45,11 +46,14 @@ def info(options: argparse.Namespace) -> int:
 
 def _counts(dataset: Dataset) -> dict[str, object]:
     facets = dataset.facets()
+    labels = dataset.label_columns()
     active = dataset.active_checkpoint()
     return {
         "images": dataset.count_images(ImageFilter()),
         "regions": dataset.count_regions(),
         "classes": len(dataset.classes()),
+        "labels": {word: int((labels.presence == code).sum()) for word, code in PRESENCE_CODES.items()},
+        "painted": len(dataset.corrected_image_ids()),
         "review": {str(key): count for key, count in facets.reviews.items()},
         "origin": {str(key): count for key, count in facets.origins.items()},
         "problems": {str(key): count for key, count in facets.problems.items() if key},

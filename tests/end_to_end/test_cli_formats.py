@@ -51,6 +51,20 @@ def test_that_every_format_goes_out_and_comes_back_where_it_can(project, tmp_pat
         assert said(capsys)["num_regions_added"] == 1
 
 
+def test_that_folders_become_the_classes_of_their_images_and_info_counts_them(tmp_path, capsys):
+    for name in ("dog/1.png", "cat/2.png", "cat/3.png"):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (10, 8)).save(tmp_path / "photos" / name)
+    project = str(tmp_path / "project")
+    assert main(["new", project, "--images", str(tmp_path / "photos")]) == 0
+    assert main(["import", project, str(tmp_path / "photos"), "--format", "folders"]) == 0
+    assert "labels    3 new, 0 known" in capsys.readouterr().out
+    assert main(["info", project, "--json"]) == 0
+    counts = said(capsys)
+    assert (counts["labels"], counts["painted"]) == ({"positive": 3, "negative": 0, "unknown": 0}, 0)
+    assert (counts["images"], counts["regions"], counts["classes"]) == (3, 0, 2)
+
+
 def test_row_65_what_is_there_is_refused_with_status_4(project, tmp_path, capsys):
     (tmp_path / "out").mkdir()
     assert main(["export", str(project), str(tmp_path / "out"), "--format", "voc"]) == 4

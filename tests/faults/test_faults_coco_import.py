@@ -14,6 +14,7 @@ from PIL import Image
 from locstudio.domain.edits import CaptionChange, ClassChange, Edit, change_regions, delete_regions
 from locstudio.domain.errors import BadInput
 from locstudio.domain.geometry import UnitBox
+from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.regions import Origin, Problem, Review
 from locstudio.interchange.paths import inside
 from locstudio.services.importing import import_annotations
@@ -250,6 +251,7 @@ ROW = st.fixed_dictionaries(
         "name": VALUE,
         "phrase": VALUE,
         "review": VALUE,
+        "presence": VALUE | st.sampled_from(["positive", "negative"]),
     },
 )
 
@@ -259,7 +261,7 @@ ROW = st.fixed_dictionaries(
 )
 @given(rows=st.lists(ROW | VALUE, max_size=4), others=st.lists(ROW | VALUE, max_size=3))
 def test_row_53_whatever_the_rows_hold_the_good_ones_go_in(dataset, images, rows, others):
-    document = coco(*rows, annotation(id=777_777), captions=others)
+    document = coco(*rows, annotation(id=777_777), captions=others, image_labels=[*rows, *others])
     document["images"] += others
     document["categories"] += others
     report = imported(dataset, images, document)
@@ -484,6 +486,34 @@ def test_that_predictions_come_in_pending_with_their_score(dataset, images):
     imported(dataset, images, coco(annotation(score=0.75)), review=Review.PENDING)
     (region,) = dataset.region_page(0, 10)
     assert (region.review, region.score, region.origin) == (Review.PENDING, 0.75, Origin.IMPORTED)
+
+
+def test_that_labels_of_images_come_from_a_member_of_their_own_and_bad_ones_are_named(dataset, images):
+    rows = [
+        {"image_id": 1, "category_id": 7},
+        {"image_id": 1, "category_id": 9},
+        {"image_id": 5, "category_id": 7},
+        {"image_id": 1, "category_id": 7, "presence": "perhaps"},
+        {"image_id": 1, "category_id": 7, "presence": "negative"},
+        {"category_id": 7},
+        "no row",
+        {"image_id": 1, "category_id": 8, "presence": "negative", "score": 7, "origin": "an elf"},
+    ]
+    categories = [{"id": 7, "name": "dog"}, {"id": 8, "name": "cat"}]
+    report = imported(dataset, images, coco(categories=categories, image_labels=rows))
+    dog, cat = dataset.labels_of(1)
+    source = "coco:annotations.json"
+    assert dog == ImageLabel(1, 1, Presence.POSITIVE, Origin.IMPORTED, source=source)
+    assert cat == ImageLabel(1, 2, Presence.NEGATIVE, Origin.IMPORTED, source=source)
+    assert [(note.table, note.row, note.reason) for note in sorted(report.notes, key=lambda note: note.row)] == [
+        ("image_labels", 1, "its class is not in the file"),
+        ("image_labels", 2, "its image is not in the file"),
+        ("image_labels", 3, "it says neither positive, negative nor unknown"),
+        ("image_labels", 4, "another row says otherwise of its class"),
+        ("image_labels", 5, "its image_id is missing"),
+        ("image_labels", 6, "it is no JSON object"),
+    ]
+    assert report.num_rejected == 6
 
 
 def test_that_captions_come_from_both_places_of_a_file(dataset, images):
