@@ -1,5 +1,6 @@
 """Which images the gallery shows, and which of them is open."""
 
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -7,20 +8,25 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from locstudio.domain.regions import Image, LabelClass, Review
+from locstudio.services.heat.disagreeing import Disagreeing, HeatWish
+from locstudio.services.heat.inconsistency import Disagreement
 from locstudio.store.filters import Facets, ImageFilter
 from locstudio.store.view import DatasetView
-from locstudio.ui.background import DatasetWorker
+from locstudio.ui.background import DatasetWorker, LatestOnly
 from locstudio.ui.gallery.filter_bar import FilterBar
 from locstudio.ui.gallery.gallery_model import GalleryItem, GalleryModel
 from locstudio.ui.gallery.gallery_view import GalleryView
 
 _EMPTY = "No image passes the filter."
 _NO_IMAGES = "No images yet. Add a folder of images, or drop it here."
+_QUICK_S = 0.5
+"""What disagrees is counted anew after an edit where that takes no longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
     wanted: ImageFilter
+    heat: HeatWish
     ids: NDArray[np.int64]
     order: NDArray[np.int64]
     facets: Facets
@@ -49,6 +55,7 @@ class Browsing(QObject):
         model: GalleryModel,
         gallery: GalleryView,
         filter_bar: FilterBar,
+        disagreeing: Disagreeing,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -60,9 +67,15 @@ class Browsing(QObject):
         self._image: Image | None = None
         self._wanted_image = 0
         self._is_filtering = False
+        self._disagreeing = disagreeing
+        self._counting = LatestOnly(self)
+        self._counting.arrived.connect(self._on_heat_counted)
+        self._counting.failed.connect(lambda error: self.failed.emit(str(error)))
+        self._is_quick = True
         model.items_wanted.connect(self._on_items_wanted)
         gallery.image_chosen.connect(self.open_image)
         filter_bar.filter_changed.connect(self._on_filter_changed)
+        filter_bar.heat_changed.connect(lambda _: self._on_filter_changed(filter_bar.filter))
 
     @property
     def image(self) -> Image | None:
@@ -79,11 +92,13 @@ class Browsing(QObject):
         """Read the collection and open an image: this one, or the first."""
         self._wanted_image = image_id
         self._list(self._filter_bar.filter)
+        self.count_heat()
 
     def refresh(self) -> None:
         """Read the list again, as after an import; the open image stays open."""
         self._model.forget_items()
         self._list(self._filter_bar.filter)
+        self.count_heat()
         if self._image is not None:
             self.refresh_images([self._image.id])
 
@@ -117,19 +132,31 @@ class Browsing(QObject):
     def forget_facets(self) -> None:
         """Count again what the chips show; the list itself stays as it is."""
         self._ask(self._dataset.facets, on_result=self._on_facets)
+        if self._is_quick:
+            self.count_heat()
+
+    def count_heat(self) -> None:
+        """Count what the chip of heat shows, as after another epoch of a training."""
+        self._counting.submit(count_heat, self._disagreeing)
+
+    def close(self) -> None:
+        """Wait for what is being counted."""
+        self._counting.close()
 
     def _ask(self, function: object, *args: object, on_result: object) -> None:
         self._reads.ask(function, *args, on_result=on_result, on_error=lambda e: self.failed.emit(str(e)))  # type: ignore[arg-type]  # handed on as it came
 
     def _list(self, wanted: ImageFilter) -> None:
-        self._ask(load_listing, self._dataset, wanted, on_result=self._on_listed)
+        self._ask(
+            load_listing, self._dataset, wanted, self._filter_bar.heat, self._disagreeing, on_result=self._on_listed
+        )
 
     def _on_filter_changed(self, wanted: ImageFilter) -> None:
         self._is_filtering = True
         self._list(wanted)
 
     def _on_listed(self, listing: _Listing) -> None:
-        if listing.wanted != self._filter_bar.filter:
+        if (listing.wanted, listing.heat) != (self._filter_bar.filter, self._filter_bar.heat):
             return
         self._model.set_ids(listing.ids, listing.order)
         self._filter_bar.set_facets(listing.facets, listing.classes)
@@ -149,6 +176,10 @@ class Browsing(QObject):
 
     def _on_facets(self, facets: Facets) -> None:
         self._ask(self._dataset.classes, on_result=lambda classes: self._filter_bar.set_facets(facets, classes))
+
+    def _on_heat_counted(self, counted: "_HeatCounts") -> None:
+        self._is_quick = counted.seconds < _QUICK_S
+        self._filter_bar.set_heat(counted.counts, counted.num_images)
 
     def _on_items_wanted(self, ids: NDArray[np.int64]) -> None:
         self._ask(load_items, self._dataset, ids.tolist(), on_result=self._model.put_items)
@@ -176,10 +207,26 @@ class Browsing(QObject):
         self.image_opened.emit(image)
 
 
-def load_listing(dataset: DatasetView, wanted: ImageFilter) -> _Listing:
+def load_listing(dataset: DatasetView, wanted: ImageFilter, heat: HeatWish, disagreeing: Disagreeing) -> _Listing:
     """Everything that a change of the filter shows."""
-    ids = dataset.image_ids(wanted)
-    return _Listing(wanted, ids, np.argsort(ids), dataset.facets(), dataset.classes())
+    ids = disagreeing.chosen(dataset.image_ids(wanted), heat, wanted.class_ids)
+    return _Listing(wanted, heat, ids, np.argsort(ids), dataset.facets(), dataset.classes())
+
+
+@dataclass(frozen=True, slots=True)
+class _HeatCounts:
+    counts: dict[Disagreement, int]
+    num_images: int
+    seconds: float
+
+
+def count_heat(disagreeing: Disagreeing) -> _HeatCounts:
+    """How many images disagree in each way, of how many that have heat, and how long it took to say so."""
+    start = time.perf_counter()
+    counts = disagreeing.counts()
+    found = disagreeing.read()
+    num_images = len(found.heatmaps.image_ids) if found is not None else 0
+    return _HeatCounts(counts, num_images, time.perf_counter() - start)
 
 
 def load_items(dataset: DatasetView, image_ids: list[int]) -> list[GalleryItem]:

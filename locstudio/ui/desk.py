@@ -13,6 +13,7 @@ from PySide6.QtGui import QPixmap
 from locstudio.domain.edits import Edit
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Image, Problem, Region
+from locstudio.services.heat.disagreeing import Disagreeing
 from locstudio.ui.background import DatasetWorker
 from locstudio.ui.browsing import Browsing
 from locstudio.ui.canvas.canvas_view import CanvasView
@@ -71,7 +72,10 @@ class Desk(QObject):
         self.thumbnails = PictureLoader(self.pictures.thumbnail, parent=self)
         self.crops = PictureLoader(self.pictures.crop, max_bytes=96 * 2**20, parent=self)
         self._build_widgets()
-        self.browsing = Browsing(dataset, self.reads, self._model, self.gallery, self.filter_bar, self)
+        self.disagreeing = Disagreeing(opened.project, dataset)
+        self.browsing = Browsing(
+            dataset, self.reads, self._model, self.gallery, self.filter_bar, self.disagreeing, self
+        )
         self.opening = Opening(dataset, self.reads, self.pictures, self.canvas, self)
         self.editing = Editing(dataset, self.edits, self)
         self.following = Following(dataset, engine, self.work, self)
@@ -248,6 +252,7 @@ class Desk(QObject):
             self.searching.close,
             self.heat.close,
             self.opening.close,
+            self.browsing.close,
             self.thumbnails.close,
             self.crops.close,
             self.reads.close,

@@ -4,6 +4,8 @@ import pytest
 from PySide6.QtCore import Qt
 
 from locstudio.domain.regions import LabelClass, Origin, Problem, Review
+from locstudio.services.heat.disagreeing import HeatWish
+from locstudio.services.heat.inconsistency import Disagreement
 from locstudio.store.filters import Facets, ImageFilter
 from locstudio.ui.gallery.filter_bar import FilterBar
 
@@ -64,3 +66,26 @@ def test_that_the_count_says_how_many_of_how_many(bar):
     assert bar._count.text() == "1 image"
     bar.set_count(23, 1840)
     assert bar._count.text() == "23 of 1,840 images"
+
+
+def test_that_heat_is_offered_only_where_there_is_some(bar):
+    assert bar._heat.isHidden()
+    assert bar._order.isHidden()
+    bar.set_heat({Disagreement.ANY: 30, Disagreement.MISSING: 12}, 180)
+    assert list(entries(bar._heat)) == ["Heat disagrees\t30", "Expected, not labelled\t12"]
+    assert list(entries(bar._order)) == ["By heat disagreement\t180"]
+
+
+def test_that_heat_is_announced_beside_the_filter_and_cleared_with_it(bar, qtbot):
+    bar.set_heat({Disagreement.ANY: 30, Disagreement.MISSING: 12}, 180)
+    filters = []
+    bar.filter_changed.connect(filters.append)
+    with qtbot.waitSignal(bar.heat_changed) as changed:
+        entries(bar._heat)["Expected, not labelled\t12"].setChecked(True)
+    assert changed.args == [HeatWish(Disagreement.MISSING)]
+    with qtbot.waitSignal(bar.heat_changed) as changed:
+        entries(bar._order)["By heat disagreement\t180"].setChecked(True)
+    assert changed.args == [HeatWish(Disagreement.MISSING, is_sorted=True)]
+    assert filters == []
+    qtbot.mouseClick(bar._clear, Qt.MouseButton.LeftButton)
+    assert not bar.heat

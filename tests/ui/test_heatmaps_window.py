@@ -7,6 +7,8 @@ from PySide6.QtTest import QTest
 
 from locstudio.domain.edits import ClassChange, Edit
 from locstudio.domain.regions import LabelClass
+from locstudio.services.curation.view import Order
+from locstudio.services.heat.inconsistency import Disagreement
 from locstudio.store.dataset import Dataset
 from locstudio.ui.heatmaps.page_commands import HeatCommand
 from locstudio.ui.top_bar import Page
@@ -22,7 +24,7 @@ def opened(studio, sample, heat, request, qtbot):
         dataset.apply(Edit("Class", (ClassChange(None, LabelClass(DOG, "dog", "#56b4e9")),)))
         image_ids = dataset.image_ids().tolist()
     maps = {(image_id, DOG): heat.spot(14, 4, 6) for image_id in image_ids}
-    heat.heat_run(sample.project, image_ids, [(DOG, "dog")], np.full((8, 1), 0.8), maps=maps)
+    heat.heat_run(sample.project, image_ids, [(DOG, "dog")], np.linspace(0.3, 0.9, 8)[:, None], maps=maps)
     request.getfixturevalue("desk")
     studio.window.actions_by_name["show_heatmaps"].trigger()
     shown = studio.heatmaps.desk
@@ -57,3 +59,28 @@ def test_that_the_button_of_the_page_asks_what_to_train(studio, opened, qtbot):
     opened.page.head._train.click()
     qtbot.waitUntil(lambda: studio.retraining.planning.sheet is not None, timeout=5_000)
     assert studio.retraining.planning.sheet.choice.model == "consistency"
+
+
+def test_that_the_collection_is_narrowed_down_and_sorted_by_what_disagrees(studio, opened, qtbot):
+    desk = studio.desk
+    bar, model = desk.filter_bar, desk.browsing._model
+    qtbot.waitUntil(lambda: not bar._heat.isHidden(), timeout=5_000)
+    bar._order.tick(True)
+    bar._announce()
+    qtbot.waitUntil(lambda: model.ids.tolist() == list(range(8, 0, -1)), timeout=5_000)
+    bar._heat.tick(Disagreement.MISSING)
+    bar._announce()
+    qtbot.waitUntil(lambda: model.ids.tolist() == [8, 7, 6, 5, 4], timeout=5_000)  # the fourth has 0.56
+    bar.clear()
+    qtbot.waitUntil(lambda: model.ids.tolist() == list(range(1, 9)), timeout=5_000)
+
+
+def test_that_curation_is_sorted_by_the_heat_of_its_images(studio, opened, qtbot):
+    studio.window.actions_by_name["show_curation"].trigger()
+    curation = studio.curation.desk
+    qtbot.waitUntil(lambda: curation.curating.pool is not None, timeout=10_000)
+    page = curation.page
+    page.filters.set_order(Order.HEAT)
+    qtbot.waitUntil(lambda: page.model.crop(0).item.image_id == 8, timeout=10_000)
+    image_ids = [page.model.crop(place).item.image_id for place in range(len(page.model.rows))]
+    assert image_ids == sorted(image_ids, reverse=True)

@@ -47,6 +47,7 @@ class Measures:
         disagreement: How sure the model is that another phrase fits better than its own, in [0, 1], (N,).
         value: What asking a person about it is worth: see ``value_of``, (N,).
         likeness: Cosine to the pinned item; None while nothing is pinned, (N,).
+        heat: How much the heat of its class in its image contradicts labels and boxes; None while nobody asked, (N,).
         pinned: Key of that item.
         texts: The phrases that were compared.
         best: The other phrase that fits best, a row of ``texts``; -1 for none, (N,).
@@ -57,6 +58,7 @@ class Measures:
     disagreement: _Floats
     value: _Floats
     likeness: _Floats | None = None
+    heat: _Floats | None = None
     pinned: str = ""
     texts: tuple[str, ...] = ()
     best: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
@@ -70,6 +72,7 @@ class Measures:
             "disagreement": self.disagreement,
             "value": self.value,
             "likeness": self.likeness,
+            "heat": self.heat,
         }
         return known.get(name)
 

@@ -28,6 +28,7 @@ class Order(StrEnum):
     OUTLIER = "outlier"
     LIKENESS = "likeness"
     DISAGREEMENT = "disagreement"
+    HEAT = "heat"
     VALUE = "value"
     IMAGE = "image"
 

@@ -20,6 +20,7 @@ from locstudio.services.curation.measures import Measures, unmeasured
 from locstudio.services.curation.pool import Pool, pool_after, read_pool, row_of_key
 from locstudio.services.curation.suggestions import Suggestion
 from locstudio.services.curation.view import Order, Wish, rows_of
+from locstudio.services.heat.disagreeing import Disagreeing
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 from locstudio.ui.background import DatasetWorker, LatestOnly
@@ -96,7 +97,7 @@ class Curating(QObject):
         self._num_edits = 0
         self.pool: Pool | None = None
         self.wish = Wish()
-        self.measuring = Measuring(dataset, self)
+        self.measuring = Measuring(dataset, Disagreeing(project, dataset), self)
         self._valued: Pool | None = None
         self._suggested: tuple[str, Sequence[Suggestion]] = ("", ())
         self._counting = QTimer(self, interval=_COUNT_PAUSE_MS, singleShot=True)
@@ -175,6 +176,8 @@ class Curating(QObject):
             is_sorted_anew = (wish.order, wish.is_descending) != (self.wish.order, self.wish.is_descending)
             self.wish = wish
             self.show_view(from_start=is_sorted_anew)
+            if is_sorted_anew and wish.order is Order.HEAT:
+                self.measuring.measure_heat()
 
     def _on_filtered(self, wish: Wish) -> None:
         own = {name: getattr(self.wish, name) for name in ("min_score", "max_overlap", "phrases", "image_ids", "runs")}

@@ -26,6 +26,7 @@ ORDER_WORDS = {
     Order.OUTLIER: "Outlier",
     Order.LIKENESS: "Likeness",
     Order.DISAGREEMENT: "Disagreement",
+    Order.HEAT: "Heat",
     Order.IMAGE: "Image",
 }
 ORDER_HINTS = {
@@ -36,6 +37,7 @@ ORDER_HINTS = {
     Order.OUTLIER: "What looks least like the others of its phrase, first",
     Order.LIKENESS: "What looks most like the pinned crop, first",
     Order.DISAGREEMENT: "Where the phrase fits the picture worse than another, first",
+    Order.HEAT: "Where the heat of its class contradicts labels and boxes, first",
     Order.IMAGE: "Image by image",
 }
 RULE_WORDS = {

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from locstudio.domain.regions import LabelClass
@@ -11,6 +13,7 @@ from locstudio.services.curation.measures import Measures, liken, measure, reval
 from locstudio.services.curation.pool import Pool
 from locstudio.services.curation.suggestions import Suggestion, suggestions
 from locstudio.services.curation.vectors import ItemVectors
+from locstudio.services.heat.disagreeing import Disagreeing
 from locstudio.services.promotion import active_id
 from locstudio.services.search import SearchService
 from locstudio.store.view import DatasetView
@@ -44,21 +47,27 @@ class Measuring(QObject):
     phrases_unknown = Signal(list)
     failed = Signal(str)
 
-    def __init__(self, dataset: DatasetView, parent: QObject | None = None) -> None:
+    def __init__(self, dataset: DatasetView, disagreeing: Disagreeing, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._dataset = dataset
+        self._disagreeing = disagreeing
         self._service: SearchService | None = None
         self._pool: Pool | None = None
         self._vectors: ItemVectors | None = None
         self._asked: frozenset[str] = frozenset()
         self.is_waiting = False
         self.measures: Measures | None = None
-        self._measuring, self._likening, self._suggesting = (LatestOnly(self) for _ in range(3))
+        self._measuring, self._likening, self._suggesting, self._heating = (LatestOnly(self) for _ in range(4))
+        self._heating.arrived.connect(self._on_heat)
         self._measuring.arrived.connect(self._on_measured)
         self._likening.arrived.connect(self._on_likened)
         self._suggesting.arrived.connect(lambda found: self.suggested.emit(*found))
-        for door in (self._measuring, self._likening, self._suggesting):
+        for door in self._doors:
             door.failed.connect(lambda error: self.failed.emit(str(error)))
+
+    @property
+    def _doors(self) -> tuple[LatestOnly, ...]:
+        return self._measuring, self._likening, self._suggesting, self._heating
 
     @property
     def vectors(self) -> ItemVectors | None:
@@ -107,6 +116,12 @@ class Measuring(QObject):
             return
         self._likening.submit(lambda: (key, liken(measures, pool, vectors, key)))
 
+    def measure_heat(self) -> None:
+        """Measure how much heat contradicts each row; nobody asks before she sorts by it."""
+        pool = self._pool
+        if pool is not None:
+            self._heating.submit(lambda: (pool, self._disagreeing.of_pairs(pool.image_ids, pool.class_ids)))
+
     def suggest(self, pool: Pool, row: int, key: str, classes: Sequence[LabelClass]) -> None:
         """Find what else a row of the pool may be."""
         vectors, service, measures = self._vectors, self._service, self.measures
@@ -118,14 +133,15 @@ class Measuring(QObject):
 
     def close(self) -> None:
         """Wait for what is being worked out; nothing arrives any more."""
-        for door in (self._measuring, self._likening, self._suggesting):
+        for door in self._doors:
             door.close()
 
     def _on_measured(self, found: _Measured) -> None:
         measures = found.measures
         if self.measures is not None and measures.pinned != self.measures.pinned:  # pinned meanwhile
             measures = replace(measures, likeness=self.measures.likeness, pinned=self.measures.pinned)
-        self.measures, self._vectors = measures, found.vectors
+        heat = self.measures.heat if self.measures is not None else None
+        self.measures, self._vectors = replace(measures, heat=heat), found.vectors
         room = max(0, _MAX_LEARNT - len(self._asked))
         new = [phrase for phrase in found.unknown if phrase not in self._asked][:room]
         self._asked |= frozenset(new)
@@ -133,6 +149,11 @@ class Measuring(QObject):
         if new:
             self.phrases_unknown.emit(new)
         self.measured.emit()
+
+    def _on_heat(self, found: tuple[Pool, NDArray[np.float32]]) -> None:
+        if self.measures is not None:
+            self.measures = replace(self.measures, heat=found[1], remembered={})
+            self.measured.emit()
 
     def _on_likened(self, found: tuple[str, Measures]) -> None:
         key, likened = found

@@ -1,6 +1,6 @@
 """What narrows the gallery down: words, and one chip for every kind of condition, with counts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from PySide6.QtCore import QSignalBlocker, QTimer, Signal
@@ -8,6 +8,8 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from locstudio.domain.regions import LabelClass, Origin, Problem, Review
+from locstudio.services.heat.disagreeing import HeatWish
+from locstudio.services.heat.inconsistency import Disagreement
 from locstudio.store.filters import Facets, ImageFilter
 from locstudio.ui.flow_layout import FlowLayout
 from locstudio.ui.gallery.choice_chip import ChoiceChip
@@ -25,18 +27,30 @@ ORIGIN_WORDS = {
 }
 
 
+HEAT_WORDS = {
+    Disagreement.ANY: "Heat disagrees",
+    Disagreement.MISSING: "Expected, not labelled",
+    Disagreement.LABELS: "Heat against labels",
+    Disagreement.REGIONS: "Heat against boxes",
+    Disagreement.RESTLESS: "Heat without rest",
+}
+
+
 class FilterBar(QFrame):
-    """Makes an ``ImageFilter`` out of what a person ticks and types.
+    """Makes an ``ImageFilter``, and a ``HeatWish`` where there is heat, out of what a person ticks and types.
 
     Signals:
         filter_changed: the new filter; typing is announced after a short pause.
+        heat_changed: what is wanted of heat is another, the filter is the same.
     """
 
     filter_changed = Signal(object)
+    heat_changed = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._filter = ImageFilter()
+        self._heat_wish = HeatWish()
         self._words = QLineEdit(self)
         self._words.setPlaceholderText("Filter by name, phrase or caption")
         self._words.setAccessibleName("Filter images by words")
@@ -54,7 +68,10 @@ class FilterBar(QFrame):
         self._class = ChoiceChip("Class", self)
         self._problem = ChoiceChip("Problem", self)
         self._verified = ChoiceChip("Verified", self, is_exclusive=True)
-        self._chips = (self._review, self._origin, self._class, self._problem, self._verified)
+        self._heat = ChoiceChip("Heat", self, is_exclusive=True)
+        self._order = ChoiceChip("Sort", self, is_exclusive=True)
+        named = (self._review, self._origin, self._class, self._problem, self._verified)
+        self._chips = (*named, self._heat, self._order)
         chips = FlowLayout()
         for chip in self._chips:
             chip.changed.connect(self._announce)
@@ -77,6 +94,7 @@ class FilterBar(QFrame):
         column.addLayout(chips)
         column.addLayout(foot)
         self.set_facets(Facets(0, 0, 0), [])
+        self.set_heat({}, 0)
 
     @property
     def filter(self) -> ImageFilter:
@@ -94,6 +112,16 @@ class FilterBar(QFrame):
         self._problem.set_choices(problems)
         num_open = facets.num_images - facets.num_verified
         self._verified.set_choices([(True, "Verified", facets.num_verified), (False, "Not verified", num_open)])
+
+    @property
+    def heat(self) -> HeatWish:
+        """What is wanted of heat, as it was last announced."""
+        return self._heat_wish
+
+    def set_heat(self, counts: Mapping[Disagreement, int], num_images: int) -> None:
+        """Show how many of the images that a run has seen disagree much in each way; nothing where there is no heat."""
+        self._heat.set_choices([(kind, words, counts.get(kind, 0)) for kind, words in HEAT_WORDS.items()])
+        self._order.set_choices([(True, "By heat disagreement", num_images)])
 
     def set_count(self, num_shown: int, num_all: int) -> None:
         """Say how many images pass."""
@@ -130,7 +158,13 @@ class FilterBar(QFrame):
             is_verified=verified[0] if verified else None,
             words=self._words.text().strip(),
         )
-        self._clear.setVisible(wanted != ImageFilter(order=wanted.order))
+        kinds = self._heat.ticked()
+        heat = HeatWish(kinds[0] if kinds else None, bool(self._order.ticked()))
+        self._clear.setVisible(bool(heat) or wanted != ImageFilter(order=wanted.order))
+        is_other = heat != self._heat_wish
+        self._heat_wish = heat
         if wanted != self._filter:
             self._filter = wanted
             self.filter_changed.emit(wanted)
+        elif is_other:
+            self.heat_changed.emit(heat)
