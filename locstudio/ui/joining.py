@@ -100,7 +100,6 @@ def show_desk(window: MainWindow, desk: Desk) -> None:
     desk.phrases_read.connect(window.top.set_phrases)
     desk.box_measured.connect(status.set_box_size)
     desk.heat.pointed.connect(status.set_heat)
-    desk.heat.train_wanted.connect(window.actions_by_name["retrain"].trigger)
     desk.not_saved.connect(lambda text: window.notice.say("unsaved", text, "Try again", is_problem=True))
     desk.searching.searched.connect(lambda query: window.top.set_words(query.text))
     canvas.pointer_moved.connect(status.set_position)
@@ -189,10 +188,22 @@ def join_heatmaps(window: MainWindow, desk: Desk, retraining: Retraining) -> Hea
         else:
             window.actions_by_name[name].trigger()
 
+    def read_again() -> None:
+        pages.refresh(has_other_files=False)
+        desk.heat.refresh()
+
+    def show_new() -> None:
+        window.notice.withdraw(NOTICE)
+        read_again()
+        pages.show()
+
     pages = HeatPages(desk, desk)
     pages.page_wanted.connect(window.show_heatmaps)
     pages.open_wanted.connect(open_image)
     pages.wanted.connect(do)
     pages.said.connect(window.status.say)
     window.heat_wanted.connect(pages.run)
+    desk.heat.train_wanted.connect(lambda: retraining.ask("consistency"))
+    retraining.heatmaps_wanted.connect(lambda _: show_new())
+    retraining.classes_changed.connect(read_again)
     return pages

@@ -22,6 +22,7 @@ from locstudio.ui.background import DatasetWorker
 from locstudio.ui.editing import Editing
 from locstudio.ui.gallery.picture_loader import PictureLoader
 from locstudio.ui.pictures import Pictures
+from locstudio.ui.top_bar import Page
 from locstudio.ui.training.checkpoints_model import CheckpointColumn
 from locstudio.ui.training.class_gains import ClassGain
 from locstudio.ui.training.gains_table import GainColumn, GainsTable
@@ -218,5 +219,7 @@ def test_that_new_heatmaps_are_told_with_a_way_to_look_at_them(studio, trained, 
     with qtbot.waitSignal(retraining.heatmaps_wanted) as wanted:
         retraining.show_news()
     assert wanted.args == [trained.run.id]
+    assert studio.window.page is Page.HEATMAPS
+    assert not studio.window.notice.isVisible()
     with qtbot.waitSignal(retraining.classes_changed):
         retraining._on_activated({"model": "consistency", "is_again": False})
