@@ -23,6 +23,7 @@ IMPORT_FORMATS = (*_BOTH_WAYS, "folders")
 EXPORT_FORMATS = (*_BOTH_WAYS, "csv", "parquet", "webdataset")
 """As in ``locstudio.interchange.formats``, which would take time to load here."""
 COLORMAPS = ("viridis", "cividis", "magma", "gray")
+DISAGREEMENTS = ("any", "restless", "labels", "missing", "regions")
 MIN_SCORE = 0.2
 """As in ``locstudio.services.heat``, likewise."""
 
@@ -309,6 +310,12 @@ def _add_heat_commands(command) -> None:  # type: ignore[no-untyped-def]
     key = "IMAGE:CLASS as in the list, or all of the list"
     sub.add_argument("--add", nargs="+", metavar="KEY", help=f"say that they are there, in one undo step: {key}")
     sub.add_argument("--deny", nargs="+", metavar="KEY", help="say that they are not there, likewise")
+    sub.add_argument("--run", help=run)
+    sub = command("disagreements", "heat", "list images whose heat does not agree with labels, boxes or earlier epochs")
+    sub.add_argument("--kind", choices=DISAGREEMENTS, default=DISAGREEMENTS[0], help="with what (default: any)")
+    sub.add_argument("--class", dest="class_name", metavar="C", help="only this class, by name or id")
+    sub.add_argument("--min", type=_share, default=0.5, metavar="S", help="only what disagrees so much (default: 0.5)")
+    sub.add_argument("--limit", type=_positive, default=1000, metavar="N", help="at most so many (default: 1000)")
     sub.add_argument("--run", help=run)
 
 

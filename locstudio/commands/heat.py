@@ -1,4 +1,4 @@
-"""Commands about heatmaps that a run keeps: heatmap, expected.
+"""Commands about heatmaps that a run keeps: heatmap, expected, disagreements.
 
 ``heatmap --json`` prints, for an image and a class::
 
@@ -16,6 +16,7 @@
      "class_id", "score", "average", "peak", "agreement", "own", "box": [x0, y0, x1, y1] or null}, ...]}
 
 and, where something was added or denied, ``"title"`` and ``"changes"`` of the edit, and the rows it was about.
+``disagreements --json`` prints ``{"run", "kind", "found", "rows": [{"image", "image_id", "disagreement"}, ...]}``.
 Scores, peaks and thresholds are in [0, 1], boxes and places in shares of the image.
 """
 
@@ -35,6 +36,7 @@ from locstudio.services.checkpoints import active_folder
 from locstudio.services.heat.book import ClassHeat, HeatBook, ImageHeat
 from locstudio.services.heat.deciding import say_of_many
 from locstudio.services.heat.found import found_heat
+from locstudio.services.heat.inconsistency import Disagreement, inconsistency
 from locstudio.services.heat.known import read_known
 from locstudio.services.heat.runs import heat_runs, refuse_unreadable
 from locstudio.services.heat.shapes import heat_boxes, peak_of
@@ -92,6 +94,33 @@ def expected(options: argparse.Namespace) -> int:
         if edit.changes:
             dataset.apply(edit, actor=_ACTOR)
         _print_worklist(options, book, dataset, found, items, edit)
+    return 0
+
+
+def disagreements(options: argparse.Namespace) -> int:
+    """List images in which heat does not agree with labels or boxes, or not with itself; those with the most first."""
+    with opened(options.project, read_only=True) as (project, dataset):
+        class_id = class_id_of(dataset, options.class_name) if options.class_name else None
+        book = HeatBook.open(project, dataset, options.run or "")
+        regions = dataset.region_columns()
+        found = inconsistency(book, read_known(book.heatmaps, dataset), regions)
+        kind = Disagreement(options.kind)
+        least = max(options.min, 1 / 255)
+        image_ids = found.image_ids(kind, class_id=class_id, at_least=least)
+        values = dict(zip(book.heatmaps.image_ids.tolist(), found.of(kind, class_id).tolist(), strict=True))
+        rows = [
+            {"image": image.path, "image_id": image.id, "disagreement": round(values[image.id], 5)}
+            for image in dataset.images(image_ids[: options.limit].tolist())
+        ]
+    if options.json:
+        print_json({"run": book.run.id, "kind": str(kind), "found": len(image_ids), "rows": rows})
+        return 0
+    for row in rows:
+        say(f"{row['disagreement']:.3f}  {row['image_id']:>7}  {shown(str(row['image']))}")
+    if len(image_ids) > len(rows):
+        say(f"and {len(image_ids) - len(rows)} more")
+    if not rows:
+        say("Nothing disagrees so much.")
     return 0
 
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from locstudio.cli import COLORMAPS as COLORMAPS_OF_CLI
+from locstudio.cli import DISAGREEMENTS as DISAGREEMENTS_OF_CLI
 from locstudio.cli import MIN_SCORE as MIN_SCORE_OF_CLI
 from locstudio.cli import main
 from locstudio.commands import heat as heat_commands
@@ -19,6 +20,7 @@ from locstudio.domain.regions import LabelClass
 from locstudio.jobs.heatmaps import heatmaps_folder
 from locstudio.services.collection import add_folder
 from locstudio.services.heat.colormaps import COLORMAPS
+from locstudio.services.heat.inconsistency import Disagreement
 from locstudio.services.heat.worklist import MIN_SCORE
 from locstudio.services.runs_of import run_folders
 from locstudio.store.dataset import Dataset
@@ -182,6 +184,16 @@ def test_that_the_model_looks_now_where_no_run_has_seen_the_image(project, place
     assert main([*words, "bus", "--checkpoint", str(tmp_path), "--run", "x"]) == 2
 
 
+def test_that_images_are_listed_whose_heat_disagrees(place, capsys):
+    document = said(capsys, "disagreements", place)
+    assert [(row["image_id"], row["disagreement"]) for row in document["rows"]] == [(1, pytest.approx(0.792, abs=0.001))]
+    assert said(capsys, "disagreements", place, "--min", "0.9")["found"] == 0
+    assert said(capsys, "disagreements", place, "--kind", "restless", "--min", "0")["rows"] == []
+    assert main(["disagreements", place, "--class", "bicycle", "--kind", "missing"]) == 0
+    assert capsys.readouterr().out.startswith("0.792        1  a")
+
+
 def test_that_the_command_line_offers_what_the_services_have():
+    assert tuple(Disagreement) == DISAGREEMENTS_OF_CLI
     assert COLORMAPS_OF_CLI == COLORMAPS
     assert MIN_SCORE_OF_CLI == MIN_SCORE
