@@ -47,7 +47,7 @@ def info(options: argparse.Namespace) -> int:
 def _counts(dataset: Dataset) -> dict[str, object]:
     facets = dataset.facets()
     labels = dataset.label_columns()
-    active = dataset.active_checkpoint()
+    active, of_classes = (dataset.active_checkpoint(model) for model in ("cloc", "consistency"))
     return {
         "images": dataset.count_images(ImageFilter()),
         "regions": dataset.count_regions(),
@@ -59,6 +59,7 @@ def _counts(dataset: Dataset) -> dict[str, object]:
         "problems": {str(key): count for key, count in facets.problems.items() if key},
         "roots": [str(root.path) for root in dataset.roots()],
         "checkpoint": active.id if active else "cloc-lite (bundled)",
+        "classifier": of_classes.id if of_classes else "consistency-lite (bundled)",
     }
 
 

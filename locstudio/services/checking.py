@@ -21,6 +21,7 @@ def check_project(project: Project, dataset: Dataset, *, repair: bool = False) -
     """
     findings = dataset.integrity()
     findings += _checkpoint_and_index(project, dataset, repair=repair)
+    findings += _checkpoint_of_classes(project, dataset)
     findings += _remains(project, repair=repair)
     findings += [
         f"The run {run.id} was interrupted; go on with it by --resume {run.id}."
@@ -49,6 +50,18 @@ def _checkpoint_and_index(project: Project, dataset: Dataset, *, repair: bool) -
     index.close()
     num_behind = len(indexed ^ _region_ids(dataset))
     return [f"The index is behind by {num_behind} regions; locstudio embed brings it up to date."] if num_behind else []
+
+
+def _checkpoint_of_classes(project: Project, dataset: Dataset) -> list[str]:
+    """What is wrong with the model of classes in use; an installation may have none."""
+    folder = active_folder(project, dataset, "consistency")
+    if dataset.active_checkpoint("consistency") is None and not folder.is_dir():
+        return []
+    try:
+        checkpoint_info(folder).require_model("consistency")
+    except LocStudioError as error:
+        return [str(error)]
+    return []
 
 
 def _region_ids(dataset: Dataset) -> set[int]:

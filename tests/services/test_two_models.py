@@ -8,6 +8,7 @@ from locstudio.domain.errors import BadInput, CheckpointMismatch, GateFailed, Us
 from locstudio.index.region_index import RegionIndex
 from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.services.adoption import adopt_checkpoint, adopt_index, best_checkpoint, register_checkpoint
+from locstudio.services.checking import check_project
 from locstudio.services.checkpoints import active_folder
 from locstudio.services.promotion import active_id
 from locstudio.services.registry import activate, delete_checkpoint, find_checkpoint, registry
@@ -166,3 +167,10 @@ def test_that_no_run_is_made_with_a_checkpoint_of_the_other_kind(project, datase
     assert list(project.runs.glob("*")) == []
     assert start_evaluate(project, dataset, classes, task="multilabel").config().kind == "evaluate"
     assert start_compare(project, dataset, classes, classes).config().kind == "compare"
+
+
+def test_that_a_damaged_model_of_classes_is_found_by_a_check(project, dataset, both):
+    before = check_project(project, dataset)
+    (active_folder(project, dataset, "consistency") / "weights.safetensors").write_bytes(b"")
+    (finding,) = set(check_project(project, dataset)) - set(before)
+    assert "is damaged: weights.safetensors has changed" in finding
