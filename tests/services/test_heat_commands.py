@@ -117,6 +117,7 @@ def test_that_the_worklist_is_printed_added_to_and_denied(project, place, capsys
         (("expected", "--add", "1:bus", "--deny", "1:bus"), 2),
         (("heatmap", "--image", "nobody.jpg"), 4),
         (("heatmap", "--image", "1", "--out", "x.png"), 2),
+        (("heatmap", "--image", "1", "--class", "bus", "--out", "no such folder/x.png"), 5),
     ],
 )
 def test_that_what_cannot_be_is_refused_in_words(place, capsys, words, status):
@@ -186,7 +187,9 @@ def test_that_the_model_looks_now_where_no_run_has_seen_the_image(project, place
 
 def test_that_images_are_listed_whose_heat_disagrees(place, capsys):
     document = said(capsys, "disagreements", place)
-    assert [(row["image_id"], row["disagreement"]) for row in document["rows"]] == [(1, pytest.approx(0.792, abs=0.001))]
+    assert [(row["image_id"], row["disagreement"]) for row in document["rows"]] == [
+        (1, pytest.approx(0.792, abs=0.001))
+    ]
     assert said(capsys, "disagreements", place, "--min", "0.9")["found"] == 0
     assert said(capsys, "disagreements", place, "--kind", "restless", "--min", "0")["rows"] == []
     assert main(["disagreements", place, "--class", "bicycle", "--kind", "missing"]) == 0

@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from locstudio.domain.edits import ClassChange, Edit, LabelChange
 from locstudio.domain.errors import UserError
 from locstudio.domain.geometry import UnitBox
-from locstudio.domain.heat_corrections import Evidence, Stroke, coverage
+from locstudio.domain.heat_corrections import Evidence, HeatCorrection, Stroke, coverage
 from locstudio.domain.image_labels import ImageLabel, Presence
-from locstudio.domain.regions import LabelClass, Origin, Review
+from locstudio.domain.regions import Image, LabelClass, Origin, Review
 from locstudio.services.heat.book import HeatBook
 from locstudio.services.heat.deciding import say, say_of_many
 from locstudio.services.heat.painting import clear, corrections_on, erase, paint, region_from_heat
@@ -81,6 +83,24 @@ def test_that_a_brush_is_round_in_the_picture_when_it_is_wiped_too(dataset, make
     correction = paint(wide, DOG, Evidence.ADD, stroke, new_id=1).changes[0].after
     assert erase(wide, DOG, Stroke(((0.5, 0.9),), 0.09), [correction]).changes
     assert not erase(wide, DOG, Stroke(((0.9, 0.5),), 0.09), [correction]).changes
+
+
+PLACES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=4).map(tuple)
+BRUSHES = st.builds(Stroke, PLACES, st.floats(0.03, 0.2))
+PICTURE = Image(1, 1, "1.jpg", 640, 480)
+
+
+@settings(max_examples=30, deadline=None)
+@given(BRUSHES, BRUSHES)
+def test_that_no_paint_is_left_under_the_eraser_and_none_is_added(stroke, eraser):
+    correction = HeatCorrection(1, 1, DOG, Evidence.ADD, (stroke,))
+    edit = erase(PICTURE, DOG, eraser, [correction])
+    after = edit.changes[0].after if edit.changes else correction
+    left = coverage(after.strokes if after else (), 14, (640, 480))
+    # Lines are cut at points a quarter of the brush apart, which leaves a hair.
+    under = coverage([replace(eraser, radius=eraser.radius - 0.015)], 14, (640, 480))
+    assert left[under == 1].max(initial=0) == 0
+    assert np.all(left <= coverage([stroke], 14, (640, 480)) + 0.13)
 
 
 def test_that_a_long_stroke_keeps_its_shape_without_points_that_its_brush_cannot_tell(image):
