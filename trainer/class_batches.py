@@ -2,19 +2,17 @@
 
 Every image is seen once an epoch, so the last batch of an epoch may be a smaller one.
 
-Axes: B = images, L = classes, P = classes of an image that were painted, W = side of a heatmap.
+Axes: B = images, L = classes, W = side of a heatmap.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from locstudio.domain.heat_corrections import HeatCorrection, painted
 from locstudio.jobs.configs import ConsistencyTraining
+from trainer.class_paint import Paint
 from trainer.consistency_step import ClassBatch, Painted
 from trainer.images import loaded_ahead
 from trainer.label_reading import Ints, LabelTable
@@ -22,15 +20,6 @@ from trainer.recipes.class_lesson import ClassImage
 from trainer.views import View, draw_view
 
 NUM_BATCHES_AHEAD = 3
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PaintedImage:
-    """What was painted on the heatmaps of one image: positions (P,) of classes, values and weights (P, W, W)."""
-
-    positions_P: Ints
-    value_PWW: NDArray[np.float32]
-    weight_PWW: NDArray[np.float32]
 
 
 def steps_in_epoch(num_images: int, batch_size: int) -> int:
@@ -61,21 +50,6 @@ def view_of(image: ClassImage, epoch: int, training: ConsistencyTraining, seed: 
     return draw_view(random, image.size, training.min_scale, training.flips)
 
 
-def paint_of(
-    corrections: Mapping[int, Mapping[int, Sequence[HeatCorrection]]], images: Sequence[ClassImage], grid: int
-) -> dict[int, PaintedImage]:
-    """What corrections come to, by row."""
-    found = {}
-    for row, of_image in corrections.items():
-        cells = [painted(strokes, grid, images[row].size) for strokes in of_image.values()]
-        found[row] = PaintedImage(
-            np.array(list(of_image), np.int64),
-            np.stack([value_WW for value_WW, _ in cells]),
-            np.stack([weight_WW for _, weight_WW in cells]),
-        )
-    return found
-
-
 def batches_of(
     images: Sequence[ClassImage],
     told: LabelTable,
@@ -84,7 +58,7 @@ def batches_of(
     training: ConsistencyTraining,
     *,
     seed: int,
-    paint: Mapping[int, PaintedImage],
+    paint: Paint,
     inputs: Callable[[Sequence[ClassImage], Sequence[View]], Tensor],
     frame: Callable[[int, int], Tensor] | None,
     num_threads: int = 1,
@@ -98,7 +72,7 @@ def batches_of(
         steps: Numbers of the steps.
         training: How it is learnt.
         seed: Of the run.
-        paint: What was painted.
+        paint: What is shown on heatmaps.
         inputs: Cells of whole images, or pixels of their views.
         frame: Takes points of an image of this width and height to points of its cells; None for pixels of views.
         num_threads: Batches that are made at the same time.
@@ -128,13 +102,13 @@ def batches_of(
         yield batch
 
 
-def _paint_of_batch(paint: Mapping[int, PaintedImage], rows_B: Ints, num_classes: int, grid: int) -> Painted | None:
-    if not any(row in paint for row in rows_B.tolist()):
+def _paint_of_batch(paint: Paint, rows_B: Ints, num_classes: int, grid: int) -> Painted | None:
+    found = {at: shown for at, row in enumerate(rows_B.tolist()) if (shown := paint.of(row)) is not None}
+    if not found:
         return None
     value_BLWW = torch.zeros(len(rows_B), num_classes, grid, grid)
     weight_BLWW = torch.zeros_like(value_BLWW)
-    for at, row in enumerate(rows_B.tolist()):
-        if (found := paint.get(row)) is not None:
-            value_BLWW[at, found.positions_P] = torch.from_numpy(found.value_PWW)
-            weight_BLWW[at, found.positions_P] = torch.from_numpy(found.weight_PWW)
+    for at, shown in found.items():
+        value_BLWW[at, shown.positions_P] = torch.from_numpy(shown.value_PWW)
+        weight_BLWW[at, shown.positions_P] = torch.from_numpy(shown.weight_PWW)
     return Painted(value_BLWW, weight_BLWW)

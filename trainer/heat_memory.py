@@ -78,7 +78,7 @@ class HeatMemory:
             image_ids: Rising.
             contents: SHA-256 of each image's file, empty where it is not known.
             labels_NL: 1 there, 0 not there, -1 not known.
-            starts_with_label: Maps and scores of what is there begin with ones.
+            starts_with_label: Scores of what is there begin with ones; heatmaps begin with zeros.
             known: Images with the same content begin with what this run remembers of them instead.
             key_epochs: Epochs of which a key frame is to be kept.
             num_key_slots: Maps an image of a key frame, at most.
@@ -264,18 +264,20 @@ class HeatMemory:
     def _begin_with(
         self, image_ids: NDArray[np.int64], contents: Sequence[str], *, starts_with_label: bool, known: Heatmaps | None
     ) -> None:
-        """Write epoch 0; a row of zeros is not written at all and takes no space."""
+        """Write epoch 0; heatmaps of zeros are not written at all and take no space."""
         grid, side = self._header.grid, self._header.side
         for rows in self._chunks(np.arange(self._header.num_images, dtype=np.int64)):
             averages_BL = np.zeros((len(rows), self._num_classes), np.float32)
             if starts_with_label:
                 averages_BL[self._labels_NL[rows] == 1] = 1.0
-            maps_BLWW = np.repeat(averages_BL, grid * grid, axis=1).reshape(*averages_BL.shape, grid, grid)
+            if known is None and not self._header.num_slots:
+                self._files[f"averages_{side}"].write(rows, averages_BL)
+                continue
+            maps_BLWW = np.zeros((*averages_BL.shape, grid, grid), np.float32)
             if known is not None:
                 for at, row in enumerate(rows):
                     _take_over(known, int(image_ids[row]), contents[row], self._header, averages_BL[at], maps_BLWW[at])
-            used = np.flatnonzero(averages_BL.any(axis=1) | bool(self._header.num_slots))
-            self._put(side, rows[used], averages_BL[used], maps_BLWW[used])
+            self._put(side, rows, averages_BL, maps_BLWW)
 
     def _write_key_frame(self, side: Side, epoch: int) -> None:
         header, count = self._header, self._num_key_slots

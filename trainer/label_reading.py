@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from locstudio.domain.geometry import BoxArray
 from locstudio.domain.heat_corrections import Evidence, HeatCorrection
 from locstudio.domain.regions import Origin, Problem, Review
 from locstudio.store.dataset import Dataset
@@ -17,6 +18,7 @@ from trainer.data import names_in_use
 _PAGE = 1000
 _MODEL = list(Origin).index(Origin.MODEL)
 _REJECTED = list(Review).index(Review.REJECTED)
+_ACCEPTED = list(Review).index(Review.ACCEPTED)
 _SOUND = list(Problem).index(Problem.NONE)
 
 Ints = NDArray[np.int64]
@@ -152,6 +154,23 @@ def read_corrections(dataset: Dataset, table: LabelTable) -> dict[int, dict[int,
             of_image = found.setdefault(row, {})
             of_image[position] = (*of_image.get(position, ()), correction)
     return found
+
+
+def read_boxes(dataset: Dataset, table: LabelTable) -> dict[int, dict[int, BoxArray]]:
+    """The boxes of true regions of classes that are there, in the ``unit`` frame, by row and position in the table."""
+    columns = dataset.region_columns()
+    is_true = (columns.reviews != _REJECTED) & ((columns.origins != _MODEL) | (columns.reviews == _ACCEPTED))
+    at, is_here = _rows_of(table.image_ids, columns.image_ids)
+    positions = _positions_of(dataset, table.class_names)
+    found: dict[int, dict[int, list[int]]] = {}
+    for number in np.flatnonzero(is_true & is_here & (columns.class_ids > 0)).tolist():
+        row, position = int(at[number]), positions.get(int(columns.class_ids[number]), -1)
+        if position >= 0 and table.labels_NL[row, position] == 1:
+            found.setdefault(row, {}).setdefault(position, []).append(number)
+    return {
+        row: {position: columns.boxes[numbers] for position, numbers in of_image.items()}
+        for row, of_image in found.items()
+    }
 
 
 def _axes(dataset: Dataset) -> tuple[Ints, tuple[int, ...], dict[int, int], tuple[str, ...]]:

@@ -168,18 +168,22 @@ class ConsistencyTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
             unknown, large-loss rejection.
         memory: What consistency is asked with: nothing, running-average scores (CL), running-average heatmaps (SCL).
         momentum: Of the running averages, once an epoch and image.
-        beta: Weight of the consistency term.
+        beta: Weight of the consistency term; 0 for what the labels ask for: 3 where an image has one, else 1.
         num_expected: Classes an image is expected to show (K of EN); 0 for as many as the labels have on average,
             rounded up, and one more where each image has a single one.
         num_warmup_epochs: Epochs of AN before EN, and without the consistency term.
         num_ramp_epochs: Epochs in which the consistency term grows to its weight after that.
         min_scale: Smallest share of the image's area that a view shows; 1 for no crop.
         flips: Mirror half of the views.
-        starts_with_label: The memory of a class that is known to be there starts with ones, else all of it with zeros.
+        starts_with_label: The remembered score of a class that is known to be there starts with one, else with zero.
+            Heatmaps start with zeros in any case, or cells that few crops show would stay hot.
+        dropout: Share of the channels behind a cell that is left out while training.
         boost: Positive values of a class map are multiplied by this before pooling (BoostLU); 1 for not at all.
         pools: What is averaged over a class map to a score: its logits, or its probabilities.
         keeps_one: Learn from one known class an image, drawn once by the seed, as the protocol of single positives has
             it; else from all that is known.
+        boxes: How far, from 0 to 1, the boxes of a class say where it is in an image and where not, as paint does; what
+            was painted with a brush goes before them.
         correction_weight: How much a painted cell counts against one that was not touched.
         machine_weight: How much a class counts that only a model has said.
         grid: Side of the heatmaps that are kept.
@@ -195,22 +199,24 @@ class ConsistencyTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     preset: Preset = "quick"
     num_epochs: int = 30
     batch_size: int = 16
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     trains: Literal["head", "all"] = "head"
     loss: Loss = "en"
     memory: Memory = "maps"
     momentum: float = 0.8
-    beta: float = 1.0
+    beta: float = 0.0
     num_expected: int = 0
     num_warmup_epochs: int = 3
     num_ramp_epochs: int = 3
     min_scale: float = 0.25
     flips: bool = True
     starts_with_label: bool = True
+    dropout: float = 0.3
     boost: float = 1.0
     pools: Literal["logits", "probabilities"] = "logits"
     keeps_one: bool = False
+    boxes: float = 1.0
     correction_weight: float = 5.0
     machine_weight: float = 0.5
     grid: int = 14

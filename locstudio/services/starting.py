@@ -50,7 +50,7 @@ PRESETS: dict[Preset, ClocTraining] = {
 
 CONSISTENCY_PRESETS: dict[Preset, ConsistencyTraining] = {
     "quick": ConsistencyTraining(preset="quick", num_epochs=12),
-    "standard": ConsistencyTraining(preset="standard", num_epochs=40),
+    "standard": ConsistencyTraining(preset="standard", num_epochs=30),
 }
 
 

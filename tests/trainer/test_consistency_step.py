@@ -14,7 +14,7 @@ from trainer.consistency_step import ClassBatch, ConsistencyStep, Painted, Remem
 from trainer.views import View
 
 GRID, WIDTH = 6, 8
-TRAINING = ConsistencyTraining(grid=GRID, num_warmup_epochs=0, num_ramp_epochs=1)
+TRAINING = ConsistencyTraining(grid=GRID, num_warmup_epochs=0, num_ramp_epochs=1, beta=1.0)
 
 
 def model_of(num_classes=3, seed=0):

@@ -10,7 +10,7 @@ from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.regions import Image, LabelClass, Origin, Problem, Region, Review
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import create_project
-from trainer.label_reading import keep_one, num_expected_of, read_corrections, read_labels
+from trainer.label_reading import keep_one, num_expected_of, read_boxes, read_corrections, read_labels
 
 NAMES = ("cat", "dog", "bus")
 STROKE = Stroke(((0.25, 0.5), (0.75, 0.5)), 0.1)
@@ -131,6 +131,18 @@ def test_that_as_many_classes_are_expected_as_labels_have_and_one_more_where_the
     assert num_expected_of(np.array([[1, 1, -1], [-1, 1, -1], [-1, -1, -1]], np.int8)) == 2
     assert num_expected_of(np.array([[1, 1, 1, 0], [-1, 1, 1, -1]], np.int8)) == 3
     assert num_expected_of(np.full((2, 3), -1, np.int8)) == 1
+
+
+def test_that_boxes_are_those_of_true_regions_of_classes_that_are_there(dataset):
+    box(dataset, 1, 1)
+    box(dataset, 1, 1, origin=Origin.MODEL)
+    box(dataset, 1, 2, Review.REJECTED)
+    box(dataset, 2, 2, Review.PENDING, Origin.MODEL)
+    box(dataset, 3, 3)
+    say(dataset, ImageLabel(3, 3, Presence.NEGATIVE), ImageLabel(2, 2))
+    found = read_boxes(dataset, read_labels(dataset))
+    assert {row: list(of_image) for row, of_image in found.items()} == {0: [0]}
+    assert found[0][0].shape == (2, 4)
 
 
 def test_that_a_project_without_images_has_an_empty_table(tmp_path):

@@ -21,7 +21,7 @@ from locstudio.models.consistency_files import save_consistency
 from locstudio.store.dataset import open_snapshot
 from trainer.cells import MAX_REMEMBERED_BYTES, bytes_of_tokens, cell_tokens
 from trainer.checkpoint import NUM_KEPT, save_step
-from trainer.class_batches import batches_of, paint_of, steps_in_epoch
+from trainer.class_batches import batches_of, steps_in_epoch
 from trainer.consistency_step import ConsistencyStep, learn
 from trainer.context import RunContext
 from trainer.device import describe_device, num_loading_threads, use_fast_products
@@ -33,7 +33,7 @@ from trainer.label_reading import num_expected_of
 from trainer.recipes.class_lesson import ClassLesson, read_class_lesson
 from trainer.recipes.class_looking import BATCH, seen
 from trainer.recipes.cloc_measuring import measured_ids
-from trainer.recipes.consistency import Made, memory_bytes, memory_maker
+from trainer.recipes.consistency import Made, memory_bytes, memory_maker, with_beta
 from trainer.timing import process_age, times_of, typical
 
 NUM_IMAGES = 6
@@ -147,6 +147,7 @@ class _DryRun:
             corrections={
                 at: lesson.corrections[row] for at, row in enumerate(rows.tolist()) if row in lesson.corrections
             },
+            boxes={at: lesson.boxes[row] for at, row in enumerate(rows.tolist()) if row in lesson.boxes},
         )
 
     def _step(self) -> float:
@@ -160,7 +161,7 @@ class _DryRun:
             memory.close()
 
     def _steps(self, few: ClassLesson, memory: HeatMemory) -> Iterator[None]:
-        made, training, context = self._made, self._training, self._context
+        made, training, context = self._made, with_beta(self._training, self._lesson), self._context
         trains_all = training.trains == "all"
         size = min(training.batch_size, len(self._lesson.learnt))
         # The same few images again and again, in batches of the run's size.
@@ -174,7 +175,7 @@ class _DryRun:
             range(NUM_STEPS),
             training,
             seed=context.config.seed,
-            paint=paint_of(few.corrections, few.images, training.grid),
+            paint=few.paint(training),
             inputs=made.eyes.inputs,
             frame=None if trains_all else made.model.frame,
             num_threads=num_loading_threads(context.device) if trains_all else 1,

@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from locstudio.domain.errors import BadInput
+from locstudio.domain.geometry import BoxArray
 from locstudio.domain.heat_corrections import HeatCorrection
 from locstudio.domain.regions import HELD_OUT_SPLITS, Image
 from locstudio.jobs.configs import ConsistencyTraining
 from locstudio.jobs.training_files import HeldOut
 from locstudio.store.dataset import Dataset, ImageFilter
+from trainer.class_paint import Paint
 from trainer.holding_out import MIN_REGIONS, hold_out
-from trainer.label_reading import Ints, LabelTable, keep_one, read_corrections, read_labels
+from trainer.label_reading import Ints, LabelTable, keep_one, read_boxes, read_corrections, read_labels
 
 MAX_UNLABELLED = 1000
 """So many images without a label are looked at, so that their heatmaps are there; others are drawn when asked for."""
@@ -49,6 +51,7 @@ class ClassLesson:
         learnt: Rows that are learnt from.
         held_out: What is measured.
         corrections: What was painted on the learnt ones, by row and position of the class.
+        boxes: Boxes of the classes that are in the learnt ones, by row and position.
     """
 
     images: tuple[ClassImage, ...]
@@ -57,11 +60,17 @@ class ClassLesson:
     learnt: Ints
     held_out: HeldOut
     corrections: Mapping[int, Mapping[int, tuple[HeatCorrection, ...]]]
+    boxes: Mapping[int, Mapping[int, BoxArray]]
 
     @property
     def watched(self) -> Ints:
         """Rows that are looked at without learning from them."""
         return np.setdiff1d(np.arange(len(self.images)), self.learnt)
+
+    def paint(self, training: ConsistencyTraining) -> Paint:
+        """What is shown on the heatmaps of the learnt ones."""
+        sizes = [one.size for one in self.images]
+        return Paint(self.corrections, self.boxes, sizes, grid=training.grid, box_weight=training.boxes)
 
     @property
     def num_positives(self) -> int:
@@ -97,6 +106,7 @@ def read_class_lesson(
     learnt = np.flatnonzero(is_learnt_N[rows])
     told = _without(told, np.setdiff1d(np.arange(len(rows)), learnt))
     painted = read_corrections(dataset, told)
+    boxes = read_boxes(dataset, told) if training.boxes > 0 else {}
     lesson = ClassLesson(
         images=tuple(images[key] for key in told.image_ids.tolist()),
         told=told,
@@ -104,6 +114,7 @@ def read_class_lesson(
         learnt=learnt,
         held_out=held_out,
         corrections={row: painted[row] for row in learnt.tolist() if row in painted},
+        boxes=boxes,
     )
     for sentence in _what_to_know(lesson, training, len(unlabelled)):
         note(sentence)

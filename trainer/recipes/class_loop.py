@@ -19,7 +19,8 @@ from locstudio.jobs.heatmaps import heatmaps_folder
 from locstudio.jobs.training_files import BadBatch, bad_batch_file, write_document
 from locstudio.models.consistency import Consistency
 from trainer.checkpoint import Course, Restored, save_step
-from trainer.class_batches import PaintedImage, batches_of, rows_done, rows_of_step, steps_in_epoch
+from trainer.class_batches import batches_of, rows_done, rows_of_step, steps_in_epoch
+from trainer.class_paint import Paint
 from trainer.consistency_step import ClassBatch, ConsistencyStep, learn
 from trainer.context import RunContext
 from trainer.device import num_loading_threads
@@ -54,7 +55,7 @@ class ClassWork:
         rows: Those that are learnt from and can be read.
         watched: Those that are only looked at and can be read.
         eyes: What the model takes of images.
-        paint: What was painted, by row.
+        paint: What is shown on heatmaps.
         new_memory: Makes a memory that has seen nothing.
         history: What was measured and what happened.
         evaluate: Metrics on what is held out; empty where nothing is.
@@ -72,7 +73,7 @@ class ClassWork:
     rows: Ints
     watched: Ints
     eyes: Eyes
-    paint: Mapping[int, PaintedImage]
+    paint: Paint
     new_memory: Callable[[Path], HeatMemory]
     history: RunHistory
     evaluate: Callable[[], Mapping[str, float]]

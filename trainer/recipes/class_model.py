@@ -113,4 +113,5 @@ def _as_trained(
         trains=training.trains,
         pools=training.pools,
         boost=training.boost,
+        dropout=training.dropout,
     )

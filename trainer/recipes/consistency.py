@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 
 from locstudio.domain.errors import BadInput, LocStudioError, TooNew
 from locstudio.jobs.checkpoint_folder import CheckpointInfo
@@ -26,7 +27,7 @@ from locstudio.store.dataset import open_snapshot
 from trainer.card import CardFacts, write_card
 from trainer.cells import CellSource, bytes_of_tokens, cell_tokens
 from trainer.checkpoint import Course, Restored, restore_step, step_folders
-from trainer.class_batches import paint_of, steps_in_epoch
+from trainer.class_batches import steps_in_epoch
 from trainer.consistency_step import ConsistencyStep
 from trainer.context import RunContext
 from trainer.device import describe_device, num_loading_threads, use_fast_products
@@ -43,6 +44,9 @@ from trainer.recipes.class_loop import ClassWork, go_round
 from trainer.recipes.class_model import fit_cells, model_to_train, needs_reduction
 from trainer.recipes.cloc_measuring import measured_ids
 from trainer.recipes.train_cloc import require_space
+
+BETA_OF_SINGLE_LABELS = 3.0
+"""What consistency weighs where an image has one label; 1 where it has more."""
 
 
 def consistency(context: RunContext) -> bool:
@@ -73,6 +77,7 @@ def consistency(context: RunContext) -> bool:
     history = RunHistory(context.folder, start.step)
     if start.step:
         history.happen(f"Resumed after step {start.step}.")
+    training = with_beta(training, lesson)
     num_expected = training.num_expected or num_expected_of(lesson.told.labels_NL[rows])
     work = ClassWork(
         context=context,
@@ -84,7 +89,7 @@ def consistency(context: RunContext) -> bool:
         rows=rows,
         watched=np.setdiff1d(lesson.watched, unreadable),
         eyes=made.eyes,
-        paint=paint_of(lesson.corrections, lesson.images, training.grid),
+        paint=lesson.paint(training),
         new_memory=memory_maker(context, training, lesson),
         history=history,
         evaluate=HeldOutClasses(made.model, made.eyes, lesson, unreadable, context.reporter.alive),
@@ -199,6 +204,14 @@ def _begin(
         num_held_out=lesson.held_out.num_regions,
         steps_per_epoch=per_epoch,
     )
+
+
+def with_beta(training: ConsistencyTraining, lesson: ClassLesson) -> ConsistencyTraining:
+    """With the weight of consistency that the labels ask for, where none was given."""
+    if training.beta:
+        return training
+    has_single = bool(((lesson.told.labels_NL[lesson.learnt] == 1).sum(axis=1) <= 1).all())
+    return replace(training, beta=BETA_OF_SINGLE_LABELS if has_single else 1.0)
 
 
 def slots_of(training: ConsistencyTraining, num_classes: int) -> int:
