@@ -38,6 +38,9 @@ _NOTHING = (
 _SIDE = 96  # px of room beside a sentence that stands alone
 
 
+_GAINS_WIDTH = 760  # px: wider, and a class is far from its numbers
+
+
 class ChangesView(QWidget):
     """Shows one comparison at a time.
 
@@ -125,7 +128,13 @@ class ChangesView(QWidget):
         self._list.addWidget(self.table)
         self._list.addWidget(self._none)
         self.gains = GainsTable(self)
-        self._list.addWidget(self.gains)
+        self.gains.setMaximumWidth(_GAINS_WIDTH)
+        self._gains_page = QWidget(self)
+        row = QHBoxLayout(self._gains_page)
+        row.setContentsMargins(12, 0, 12, 8)
+        row.addWidget(self.gains, 1)
+        row.addStretch()
+        self._list.addWidget(self._gains_page)
         self._list.setMinimumWidth(340)
         return self._list
 
@@ -252,7 +261,7 @@ class ChangesView(QWidget):
             first = self.model.next_open(-1)
             self.table.go_to(0 if first is None else first)
         elif self.gains.num_gains:
-            self._list.setCurrentWidget(self.gains)
+            self._list.setCurrentWidget(self._gains_page)
             self.detail.set_item(None)
         else:
             self._none.setText(
