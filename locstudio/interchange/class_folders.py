@@ -1,6 +1,7 @@
 """Images sorted into folders, one for each class: the name of the folder is a class that is in each of its images.
 
-Below folders that are all named like splits (train, val, …) the folders of the classes come one level deeper.
+Below folders that are all named like splits (train, val, …) the folders of the classes come one level deeper, and the
+images belong to these splits.
 """
 
 import os
@@ -13,7 +14,10 @@ from locstudio.interchange.annotation_files import AnnotationFolder
 from locstudio.interchange.report import ImportReport
 from locstudio.interchange.rows import AnyRow, BadRow, ClassRow, ImageRow, LabelRow, Progress, Tables, clean
 
-SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing"})
+SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "dev"}
+SPLITS |= {"test": "test", "testing": "test"}
+"""What splits are called, by the names of their folders."""
+
 _SUFFIXES = tuple(sorted(PICTURE_SUFFIXES))
 
 
@@ -44,7 +48,9 @@ class ClassFolders:
                 continue
             self._class_of[file] = name
             # A folder may be called "a:b", which by itself would be taken for an address.
-            tables.images[file] = ImageRow(number, file, f"./{file}" if ":" in file else file, folder=folder)
+            path = f"./{file}" if ":" in file else file
+            split = SPLITS[file.split("/", 1)[0].casefold()] if place else ""
+            tables.images[file] = ImageRow(number, file, path, folder=folder, split=split)
             tables.classes.setdefault(name, ClassRow(name, name))
         if not tables.images:
             raise self._folder.nothing_found("images in folders that are named like their classes")

@@ -37,7 +37,7 @@ class ImageRow:
     ``folder`` is where ``file_name`` starts when the format says so, an absolute path; like the name it is a wish, and
     only what lies inside the folder of images that the person has named is ever looked at.  With ``is_stem`` the name
     lacks its suffix, because the format matches pictures without it.  With ``is_unit`` its regions stand in shares of
-    the picture's sides instead of pixels.
+    the picture's sides instead of pixels.  ``split`` is the part of the collection that it is said to belong to.
     """
 
     row: int
@@ -48,6 +48,7 @@ class ImageRow:
     folder: str = ""
     is_stem: bool = False
     is_unit: bool = False
+    split: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from locstudio.domain.edits import ImageChange
 from locstudio.domain.picture_names import PICTURE_SUFFIXES
 from locstudio.domain.regions import Image
 from locstudio.domain.text import shown
@@ -35,7 +36,8 @@ _Wanted = tuple[ImageRow, FilePlace]
 class ImagePlaces:
     """Finds the images of an annotation file; new ones are put into the dataset.
 
-    ``places`` holds the images that may be annotated, ``refusals`` the reason for each that may not.
+    ``places`` holds the images that may be annotated, ``refusals`` the reason for each that may not; ``splits`` puts
+    images that belong to none into the splits that the file says.
     """
 
     def __init__(self, dataset: Dataset, image_root: Path, report: ImportReport, *, rescale: bool) -> None:
@@ -46,6 +48,7 @@ class ImagePlaces:
         self._roots = ImageRoots(dataset)
         self.places: dict[Key, Place] = {}
         self.refusals: dict[Key, str] = {}
+        self.splits: list[ImageChange] = []
         self.num_other_size = 0
         self._rows_at: dict[tuple[int, str], list[_Wanted]] = {}
         self._stems: dict[str, str] | None = None
@@ -113,7 +116,9 @@ class ImagePlaces:
                 self._stems = _stems_in(self._image_root)
             path = self._stems.get(path, "")
         # A path that was looked at may begin with "a:", which in a file would be an address.
-        is_here = inside(self._image_root, f"./{path}") is not None and os.path.isfile(os.path.join(self._image_root, path))
+        is_here = inside(self._image_root, f"./{path}") is not None and os.path.isfile(
+            os.path.join(self._image_root, path)
+        )
         return path if is_here else None
 
     def _known(self, row: ImageRow, path: str) -> list[Image]:
@@ -146,7 +151,11 @@ class ImagePlaces:
             found = {path: (image.id, image) for path, image in known.items()}
             found |= {path: (key, image) for (path, image), key in zip(new.items(), ids, strict=True)}
             for row, place in rows:
-                self._place(row, *found[place.path])
+                image_id, image = found[place.path]
+                self._place(row, image_id, image)
+                if row.split and not image.split and row.key in self.places:
+                    known = replace(image, id=image_id)
+                    self.splits.append(ImageChange(known, replace(known, split=row.split)))
 
     def _place(self, row: ImageRow, image_id: int, image: Image) -> None:
         if not image.width:

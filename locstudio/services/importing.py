@@ -136,6 +136,8 @@ class _Import:
         num_images = max(1, len(self._tables.images))
         images = self._tables.images.values()
         self._places.find(images, lambda done: self._progress(100 + 300 * done // num_images, 1000), self._cancel)
+        for start in range(0, len(self._places.splits), BATCH):
+            self._apply([*self._places.splits[start : start + BATCH]])
         self._add_classes()
         self._stretch = (400, 1000)
         try:

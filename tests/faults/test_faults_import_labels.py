@@ -4,16 +4,18 @@ import os
 import resource
 import time
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from locstudio.domain.edits import Edit, LabelChange
+from locstudio.domain.edits import ClassChange, Edit, ImageChange, LabelChange
 from locstudio.domain.errors import BadInput
 from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.regions import LabelClass, Origin
+from locstudio.services.collection import add_folder
 from locstudio.services.importing import import_annotations
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import create_project
@@ -250,6 +252,20 @@ def test_that_below_folders_of_splits_the_classes_come_one_level_deeper(dataset,
     report = import_annotations(dataset, root, root, format="folders")
     assert {name for _, name in said(dataset)} == {"dog", "cat"}
     assert report.num_labels_added == 3
+    splits = {image.path: image.split for image in dataset.image_page()}
+    assert splits == {"train/dog/1.png": "train", "val/cat/3.png": "val", "val/dog/2.png": "val"}
+    assert dataset.integrity() == []
+    dataset.undo()
+    assert {image.split for image in dataset.image_page()} == {""}
+
+
+def test_that_an_image_stays_in_the_split_that_it_was_put_into(dataset, tmp_path):
+    root = made(tmp_path / "photos", "train/dog/1.png", "val/dog/2.png")
+    add_folder(dataset, root)
+    (image,) = dataset.images_named("1.png")
+    dataset.apply(Edit("Hold out", (ImageChange(image, replace(image, split="test")),)))
+    import_annotations(dataset, root, root, format="folders")
+    assert [image.split for image in dataset.image_page()] == ["test", "val"]
 
 
 def test_that_a_folder_called_train_among_classes_is_a_class(dataset, tmp_path):
@@ -259,8 +275,6 @@ def test_that_a_folder_called_train_among_classes_is_a_class(dataset, tmp_path):
 
 
 def test_that_images_of_the_project_are_found_again_by_their_folder(dataset, tmp_path):
-    from locstudio.services.collection import add_folder
-
     root = made(tmp_path / "photos", "dog/1.png", "cat/2.png")
     add_folder(dataset, root)
     report = import_annotations(dataset, root, root, format="folders")
@@ -312,8 +326,6 @@ def test_row_63_a_cancelled_import_leaves_nothing_behind_that_a_second_would_not
 
 
 def test_that_a_class_that_is_there_under_another_case_is_taken(dataset, tmp_path):
-    from locstudio.domain.edits import ClassChange
-
     dataset.apply(Edit("Add", (ClassChange(None, LabelClass(dataset.next_class_id(), "Dog", "#112233")),)))
     root = made(tmp_path / "photos", "dog/1.png")
     import_annotations(dataset, root, root, format="folders")
