@@ -66,7 +66,7 @@ class Browsing(QObject):
         self._filter_bar = filter_bar
         self._image: Image | None = None
         self._wanted_image = 0
-        self._is_filtering = False
+        self._is_filtering = self._is_sorted = False
         self._disagreeing = disagreeing
         self._counting = LatestOnly(self)
         self._counting.arrived.connect(self._on_heat_counted)
@@ -168,11 +168,11 @@ class Browsing(QObject):
         is_shown = self._gallery.show_image(current) if current else False
         if self._image is None and len(listing.ids):
             self.open_image(current if is_shown else self._model.image_id(0))
-        elif self._is_filtering and not is_shown and len(listing.ids):
+        elif self._is_filtering and len(listing.ids) and (not is_shown or listing.heat.is_sorted > self._is_sorted):
             self.open_image(self._model.image_id(0))
         elif self._image is not None:
             self.image_opened.emit(self._image)
-        self._is_filtering = False
+        self._is_filtering, self._is_sorted = False, listing.heat.is_sorted
 
     def _on_facets(self, facets: Facets) -> None:
         self._ask(self._dataset.classes, on_result=lambda classes: self._filter_bar.set_facets(facets, classes))

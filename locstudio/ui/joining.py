@@ -198,6 +198,7 @@ def join_heatmaps(window: MainWindow, desk: Desk, retraining: Retraining) -> Hea
         pages.show()
 
     pages = HeatPages(desk, desk)
+    retraining.noticed.connect(lambda *_: desk.browsing.count_heat())  # a training has ended
     pages.page_wanted.connect(window.show_heatmaps)
     pages.open_wanted.connect(open_image)
     pages.wanted.connect(do)

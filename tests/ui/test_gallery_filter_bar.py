@@ -72,8 +72,8 @@ def test_that_heat_is_offered_only_where_there_is_some(bar):
     assert bar._heat.isHidden()
     assert bar._order.isHidden()
     bar.set_heat({Disagreement.ANY: 30, Disagreement.MISSING: 12}, 180)
-    assert list(entries(bar._heat)) == ["Heat disagrees\t30", "Expected, not labelled\t12"]
-    assert list(entries(bar._order)) == ["By heat disagreement\t180"]
+    assert list(entries(bar._heat)) == ["Heat disagrees\t30", "Expected, no label\t12"]
+    assert list(entries(bar._order)) == ["By disagreement\t180"]
 
 
 def test_that_heat_is_announced_beside_the_filter_and_cleared_with_it(bar, qtbot):
@@ -81,10 +81,10 @@ def test_that_heat_is_announced_beside_the_filter_and_cleared_with_it(bar, qtbot
     filters = []
     bar.filter_changed.connect(filters.append)
     with qtbot.waitSignal(bar.heat_changed) as changed:
-        entries(bar._heat)["Expected, not labelled\t12"].setChecked(True)
+        entries(bar._heat)["Expected, no label\t12"].setChecked(True)
     assert changed.args == [HeatWish(Disagreement.MISSING)]
     with qtbot.waitSignal(bar.heat_changed) as changed:
-        entries(bar._order)["By heat disagreement\t180"].setChecked(True)
+        entries(bar._order)["By disagreement\t180"].setChecked(True)
     assert changed.args == [HeatWish(Disagreement.MISSING, is_sorted=True)]
     assert filters == []
     qtbot.mouseClick(bar._clear, Qt.MouseButton.LeftButton)

@@ -375,3 +375,47 @@ def test_that_what_is_expected_can_be_sorted(page):
     page.filters._choose(HeatOrder.SCORE)
     scores = [page.model.tile(place).score for place in range(len(page.model.rows))]
     assert scores == sorted(scores, reverse=True)
+
+
+def test_that_letters_are_the_gallerys_also_after_a_click_on_a_class(page, around, qtbot):
+    view = page.classes.view
+    QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=view.visualRect(view.model().index(1, 0)).center())
+    assert page.classes.chosen == DOG
+    QTest.keyClick(view, Qt.Key.Key_Y)
+    assert page.model.presence(0) == 1
+    QTest.keyClick(view, Qt.Key.Key_Down)  # still moves in the list
+    assert page.classes.chosen == CAR
+    qtbot.waitUntil(lambda: around.editing.is_idle, timeout=5_000)
+
+
+def test_that_a_project_open_read_only_is_looked_at_and_not_changed(opened, page, dataset, monkeypatch):
+    before = labels_of(dataset)
+    monkeypatch.setattr(type(dataset), "is_read_only", property(lambda _: True))
+    said = []
+    opened.said.connect(said.append)
+    press(page, Qt.Key.Key_Y)
+    assert said == ["This project is open read-only: look and sort, but labels are refused."]
+    assert page.model.presence(0) == -1
+    assert labels_of(dataset) == before
+
+
+@pytest.fixture
+def damaged(run):
+    """The same run with a file of heat that is cut off."""
+    maps = heatmaps_folder(run.results) / "maps_b.npy"
+    maps.write_bytes(maps.read_bytes()[:100])
+    return run
+
+
+def test_that_damaged_heat_is_told_in_words(damaged, shown, qtbot):
+    assert damaged.results.is_dir()
+    qtbot.waitUntil(lambda: "damaged" in shown.page.empty.words, timeout=5_000)
+
+
+def test_that_the_pane_goes_back_to_an_epoch_that_was_kept(page, opened, qtbot):
+    qtbot.waitUntil(lambda: page.detail._epochs.stops == (2, 3), timeout=5_000)
+    page.detail._epochs.setFocus()
+    QTest.keyClick(page.detail._epochs, Qt.Key.Key_Left)
+    assert page.detail._epochs.epoch == 2
+    qtbot.waitUntil(lambda: not opened.reviewing._facts.is_busy, timeout=5_000)
+    assert page.detail._epochs.epoch == 2

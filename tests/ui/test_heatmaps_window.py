@@ -23,8 +23,10 @@ def opened(studio, sample, heat, request, qtbot):
     with Dataset.open(sample.project) as dataset:
         dataset.apply(Edit("Class", (ClassChange(None, LabelClass(DOG, "dog", "#56b4e9")),)))
         image_ids = dataset.image_ids().tolist()
-    maps = {(image_id, DOG): heat.spot(14, 4, 6) for image_id in image_ids}
-    heat.heat_run(sample.project, image_ids, [(DOG, "dog")], np.linspace(0.3, 0.9, 8)[:, None], maps=maps)
+    averages = np.linspace(0.3, 0.9, 8)
+    spots = [heat.spot(14, 4, 6, peak=round(255 * average)) for average in averages]
+    maps = {(image_id, DOG): spot for image_id, spot in zip(image_ids, spots, strict=True)}
+    heat.heat_run(sample.project, image_ids, [(DOG, "dog")], averages[:, None], maps=maps)
     request.getfixturevalue("desk")
     studio.window.actions_by_name["show_heatmaps"].trigger()
     shown = studio.heatmaps.desk

@@ -29,10 +29,10 @@ ORIGIN_WORDS = {
 
 HEAT_WORDS = {
     Disagreement.ANY: "Heat disagrees",
-    Disagreement.MISSING: "Expected, not labelled",
-    Disagreement.LABELS: "Heat against labels",
-    Disagreement.REGIONS: "Heat against boxes",
-    Disagreement.RESTLESS: "Heat without rest",
+    Disagreement.MISSING: "Expected, no label",
+    Disagreement.LABELS: "Against labels",
+    Disagreement.REGIONS: "Against boxes",
+    Disagreement.RESTLESS: "Restless heat",
 }
 
 
@@ -121,7 +121,7 @@ class FilterBar(QFrame):
     def set_heat(self, counts: Mapping[Disagreement, int], num_images: int) -> None:
         """Show how many of the images that a run has seen disagree much in each way; nothing where there is no heat."""
         self._heat.set_choices([(kind, words, counts.get(kind, 0)) for kind, words in HEAT_WORDS.items()])
-        self._order.set_choices([(True, "By heat disagreement", num_images)])
+        self._order.set_choices([(True, "By disagreement", num_images)])
 
     def set_count(self, num_shown: int, num_all: int) -> None:
         """Say how many images pass."""

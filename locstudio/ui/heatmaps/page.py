@@ -9,7 +9,7 @@ from locstudio.ui.gallery.gallery_view import GalleryView
 from locstudio.ui.gallery.picture_loader import PictureLoader
 from locstudio.ui.heatmaps.page_cells import HeatCells
 from locstudio.ui.heatmaps.page_classes import ClassPane
-from locstudio.ui.heatmaps.page_commands import HeatCommand
+from locstudio.ui.heatmaps.page_commands import HeatCommand, is_move
 from locstudio.ui.heatmaps.page_detail import HeatDetail
 from locstudio.ui.heatmaps.page_empty import EmptyPane
 from locstudio.ui.heatmaps.page_filters import HeatFilters
@@ -20,6 +20,16 @@ from locstudio.ui.heatmaps.page_table import HeatView
 from locstudio.ui.heatmaps.page_tile import HeatInk, Photos
 
 _IMAGE_SIDE = 88
+
+
+class _Images(GalleryView):
+    """Takes the keys that move in it and no others: letters are the page's."""
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if is_move(event):
+            super().keyPressEvent(event)
+        else:
+            event.ignore()
 
 
 class HeatPage(QWidget):
@@ -48,7 +58,7 @@ class HeatPage(QWidget):
         self.head = HeatHead(self)
         self.classes = ClassPane(self)
         self.images_model = GalleryModel(self)
-        self.images = GalleryView(self.images_model, thumbnails, self)
+        self.images = _Images(self.images_model, thumbnails, self)
         self.images.setAccessibleName("Images, those that disagree most first")
         self.images.setFrameShape(QFrame.Shape.NoFrame)
         self.images.set_side(_IMAGE_SIDE)

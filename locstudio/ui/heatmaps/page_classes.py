@@ -18,7 +18,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QFontMetrics, QPainter
+from PySide6.QtGui import QColor, QFontMetrics, QKeyEvent, QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -35,6 +35,7 @@ from PySide6.QtWidgets import (
 
 from locstudio.ui import theme
 from locstudio.ui.curation.threshold_pane import ScoreSpread
+from locstudio.ui.heatmaps.page_commands import is_move
 from locstudio.ui.plain_text import label, shown, tip
 
 ALL = 0
@@ -89,7 +90,7 @@ class ClassPane(QFrame):
         self._find.setClearButtonEnabled(True)
         self._find.textChanged.connect(self._fill)
         self._title = label("Classes", "section")
-        self.view = QListView(self)
+        self.view = _ClassView(self)
         self.view.setModel(self._model)
         self.view.setItemDelegate(_ClassDelegate(self.view))
         self.view.setUniformItemSizes(True)
@@ -215,6 +216,16 @@ class ClassPane(QFrame):
     def _say_value(self) -> None:
         self._value.setText(f"{self.min_score:.2f}")
         self.spread.set_cut(self.min_score)
+
+
+class _ClassView(QListView):
+    """Takes the keys that move in it and no others: letters are the page's."""
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if is_move(event):
+            super().keyPressEvent(event)
+        else:
+            event.ignore()
 
 
 class _ClassModel(QAbstractListModel):

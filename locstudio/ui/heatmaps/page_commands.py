@@ -99,6 +99,25 @@ MENU: tuple[HeatCommand | None, ...] = (
 _BY_KEY = {QKeySequence(key).toString(): command for command, keys in KEYS.items() for key in keys}
 
 
+_MOVES = frozenset(
+    {
+        Qt.Key.Key_Up,
+        Qt.Key.Key_Down,
+        Qt.Key.Key_Left,
+        Qt.Key.Key_Right,
+        Qt.Key.Key_PageUp,
+        Qt.Key.Key_PageDown,
+        Qt.Key.Key_Home,
+        Qt.Key.Key_End,
+    }
+)
+
+
+def is_move(event: QKeyEvent) -> bool:
+    """Whether a key press moves in a list."""
+    return event.key() in _MOVES
+
+
 def command_for(event: QKeyEvent) -> HeatCommand | None:
     """What a key press or release means on the page, or None."""
     modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier

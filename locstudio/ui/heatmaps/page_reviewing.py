@@ -115,7 +115,7 @@ class HeatReviewing(QObject):
         """Read heat anew: of this run, else of the one that is shown, else of the newest."""
         self.run_id = run_id or self.run_id
         self._is_reading = True
-        if self.base is None:
+        if self.base is None and not self._looks.isActive():
             self._page.show_empty(True)
             self._page.empty.say("", _READING)
         num_edits = self.deciding.num_edits
@@ -214,6 +214,8 @@ class HeatReviewing(QObject):
     def _on_decided(self) -> None:
         if self.base is not None:
             tell(self._page, self.base, self.wish)
+            if not self.deciding.is_busy:
+                self._read_facts(None)
 
     # wishes -----------------------------------------------------------------------------------------------------
 
