@@ -173,16 +173,16 @@ def _apply_bundle(connection: Connection, kind: _Kind, pairs: list[_Pair]) -> No
 def _update(connection: Connection, kind: _Kind, pairs: list[tuple[Row, Row]]) -> None:
     # Only columns that change anywhere in the bundle: the others' indexes and triggers are left alone.
     width = range(kind.num_keys, len(kind.columns))
-    columns = [c for c in width if any(before[c] != after[c] for before, after in pairs)]
-    statement = update(kind.table).where(*_is_row(kind))
-    if kind.compares_all:
-        values: dict[str, Any] = {kind.names[c]: bindparam(f"new_{c}") for c in columns}
-        rows = [_place(kind, after) | {f"new_{c}": after[c] for c in columns} for _, after in pairs]
-        connection.execute(statement.values(values), rows)
-        return
-    for before, after in pairs:
-        own = {kind.names[c]: after[c] for c in columns if before[c] != after[c]}
-        connection.execute(statement.values(own), _place(kind, after))
+    columns = tuple(c for c in width if any(before[c] != after[c] for before, after in pairs))
+    rows_of: dict[tuple[int, ...], list[Row]] = {columns: [after for _, after in pairs]}
+    if not kind.compares_all:  # what a row itself does not change may be another's meanwhile
+        rows_of = {}
+        for before, after in pairs:
+            rows_of.setdefault(tuple(c for c in columns if before[c] != after[c]), []).append(after)
+    for own, rows in rows_of.items():
+        values: dict[str, Any] = {kind.names[c]: bindparam(f"new_{c}") for c in own}
+        statement = update(kind.table).where(*_is_row(kind)).values(values)
+        connection.execute(statement, [_place(kind, row) | {f"new_{c}": row[c] for c in own} for row in rows])
 
 
 def _is_row(kind: _Kind) -> list[ColumnElement[bool]]:
