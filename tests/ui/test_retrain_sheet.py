@@ -151,7 +151,7 @@ def test_that_what_is_known_of_images_is_said_in_words():
     )
     more = replace(OF_CLASSES.material, num_negatives=1_034, num_corrections=1, num_unlabelled=1)
     assert left_out(replace(OF_CLASSES, material=more), Drawn(180, 120, 30)) == (
-        "A class is said to be there 212 times, not to be there 1,034 times; 1 correction is painted on heatmaps. "
+        "A class is said to be there 180 times, not to be there 1,034 times; 1 correction is painted on heatmaps. "
         "30 more labels are held out to measure the result. 1 image has no class yet."
     )
     assert learns_from(OF_CLASSES, Drawn(180, 120, 30)) == "120 images with 12 classes"

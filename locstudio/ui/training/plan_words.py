@@ -52,7 +52,7 @@ def learns_from(plan: RetrainPlan, drawn: Drawn | None = None) -> str:
 def left_out(plan: RetrainPlan, drawn: Drawn | None = None) -> str:
     """What is known besides, what is not learnt from, and why; ``drawn`` is what the run has chosen."""
     material = plan.material
-    parts = _known_words(material) if isinstance(material, ClassMaterial) else []
+    parts = _known_words(material, drawn) if isinstance(material, ClassMaterial) else []
     is_of_classes = isinstance(material, ClassMaterial)
     what = ("label" if drawn else "image") if is_of_classes else "region"
     num_held_out = drawn.num_held_out if drawn else material.num_held_out
@@ -68,9 +68,10 @@ def left_out(plan: RetrainPlan, drawn: Drawn | None = None) -> str:
     return " ".join([*parts, *_unused(plan)])
 
 
-def _known_words(material: ClassMaterial) -> list[str]:
+def _known_words(material: ClassMaterial, drawn: Drawn | None) -> list[str]:
     """How much is known of the images."""
-    words = f"A class is said to be there {counted(material.num_positives, 'time')}"
+    num_positives = drawn.num_known if drawn else material.num_positives
+    words = f"A class is said to be there {counted(num_positives, 'time')}"
     if material.num_negatives:
         words += f", not to be there {counted(material.num_negatives, 'time')}"
     if material.num_corrections:
