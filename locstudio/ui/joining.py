@@ -192,10 +192,10 @@ def join_heatmaps(window: MainWindow, desk: Desk, retraining: Retraining) -> Hea
         pages.refresh(has_other_files=False)
         desk.heat.refresh()
 
-    def show_new() -> None:
+    def show_new(run_id: str) -> None:
         window.notice.withdraw(NOTICE)
-        read_again()
-        pages.show()
+        desk.heat.refresh()
+        pages.show(run_id)
 
     pages = HeatPages(desk, desk)
     retraining.noticed.connect(lambda *_: desk.browsing.count_heat())  # a training has ended
@@ -205,6 +205,6 @@ def join_heatmaps(window: MainWindow, desk: Desk, retraining: Retraining) -> Hea
     pages.said.connect(window.status.say)
     window.heat_wanted.connect(pages.run)
     desk.heat.train_wanted.connect(lambda: retraining.ask("consistency"))
-    retraining.heatmaps_wanted.connect(lambda _: show_new())
+    retraining.heatmaps_wanted.connect(show_new)
     retraining.classes_changed.connect(read_again)
     return pages

@@ -45,8 +45,10 @@ class HeatPages(QObject):
             desk.said.connect(self.said)
         return self._desk
 
-    def show(self) -> None:
-        """Bring the page to the front."""
+    def show(self, run_id: str = "") -> None:
+        """Bring the page to the front, with the heat of this run, else with that it has."""
+        if run_id:
+            self.desk.reviewing.read(run_id)
         self.page_wanted.emit(self.desk.page)
         self.desk.wake()
 

@@ -186,6 +186,7 @@ class HeatDetail(QFrame):
             PRESENCE_WORDS[tile.presence],
             f"score {tile.score:.2f}",
             "" if tile.agreement is None else f"agreement {tile.agreement:.0%}",
+            "" if tile.own is None else f"own heat {tile.own:.0%}",
             "" if tile.inconsistency is None else f"inconsistency {tile.inconsistency:.2f}",
             cell.image.path.rsplit("/", 1)[-1] if cell is not None else "",
             "heat of an older file" if cell is not None and cell.is_stale else "",

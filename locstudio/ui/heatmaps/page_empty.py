@@ -3,7 +3,6 @@
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from locstudio.ui.icons import drawn
 from locstudio.ui.plain_text import label
 
 _WIDTH = 460
@@ -30,18 +29,17 @@ class EmptyPane(QWidget):
         self._button = QPushButton(self)
         self._button.setProperty("role", "primary")
         self._button.clicked.connect(lambda: self.wanted.emit(self._action))
-        drawn.follow(self._button, "train", "accent_text")
-        row = QHBoxLayout()
-        row.addStretch()
-        row.addWidget(self._button)
-        row.addStretch()
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 24, 24, 24)
         column.setSpacing(12)
         column.addStretch(2)
         column.addWidget(self._title)
-        column.addWidget(self._words, 0, Qt.AlignmentFlag.AlignHCenter)
-        column.addLayout(row)
+        for widget in (self._words, self._button):
+            row = QHBoxLayout()  # and no alignment: in a row a label is as high as its words need
+            row.addStretch()
+            row.addWidget(widget)
+            row.addStretch()
+            column.addLayout(row)
         column.addStretch(3)
 
     def say(self, title: str, words: str, button: str = "", action: str = "") -> None:

@@ -29,6 +29,7 @@ _VIEW_HINTS = {
     HeatView.ONE_IMAGE: "All classes of one image",
 }
 _MAX_RUN = 26
+_MAX_WORDS = 40
 _NO_RUN = "No heatmaps yet"
 
 
@@ -117,7 +118,8 @@ class HeatHead(QFrame):
 
     def set_words(self, words: str, details: str, share: float) -> None:
         """Say what is listed and how far it is decided; a negative ``share`` hides the bar."""
-        self._words.setText(shown(words))
+        self._words.setText(shown(words, _MAX_WORDS))
+        self._words.setToolTip(tip(words))
         self._details.setText(details)
         self._bar.setVisible(share >= 0)
         self._bar.setValue(round(1000 * max(share, 0.0)))

@@ -27,7 +27,7 @@ from locstudio.ui.heatmaps.page_table import HeatOrder, HeatTable, HeatView
 from locstudio.ui.heatmaps.page_telling import list_classes, say_no_heat, tell, why_empty
 from locstudio.ui.heatmaps.page_wish import ORDERS, Wish
 
-_MAX_FOLLOWED = 1_000
+_MAX_FOLLOWED = 200
 _LOOK_MS = 4_000
 _READING = "Reading the heat…"
 
