@@ -3,7 +3,8 @@
     <box>                as it is; a turned one becomes the box around it
     <polygon>, <mask>    a mask and the smallest box around it
     <ellipse>, <cuboid>  the box around it
-    <polyline>, <points>, <skeleton>, <tag>   left out, with a note; a tag with a caption of ours is a caption
+    <polyline>, <points>, <skeleton>   left out, with a note
+    <tag>                a class that the image has; with a caption of ours a caption
 
 A picture is known by its name: one that stands there twice has the regions of both.  A label is a class.  Attributes
 that `cvat_writer` has written (phrase, review, origin, score …) are read again, others are left out with a note.
@@ -29,10 +30,12 @@ from locstudio.interchange.rows import (
     MAX_TEXT,
     ORIGINS,
     REVIEWS,
+    AnyRow,
     BadRow,
     CaptionRow,
     ClassRow,
     ImageRow,
+    LabelRow,
     Progress,
     RegionRow,
     Tables,
@@ -78,8 +81,8 @@ class CvatFile:
             raise BadInput(f"{shown(self._path.name)} has neither images nor labels; is it a CVAT file?")
         return tables
 
-    def rows(self) -> Iterator[RegionRow | CaptionRow]:
-        """Shapes and captions that are sound in themselves, in the file's order.
+    def rows(self) -> Iterator[AnyRow]:
+        """Shapes, tags and captions that are sound in themselves, in the file's order.
 
         Raises:
             BadInput: the file is broken from here on; rows before that have been given.
@@ -128,16 +131,17 @@ class CvatFile:
         else:
             tables.images[name] = image
 
-    def _row_of(
-        self, row: int, name: str, key: str, image: Element, part: Element, own: dict[str, str]
-    ) -> RegionRow | CaptionRow:
+    def _row_of(self, row: int, name: str, key: str, image: Element, part: Element, own: dict[str, str]) -> AnyRow:
         if not key:
             raise BadRow("its image has no name")
         if part.tag == "tag":
             if own.get("caption", "").strip():
                 origin = ORIGINS.get(own.get("origin", ""))
                 return CaptionRow(row, "captions", name, key, own["caption"].strip(), origin)
-            raise BadRow("tags of images are not kept", part.get("label", ""))
+            label = _label_of(part)
+            if not label or len(label) > MAX_NAME:
+                raise BadRow("its label is too long" if label else "it has no label")
+            return LabelRow(row, "tags", key, label, origin=Origin.MODEL if part.get("source") == "auto" else None)
         if part.tag in _NO_REGIONS:
             raise BadRow(f"{_NO_REGIONS[part.tag]} no regions")
         if part.tag not in _SHAPES:
@@ -199,11 +203,16 @@ def _add_class(tables: Tables, label: str) -> None:
 
 
 def _label_of(element: Element, *, is_in_head: bool = False) -> str:
-    """The name of a class: a shape's own, or one that the head lists; "" for none."""
+    """The name of a class: a shape's or tag's own, or one that the head lists; "" for none."""
     if is_in_head:
         is_for_images = element.findtext("type") == "tag"
         return "" if is_for_images or _NO_CLASS in _names_of(element) else clean(element.findtext("name") or "").strip()
-    if element.tag not in _SHAPES or _own_attributes(element).get(_NO_CLASS) == "true":
+    own = _own_attributes(element)
+    if (
+        element.tag not in (*_SHAPES, "tag")
+        or own.get(_NO_CLASS) == "true"
+        or (element.tag == "tag" and "caption" in own)
+    ):
         return ""
     return clean(element.get("label", "")).strip()
 

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from locstudio.domain.errors import BadInput
+from locstudio.domain.image_labels import Presence
 from locstudio.domain.regions import Origin, Review
 from locstudio.interchange.cvat import CvatFile
 from locstudio.interchange.report import ImportReport
@@ -92,7 +93,8 @@ def test_that_an_ellipse_and_a_cuboid_become_the_box_around_them(tmp_path):
         ('<polyline label="dog" points="1,1;2,2"></polyline>', "lines are no regions"),
         ('<points label="dog" points="1,1"></points>', "points are no regions"),
         ('<skeleton label="dog"></skeleton>', "skeletons are no regions"),
-        ('<tag label="sunny"></tag>', "tags of images are not kept"),
+        ('<tag label=" "></tag>', "it has no label"),
+        (f'<tag label="{"d" * 2000}"></tag>', "its label is too long"),
         ('<star label="dog"></star>', "it is no shape that is known"),
         (BOX.replace("dog", " "), "it has no label"),
         (BOX.replace('xtl="10.50"', ""), "it has no xtl"),
@@ -118,6 +120,16 @@ def test_row_53_a_shape_that_cannot_be_used_is_named_with_its_reason_and_the_nex
     _, rows, report = read(tmp_path, shape, BOX)
     assert reasons(report) == [("annotations", "dropped", reason)]
     assert len(rows) == 1
+
+
+def test_that_a_tag_is_a_class_that_the_image_has(tmp_path):
+    tables, rows, report = read(tmp_path, '<tag label="sunny" source="auto"></tag>', '<tag label="warm"></tag>', BOX)
+    assert [(row.class_key, row.presence, row.origin) for row in rows[:2]] == [
+        ("sunny", Presence.POSITIVE, Origin.MODEL),
+        ("warm", Presence.POSITIVE, None),
+    ]
+    assert sorted(tables.classes) == ["dog", "sunny", "warm"]
+    assert reasons(report) == []
 
 
 def test_that_an_image_that_stands_there_twice_has_the_regions_of_both(tmp_path):
