@@ -98,7 +98,7 @@ def context():
     resource_tracker._resource_tracker._stop()
 
 
-def outcomes_of_kills(context, project, action, name, tmp_path):
+def outcomes_of_kills(context, project, action, name, tmp_path, look=outcome):
     """What is in use after a kill before each step; the last entry is of the child that was not killed any more."""
     found = []
     for step in range(1, 80):
@@ -108,11 +108,11 @@ def outcomes_of_kills(context, project, action, name, tmp_path):
         child.start()
         child.join(30)
         assert child.exitcode in (0, -signal.SIGKILL)
-        found.append(outcome(copy))
+        found.append(look(copy))
         if step % 4 == 0:  # and doing it again does it
             with Dataset.open(copy) as dataset:
                 act(action, copy, dataset, name)
-            assert outcome(copy) == ("second" if action == "adopt" else "first")
+            assert look(copy) == ("second" if action == "adopt" else "first")
         shutil.rmtree(copy.path)
         if child.exitcode == 0:
             return found
@@ -140,3 +140,35 @@ def test_row_2_that_going_back_killed_before_any_step_leaves_the_old_or_the_new(
     assert set(found[:changed_at]) == {"second"}
     assert set(found[changed_at:]) == {"first"}
     assert len(found) > 5
+
+
+def outcome_of_classes(project):
+    """The same of the model of classes; that of regions is in use with its index as it was."""
+    with Dataset.open(project) as dataset:
+        settle_adoption(project, dataset)
+        assert dataset.active_checkpoint().name == "regions"
+        index = RegionIndex.open(project.index, dataset.active_checkpoint().id)
+        assert len(index) == 4
+        index.close()
+        assert not list(project.path.rglob("*.partial"))
+        active = dataset.active_checkpoint("consistency")
+        entries = {entry.name: entry for entry in registry.registry(project, dataset)}
+        assert checkpoint_info(entries[active.name].folder).id == active.id
+        return active.name
+
+
+@pytest.mark.slow
+def test_row_2_that_adopting_a_model_of_classes_killed_before_any_step_leaves_the_old_or_the_new(
+    project, dataset, make, context, tmp_path
+):
+    adopt_index(project, dataset, make.embed_run(project, make.write_checkpoint(tmp_path / "elsewhere", "regions")))
+    adopt_checkpoint(project, dataset, make.classes_run(project, name="first"), force=True)
+    trained = make.classes_run(project, name="second")
+    make.compare_run(project, dataset, trained)
+    dataset.backup("daily")
+    dataset.close()
+    found = outcomes_of_kills(context, project, "adopt", trained.id, tmp_path, look=outcome_of_classes)
+    changed_at = found.index("second")
+    assert set(found[:changed_at]) == {"first"}
+    assert set(found[changed_at:]) == {"second"}
+    assert len(found) > 4
