@@ -66,6 +66,7 @@ def large(request, tmp_path_factory, heat):
             averages_NL,
             maps=np.zeros((num_images, NUM_CLASSES, 1, 1), np.uint8),
             scores_ENL=np.repeat(averages_NL[None], NUM_EPOCHS, axis=0),
+            labels_NL=np.where(np.arange(NUM_CLASSES) == seen[:, :1], 1, -1),
             grid=1,
         )
         _write_maps(heat, heatmaps_folder(run.results), num_images)

@@ -7,7 +7,7 @@ from locstudio.domain.edits import ClassChange, Edit, LabelChange, add_regions
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.heat_corrections import Evidence, Stroke
 from locstudio.domain.image_labels import ImageLabel, Presence
-from locstudio.domain.regions import LabelClass, Origin, Region, Review
+from locstudio.domain.regions import Image, LabelClass, Origin, Region, Review
 from locstudio.services.heat.book import HeatBook
 from locstudio.services.heat.deciding import accept_expected, deny_expected
 from locstudio.services.heat.known import read_known
@@ -122,3 +122,21 @@ def test_that_what_was_painted_out_is_expected_no_longer_and_comes_back_when_the
     box = found.item(found.row_of(3, DOG)).box
     raw = book.heatmaps.map_of(3, DOG)
     assert box.x1 < box_of_peak(raw).x1
+
+
+def test_that_a_score_is_the_share_of_labelled_classes_that_are_no_hotter(project, dataset, heat):
+    root = dataset.add_root(project.path / "images")
+    dataset.add_images([Image(0, root.id, f"{n}.jpg", 8, 8) for n in range(40)])
+    dataset.apply(Edit("Class", (ClassChange(None, LabelClass(dataset.next_class_id(), "bus", "#ff0000")),)))
+    # Of 39 images with a bus, told to the run, each is a little hotter; the last image is as hot as the middle one.
+    averages = np.append(np.linspace(0.02, 0.4, 39), 0.21)[:, None]
+    labels = np.append(np.ones(39), -1)[:, None]
+    dataset.apply(Edit("Labels", tuple(LabelChange(None, ImageLabel(n, BUS)) for n in range(1, 40))))
+    maps = {(n, BUS): heat.spot(14, 7, 7) for n in range(1, 41)}
+    heat.heat_run(project, range(1, 41), [(BUS, "bus")], averages, maps=maps, labels_NL=labels)
+    book = HeatBook.open(project, dataset)
+    found = expected(book, read_known(book.heatmaps, dataset))
+    assert found.image_ids.tolist() == [40]
+    assert found.scores.tolist() == pytest.approx([0.5], abs=0.03)
+    assert book.scale.heat_at(0.5) == pytest.approx(0.21**0.5, abs=0.01)
+    assert book.scale.score(np.array([0, 2])).tolist() == [0, 1]

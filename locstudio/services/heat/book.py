@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from locstudio.domain.regions import Image, LabelClass, Origin
 from locstudio.jobs.heatmaps import Heatmaps
 from locstudio.services.heat.known import is_stale
 from locstudio.services.heat.runs import HeatRun, chosen_run, heat_runs, refuse_unreadable
+from locstudio.services.heat.scale import Scale
 from locstudio.store.project import Project
 from locstudio.store.view import DatasetView
 
@@ -117,6 +119,11 @@ class HeatBook:
             return HeatBook.open(project, self._dataset, self.run.id)
         except BadInput:
             return None
+
+    @cached_property
+    def scale(self) -> Scale:
+        """How hot what the run was told is."""
+        return Scale.of(self.heatmaps)
 
     @property
     def checkpoint_id(self) -> str:
