@@ -163,7 +163,10 @@ def results(monkeypatch):
 
 
 def test_that_the_tables_have_a_row_for_every_arm_and_every_strength_of_crops(results):
-    table = claims_table(results)
+    story = dict.fromkeys(
+        ("before", "by_class", "surest", "random", "by_class_right", "surest_right", "random_right"), 0.5
+    )
+    table = claims_table(results, [{**story, "right_100": 0.7, "right_200": 0.6}] * 2)
     assert all(f"| {arm.title} |" in table for arm in ARMS.values() if arm.title)
     assert all(f"\n| {scale} | " in table for scale in SWEEP)
     assert "nan" not in table
@@ -193,9 +196,15 @@ def test_that_answers_of_the_worklist_are_what_is_there_and_the_rest_stays_untol
 
     monkeypatch.setattr(multilabel_story, "fit_classes", remembering)
     found = multilabel_story.tell(classifier, photos, known(6, seed=1), 2, 0)
-    before, after, at_random = trained
-    for answered in (after, at_random):
+    before, *answers = trained
+    assert len(answers) == 3
+    for answered in answers:
         changed = answered != before
         assert changed.sum() == 10
         assert (answered[changed] == photos.present_SL[changed]).all()
-    assert set(found) == {"right_100", "right_200", "before", "after", "random", "random_right"}
+    assert all(0 <= share <= 1 for share in found.values())
+
+
+def test_that_turn_by_turn_the_surest_of_each_class_come_first():
+    # Of three classes: rows 0 and 3 are of class 0, row 4 of class 1, row 5 of class 2.
+    assert multilabel_story.turn_by_turn(np.array([3, 0, 5, 4]), 3).tolist() == [3, 5, 4, 0]
