@@ -1,18 +1,12 @@
-"""Runs of the multi-label classifier: what they leave, how they go on, and what a person's word changes."""
+"""Runs of the multi-label classifier: what they leave, and what a person's word changes."""
 
-import os
-import shutil
-import signal
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from locstudio.domain.edits import ClassChange, CorrectionChange, Edit
 from locstudio.domain.heat_corrections import Evidence, HeatCorrection, Stroke
@@ -20,7 +14,7 @@ from locstudio.domain.image_labels import ImageLabel
 from locstudio.jobs.assets import bundled_checkpoint
 from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.jobs.heatmaps import Heatmaps, heatmaps_folder
-from locstudio.jobs.messages import Evaluated, Failed, Finished, Note, Progress, Saved, Started
+from locstudio.jobs.messages import Estimated, Evaluated, Finished, Progress, Saved, Started
 from locstudio.jobs.training_files import read_best, read_held_out
 from locstudio.models.consistency_files import load_consistency
 from trainer.__main__ import work
@@ -28,7 +22,7 @@ from trainer.checkpoint import step_folders
 from trainer.class_paint import covered
 
 sys.path.insert(0, str(Path(__file__).parent))
-from classified import deny, new_run, say
+from classified import StopAfterStep, deny, everything_of, heat_of, messages, new_run, notes, say
 
 
 @pytest.fixture(autouse=True)
@@ -36,55 +30,6 @@ def _small(monkeypatch):
     monkeypatch.setattr("trainer.hooks.REPORT_SECONDS", 0.0)
     monkeypatch.setattr("trainer.recipes.train_cloc.MIN_FREE_BYTES", 0)
     monkeypatch.setattr("os.fsync", lambda _: None)  # of a few small images an epoch is over before the disk is
-
-
-class StopAfterStep:
-    """Asks to stop once this step has been reported."""
-
-    def __init__(self, folder, step):
-        self.folder, self.step = folder, step
-
-    def __call__(self):
-        reached = [m.step for m in self.folder.read_events() if isinstance(m, Progress) and m.loss is not None]
-        return bool(reached) and reached[-1] >= self.step
-
-
-class Killed(BaseException):
-    """Stands for kill -9: nothing of ours handles it."""
-
-
-def killed_after(folder, step):
-    reached = StopAfterStep(folder, step)
-
-    def kill():
-        if reached():
-            raise Killed
-        return False
-
-    return kill
-
-
-def messages(folder, kind):
-    return [message for message in folder.read_events() if isinstance(message, kind)]
-
-
-def notes(folder):
-    return [message.text for message in messages(folder, Note)]
-
-
-def heat_of(folder):
-    return Heatmaps.open(heatmaps_folder(folder.results))
-
-
-def everything_of(folder):
-    """Weights and optimiser, and every byte of the memory that a reader or the next epoch sees."""
-    newest = step_folders(folder.checkpoints)[0]
-    state = {name: value.numpy().tobytes() for name, value in load_file(newest / "resume/state.safetensors").items()}
-    heat = {path.name: path.read_bytes() for path in heatmaps_folder(folder.results).iterdir()}
-    header = msgspec.json.decode(heat.pop("header.json"))
-    header.pop("run_id")
-    # The id is of the weights and the configuration, neither of which knows the run.
-    return state | heat | {"header": header}
 
 
 def test_that_a_run_leaves_a_checkpoint_and_heatmaps_of_every_image(label, tiny_classifier):
@@ -140,65 +85,6 @@ def test_that_a_new_model_on_the_packaged_tower_tells_what_is_there_and_where(pa
     assert (model.config.width, model.config.cell_grid) == (192, 32)
 
 
-@pytest.mark.parametrize(
-    "changes", [{}, {"num_slots": 2, "max_dense_classes": 3}, {"memory": "scores", "loss": "ll_r"}]
-)
-def test_that_a_resumed_run_ends_bitwise_where_an_unbroken_run_ends(label, tiny_classifier, monkeypatch, changes):
-    monkeypatch.setattr("trainer.recipes.class_loop.SAVE_EVERY", 2)
-    labelled = label(9, num_labelled=8, splits=("", "", "", "val"))
-    whole, stopped, killed = (new_run(labelled, tiny_classifier, batch_size=2, **changes) for _ in range(3))
-    assert work(whole, None, lambda: False) == 0
-    assert work(stopped, None, StopAfterStep(stopped, 5)) == 0
-    assert stopped.last_event().was_stopped
-    with pytest.raises(Killed):
-        work(killed, None, killed_after(killed, 8))
-    for broken, first_step in ((stopped, 5), (killed, 8)):
-        torch.manual_seed(1234)
-        assert work(broken, None, lambda: False) == 0
-        assert [m.first_step for m in messages(broken, Started)] == [0, first_step]
-        assert everything_of(broken) == everything_of(whole)
-
-
-def test_that_a_run_killed_after_its_memory_and_before_its_checkpoint_ends_where_an_unbroken_one_does(
-    label, tiny_classifier, monkeypatch
-):
-    labelled = label(6)
-    whole, killed = new_run(labelled, tiny_classifier), new_run(labelled, tiny_classifier)
-    assert work(whole, None, lambda: False) == 0
-    save = "trainer.recipes.class_loop.save_step"
-    kept = __import__("trainer.checkpoint").checkpoint.save_step
-
-    def dies(checkpoints, step, *values, **names):
-        if step == 4:
-            raise Killed
-        return kept(checkpoints, step, *values, **names)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(save, dies)
-        with pytest.raises(Killed):
-            work(killed, None, lambda: False)
-    assert heat_of(killed).header.epoch == 2
-    assert work(killed, None, lambda: False) == 0
-    assert [m.first_step for m in messages(killed, Started)] == [0, 2]
-    assert everything_of(killed) == everything_of(whole)
-
-
-def test_that_a_run_goes_on_with_a_sentence_where_its_heatmaps_are_gone_or_of_another_epoch(label, tiny_classifier):
-    labelled = label(6)
-    gone, other = (new_run(labelled, tiny_classifier) for _ in range(2))
-    for folder in (gone, other):
-        assert work(folder, None, StopAfterStep(folder, 5)) == 0
-    shutil.rmtree(heatmaps_folder(gone.results))
-    newest = step_folders(other.checkpoints)[0] / "resume" / "state.safetensors"
-    newest.write_bytes(newest.read_bytes()[:-9])
-    shutil.rmtree(step_folders(other.checkpoints)[1])
-    for folder in (gone, other):
-        assert work(folder, None, lambda: False) == 0
-        assert heat_of(folder).header.epoch == 4
-    assert any("There are no heatmaps" in note and "remembers anew" in note for note in notes(gone))
-    assert [m.first_step for m in messages(other, Started)] == [0, 0]
-
-
 def test_that_what_is_held_out_is_measured_and_not_learnt_from(label, tiny_classifier):
     labelled = label(15, splits=("", "", "", "", "val"), all_of_them=True)
     folder = new_run(labelled, tiny_classifier)
@@ -228,34 +114,6 @@ def test_that_images_without_a_label_have_heatmaps_too(label, tiny_classifier):
     rows = [heat.rows[image.id] for image in labelled.images[5:]]
     assert (heat.labels_NL[rows] == -1).all()
     assert (heat.maps_NKWW[rows].max(axis=(1, 2, 3)) > 0).all()
-
-
-def test_that_an_image_that_cannot_be_read_is_said_and_left_out(label, tiny_classifier):
-    labelled = label(6)
-    (labelled.project.path.parent / "project images" / "002.png").write_bytes(b"no picture")
-    folder = new_run(labelled, tiny_classifier)
-    assert work(folder, None, lambda: False) == 0
-    assert sum("002.png" in note for note in notes(folder)) == 1
-    heat = heat_of(folder)
-    gone = heat.rows[labelled.images[2].id]
-    assert heat.scores_ENL[:, gone].max() == 0
-    assert heat.averages_NL[gone].tolist() == [0, 0, 1, 0]  # what its label says, and nothing more
-    assert heat.maps_NKWW[gone].max() == 0
-
-
-def failed(folder):
-    assert work(folder, None, lambda: False) != 0
-    (message,) = messages(folder, Failed)
-    return message.sentence
-
-
-def test_that_a_project_that_says_nothing_of_classes_is_told_what_to_do(label, tiny_classifier):
-    assert "No image has a class yet" in failed(new_run(label(3, num_labelled=0), tiny_classifier))
-    labelled = label(4, name="all held out", splits=("val",))
-    assert "lie in the split val" in failed(new_run(labelled, tiny_classifier))
-    labelled = label(3, name="denied", num_labelled=0)
-    deny(labelled.dataset, labelled.images[0].id, 1)
-    assert "which classes images do not show" in failed(new_run(labelled, tiny_classifier))
 
 
 def test_that_one_class_is_learnt_with_a_sentence(label, tiny_classifier):
@@ -381,33 +239,6 @@ def test_that_a_backbone_learns_from_views_of_the_pixels(label, tiny_classifier,
     assert heat_of(whole).maps_NKWW.max() > 0
 
 
-@pytest.mark.slow
-def test_that_a_run_whose_process_is_killed_goes_on_to_the_same_end(label, tiny_classifier):
-    labelled = label(8)
-    whole, killed = (new_run(labelled, tiny_classifier, num_epochs=8) for _ in range(2))
-    assert work(whole, None, lambda: False) == 0
-    program = "import sys; from trainer.__main__ import work; from pathlib import Path\n"
-    program += "from locstudio.jobs.run_folder import RunFolder; import torch, trainer.hooks\n"
-    program += "trainer.hooks.REPORT_SECONDS = 0.0; torch.set_num_threads(1)\n"
-    program += "import trainer.recipes.train_cloc as recipe; recipe.MIN_FREE_BYTES = 0\n"
-    program += "sys.exit(work(RunFolder(Path(sys.argv[1])), sys.stdout.buffer, lambda: False))"
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, str(killed.path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    with process:
-        for line in process.stdout:
-            if b'"step":7,' in line:
-                process.send_signal(signal.SIGKILL)
-                break
-    assert process.returncode == -signal.SIGKILL
-    assert not isinstance(killed.last_event(), Finished)
-    assert work(killed, None, lambda: False) == 0
-    assert everything_of(killed) == everything_of(whole)
-
-
 def test_that_a_single_positive_is_learnt_from_where_the_protocol_asks_for_it(label, tiny_classifier):
     labelled = label(6, all_of_them=True)
     folder = new_run(labelled, tiny_classifier, keeps_one=True, num_epochs=1)
@@ -416,3 +247,24 @@ def test_that_a_single_positive_is_learnt_from_where_the_protocol_asks_for_it(la
     heat = heat_of(folder)
     assert ((heat.labels_NL == 1).sum(axis=1) == 1).all()
     assert (heat.labels_NL == 0).sum() == 0
+
+
+def test_that_a_dry_run_says_what_the_run_would_take_and_leaves_nothing(label, tiny_classifier):
+    labelled = label(12, splits=("", "", "", "", "val"))
+    folder = new_run(labelled, tiny_classifier, is_dry_run=True)
+    assert work(folder, None, lambda: False) == 0
+    (estimated,) = messages(folder, Estimated)
+    assert estimated.seconds > estimated.seconds_per_step * 12 > 0
+    assert estimated.num_images_to_encode == 12
+    assert estimated.memory_bytes > 0
+    assert estimated.disk_bytes > 12 * 4 * 25
+    assert not list(folder.checkpoints.iterdir())
+    assert not list(folder.results.iterdir())
+    assert not list(labelled.project.cache.rglob("*.npy"))
+    assert work(new_run(labelled, tiny_classifier), None, lambda: False) == 0
+    again = new_run(labelled, tiny_classifier, is_dry_run=True)
+    assert work(again, None, lambda: False) == 0
+    assert messages(again, Estimated)[0].num_images_to_encode == 0
+    pixels = new_run(labelled, tiny_classifier, is_dry_run=True, trains="all")
+    assert work(pixels, None, lambda: False) == 0
+    assert messages(pixels, Estimated)[0].num_images_to_encode == 0
