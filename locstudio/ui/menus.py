@@ -35,6 +35,18 @@ _VIEW_COMMANDS = (
     CanvasCommand.ZOOM_OUT,
     CanvasCommand.HIDE,
 )
+_HEAT_COMMANDS = (
+    CanvasCommand.HEAT,
+    CanvasCommand.NEXT_HEAT,
+    None,
+    CanvasCommand.PRESENT,
+    CanvasCommand.ABSENT,
+    CanvasCommand.TAKE_HEAT,
+    None,
+    CanvasCommand.PAINT_IN,
+    CanvasCommand.PAINT_OUT,
+    CanvasCommand.ERASE,
+)
 _TOOL_COMMANDS = (CanvasCommand.SELECT, CanvasCommand.DRAW, CanvasCommand.SEARCH, CanvasCommand.REPEAT)
 _THEMES = (("dark", "Dark"), ("light", "Light"), ("system", "As the desktop"))
 
@@ -84,6 +96,8 @@ class Menus(QMenuBar):
         self._add_commands(menu, Page.CURATION, curation.MENU, self._curation)
         menu = self._menu("Heat", "show_heatmaps", "")
         self._add_commands(menu, Page.HEATMAPS, heat.MENU, self._heat)
+        menu.addSeparator()
+        self._add_commands(menu, Page.COLLECTION, _HEAT_COMMANDS, self._canvas)
         self._menu("Training", "retrain", "", "show_training", "show_changes", "", "choose_sam", "bundled_masks")
         view = self._menu("View", "show_collection", "show_training", "show_curation", "show_heatmaps", "")
         self._add(view, "show_search", "show_regions", "show_history", "show_heat", "")

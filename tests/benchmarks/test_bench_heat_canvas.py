@@ -1,7 +1,7 @@
 """A change of heat on the canvas against its budget: another class, epoch, opacity or colour map, up to the last pixel.
 
-CPU time of the process, not of the clock, so that a busy machine does not decide; a bare smooth upscale of heat over a
-picture of the canvas is measured in the same run.
+CPU time of the process, not of the clock, so that a busy machine does not decide; the bare passes over the pixels, of
+a picture, of heat upscaled smoothly and of a clear layer for the boxes, are measured in the same run.
 """
 
 import time
@@ -9,31 +9,40 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPointF, QRectF
+from PIL import Image as Picture
+from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QPainter, QPixmap
 
+from locstudio.domain.edits import ClassChange, Edit
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Image, LabelClass, Region, Review
+from locstudio.services.collection import new_project
 from locstudio.services.heat.colormaps import COLORMAPS
+from locstudio.store.dataset import Dataset
+from locstudio.store.project import Project
 from locstudio.ui.canvas.canvas_view import CanvasView
 from locstudio.ui.heatmaps.brush_tool import BrushKind
 from locstudio.ui.heatmaps.class_rows import ClassRow
 from locstudio.ui.heatmaps.heat_layer import MAX_SHOWN, HeatLook, heat_image
-from locstudio.ui.heatmaps.heat_reading import ReadHeat
+from locstudio.ui.heatmaps.heat_panel import HeatPanel
+from locstudio.ui.heatmaps.heat_reading import HeatReader, ReadHeat
 from locstudio.ui.heatmaps.heat_showing import HeatShowing
 
 WIDTH, HEIGHT = 4000, 3000
 CHANGE_MS = 3.0
+NEXT_MS = 50.0
+NUM_IMAGES = 40
 IMAGE = Image(1, 1, "large.jpg", WIDTH, HEIGHT)
 
 
 def cpu_ms(act: Callable[[int], object], count: int) -> list[float]:
-    times = []
-    for number in range(count):
-        before = time.process_time()
-        act(number)
-        times.append(1000 * (time.process_time() - before))
-    return sorted(times)
+    return sorted(1000 * _cpu(act, number) for number in range(count))
+
+
+def _cpu(act: Callable[[int], object], number: int) -> float:
+    before = time.process_time()
+    act(number)
+    return time.process_time() - before
 
 
 def hills(seed: int) -> np.ndarray:
@@ -76,7 +85,9 @@ def test_bench_a_change_of_heat_stays_within_budget(canvas, showing, num_classes
         showing.toggle_other((class_id, f"class {class_id}"))
     read = ReadHeat(IMAGE)
     target = QPixmap(canvas.size())
-    blank = QPixmap(canvas.size())
+    ground, top = QPixmap(canvas.size()), QPixmap(canvas.size())
+    ground.fill(Qt.GlobalColor.gray)
+    top.fill(Qt.GlobalColor.transparent)
     picture = heat_image([hills(1)], HeatLook())
 
     def change(number: int) -> None:
@@ -86,18 +97,27 @@ def test_bench_a_change_of_heat_stays_within_budget(canvas, showing, num_classes
         canvas.set_heat(showing.shown(read, can_paint=True))
         canvas.render(target)
 
+    def look(number: int) -> None:
+        showing.look = HeatLook(COLORMAPS[number % 3], 0.4 + number % 5 / 10)
+        canvas.set_heat(showing.shown(read, can_paint=True))
+        canvas.render(target)
+
     def bare(_number: int) -> None:
         with QPainter(target) as painter:
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-            painter.drawPixmap(0, 0, blank)
+            painter.drawPixmap(0, 0, ground)
             painter.drawImage(QRectF(107, 0, 1067, 800), picture)
+            painter.drawPixmap(0, 0, top)
 
     cpu_ms(change, 30)
-    times, bares = cpu_ms(change, 120), cpu_ms(bare, 120)
-    middle, base = times[60], bares[60]
-    print(f"\n{num_classes} class(es): p50 {middle:.2f} p95 {times[114]:.2f} ms CPU, bare upscale {base:.2f} ms")
-    record_property("p50_ms", middle)
-    assert middle < max(CHANGE_MS, 3.5 * base)  # where others use the memory too, the bare upscale is slow as well
+    times = [[1000 * _cpu(act, number) for act in (change, look, bare)] for number in range(120)]
+    classes, looks, base = np.median(times, axis=0)
+    words = f"another class {classes:.2f}, another look {looks:.2f}, bare {base:.2f} ms CPU"
+    print(f"\n{num_classes} shown: {words}")
+    record_property("p50_ms", looks)
+    # Where others use the memory too, the bare passes over the pixels are slow as well.
+    assert looks < max(CHANGE_MS, 2.5 * base)
+    assert classes < max(CHANGE_MS, 3.5 * base)
 
 
 def test_bench_a_change_of_the_threshold_stays_within_budget(canvas, showing):
@@ -111,6 +131,40 @@ def test_bench_a_change_of_the_threshold_stays_within_budget(canvas, showing):
     times = cpu_ms(change, 120)
     print(f"\nthreshold: p50 {times[60]:.2f} p95 {times[114]:.2f} ms CPU")
     assert times[60] < CHANGE_MS
+
+
+def test_bench_the_next_image_with_heat_is_there_at_once(tmp_path, heat, canvas, qtbot):
+    """From the wish to the last pixel: reading, what was said, 80 rows of the panel, and the canvas."""
+    (tmp_path / "images").mkdir()
+    for number in range(NUM_IMAGES):
+        Picture.new("RGB", (64, 48), (number, 90, 90)).save(tmp_path / "images" / f"{number}.png")
+    new_project(tmp_path / "p", [tmp_path / "images"])
+    project = Project(tmp_path / "p")
+    classes = [LabelClass(i + 1, f"class {i}", "#44aa88") for i in range(80)]
+    with Dataset.open(project) as dataset:
+        dataset.apply(Edit("Classes", tuple(ClassChange(None, one) for one in classes)))
+        images = list(dataset.images(dataset.image_ids().tolist()))
+        averages = np.random.default_rng(1).uniform(0, 1, (NUM_IMAGES, 80)).astype(np.float32)
+        maps = np.tile(hills(1), (NUM_IMAGES, 80, 1, 1))
+        heat.heat_run(project, [one.id for one in images], [(one.id, one.name) for one in classes], averages, maps=maps)
+        reader, panel, showing = HeatReader(project, dataset), HeatPanel(), HeatShowing()
+        qtbot.addWidget(panel)
+        panel.resize(340, 700)
+        panel.show()
+        target = QPixmap(canvas.size())
+
+        def show(number: int) -> None:
+            read = reader.read(images[number % NUM_IMAGES], "", None)
+            showing.take(read.rows)
+            panel.show_rows(read.rows, showing.chosen, "")
+            panel.grab()
+            canvas.set_heat(showing.shown(read, can_paint=True))
+            canvas.render(target)
+
+        cpu_ms(show, 10)
+        times = cpu_ms(show, 60)
+    print(f"\nnext image with heat: p50 {times[30]:.1f} p95 {times[57]:.1f} ms CPU")
+    assert times[30] < NEXT_MS
 
 
 def test_bench_heat_follows_the_brush(canvas, showing):

@@ -310,7 +310,7 @@ class TestFoundJustNow:
         assert desk.canvas.heat.chosen.name == "bus"
         assert desk.canvas.heat.origin == "by my classes, just now"
         desk.workspace.show_panel(Panel.HEAT)
-        assert "my classes has looked at it just now" in desk.heat_panel._note.text()
+        assert "my classes has looked at this image just now" in desk.heat_panel._note.text()
         assert not desk.heat_bar.epochs.isVisible()
 
     def test_that_a_class_of_the_model_becomes_one_of_the_project_by_saying_that_it_is_there(self, model, desk, qtbot):
@@ -327,6 +327,16 @@ class TestFoundJustNow:
         assert labels(desk)[new.id].presence is Presence.POSITIVE
         desk.undo()
         qtbot.waitUntil(lambda: all(label.name != "person" for label in dataset.classes()), timeout=5_000)
+
+    def test_that_a_model_that_cannot_be_read_is_a_sentence(self, model, desk, qtbot, monkeypatch):
+        find = desk.engine.find_heat
+        monkeypatch.setattr(desk.engine, "find_heat", lambda key, folder: find(key, folder.with_name("damaged")))
+        heard = sentences(desk)
+        press(desk, Qt.Key.Key_E)
+        qtbot.waitUntil(lambda: bool(heard) and "There is no checkpoint" in heard[-1], timeout=5_000)
+        desk.workspace.show_panel(Panel.HEAT)
+        assert "There is no checkpoint" in desk.heat_panel._empty.text()
+        assert desk.canvas.heat is None
 
     def test_that_a_run_that_has_the_image_goes_before_the_model(self, model, heat_run, desk, qtbot):
         switch_on(desk, qtbot)

@@ -174,6 +174,14 @@ class HeatView(MaskView):
 
     # Painting
 
+    def _made_image(self, heat: ShownHeat) -> tuple[QImage, QRect]:
+        if self._heat_image is None:
+            maps = [shown.map_WW for shown in heat.classes]
+            maps[0] = self.brush.preview(maps[0])
+            picture = heat_image(maps, heat.look, [shown.color for shown in heat.classes])
+            self._heat_image = picture, warm_part(picture)
+        return self._heat_image
+
     @property
     def has_between(self) -> bool:
         """Whether there is heat, and a picture below it."""
@@ -183,12 +191,7 @@ class HeatView(MaskView):
         """Paint heat, as the stroke that goes on makes it, and its threshold."""
         heat = self._heat
         assert heat is not None
-        if self._heat_image is None:
-            maps = [shown.map_WW for shown in heat.classes]
-            maps[0] = self.brush.preview(maps[0])
-            picture = heat_image(maps, heat.look, [shown.color for shown in heat.classes])
-            self._heat_image = picture, warm_part(picture)
-        paint_heat(painter, *self._heat_image, self.image_size, self.view, self.width(), self.height())
+        paint_heat(painter, *self._made_image(heat), self.image_size, self.view, self.width(), self.height())
         if not self.brush.is_busy:
             paint_threshold(painter, heat, self.aimed_box, self.image_size, self.view, QColor(theme.current().accent))
 

@@ -22,7 +22,7 @@ HUES = ("#e69f00", "#56b4e9", "#d55e00", "#f0e442", "#cc79a7", "#009e73")
 WHOLE_RANGE = (0, 255)
 _FINE = 192
 _FINE_OF_MANY = 84  # each costs time
-_FULL_FROM = 0.35  # of the range: up to here heat is less opaque, so that the picture shows where there is none
+_CLEAR_TO, _FULL_FROM = 0.04, 0.35  # of the range: from where on heat is seen, and from where on with all its opacity
 _LOWEST_SPAN = 26  # a range stretched to a map that is hardly warm anywhere does not make a fire of it
 
 
@@ -116,12 +116,12 @@ def _tables(look: HeatLook, span: tuple[int, int], rgbs: tuple[int, ...]) -> tup
     share_V = np.clip((np.arange(256, dtype=np.float32) - low) / max(high - low, 1), 0, 1)
     if look.is_inverted:
         share_V = 1 - share_V
-    alpha_V = look.opacity * np.clip(share_V / _FULL_FROM, 0, 1)
+    alpha_V = look.opacity * np.clip((share_V - _CLEAR_TO) / (_FULL_FROM - _CLEAR_TO), 0, 1)
     if not rgbs:
         rgb_V3 = color_table(look.colormap)[np.rint(255 * share_V).astype(np.uint8)].astype(np.float32)
         return (_premultiplied(rgb_V3, alpha_V),)
     # One hue for each class: the warmer, the more of it.
-    alpha_V = look.opacity * share_V
+    alpha_V = look.opacity * np.clip((share_V - _CLEAR_TO) / (1 - _CLEAR_TO), 0, 1)
     plain = [np.array([rgb >> 16 & 255, rgb >> 8 & 255, rgb & 255], np.float32) for rgb in rgbs]
     return tuple(_premultiplied(np.broadcast_to(rgb, (256, 3)), alpha_V) for rgb in plain)
 

@@ -31,12 +31,12 @@ def note_of(read: ReadHeat) -> tuple[str, bool]:
     if read.is_stale:
         return STALE, True
     if read.run is None:
-        looks = (
-            f"{shown(read.model_name, 40)} {'is looking at it …' if read.is_looking else 'has looked at it just now.'}"
-        )
-        if not read.runs and not read.is_looking:
-            return f"{looks} Train the heatmaps (Ctrl+R), and heat of your own classes remembers every epoch.", False
-        return f"No training has seen this image; {looks}", False
+        name = shown(read.model_name, 40)
+        if read.is_looking:
+            return f"No training has seen this image; {name} is looking at it …", False
+        if read.runs:
+            return f"No training has seen this image; {name} has looked at it just now.", False
+        return f"{name} has looked at this image just now. Train the heatmaps (Ctrl+R) on your own classes.", False
     if read.epoch != read.newest:
         return f"Heat as it was after epoch {read.epoch}; what was painted since is on it too.", False
     return "", False
