@@ -58,6 +58,9 @@ def test_that_what_is_seen_and_not_labelled_comes_first_where_no_known_class_is_
     # The root of average and peak, and a quarter of it where all the heat is that of the bus as well.
     bicycle = (0.6 * 180 / 255) ** 0.5
     assert found.scores.tolist() == pytest.approx([(0.8 * 200 / 255) ** 0.5, bicycle, bicycle / 4], abs=0.01)
+    for item in (found.item(row) for row in range(3)):
+        row = book.image(dataset.image(item.image_id)).of_class(item.class_id)
+        assert row.expected == pytest.approx(item.score, abs=1e-4)
     item = found.item(1)
     assert (item.key, item.average, item.peak) == ("1:2", pytest.approx(0.6), pytest.approx(180 / 255))
     assert item.box is not None

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +15,7 @@ from locstudio.domain.regions import Image, LabelClass, Origin
 from locstudio.jobs.heatmaps import Heatmaps
 from locstudio.services.heat.known import is_stale
 from locstudio.services.heat.runs import HeatRun, chosen_run, heat_runs, refuse_unreadable
-from locstudio.services.heat.scale import Scale
+from locstudio.services.heat.scale import Scale, own_heat_of, owns_of
 from locstudio.store.project import Project
 from locstudio.store.view import DatasetView
 
@@ -39,6 +39,7 @@ class ClassHeat:
         corrections: What was painted, oldest first.
         trajectory_E: The score of each epoch.
         variance: Variance of the scores of the last epochs.
+        expected: How surely it is expected, as the worklist scores it; 0 where something is known.
     """
 
     class_id: int
@@ -55,6 +56,7 @@ class ClassHeat:
     corrections: tuple[HeatCorrection, ...]
     trajectory_E: NDArray[np.float32]
     variance: float
+    expected: float = 0.0
 
     @property
     def is_known(self) -> bool:
@@ -206,6 +208,7 @@ class HeatBook:
             self._class_heat(class_id, maps.get(class_id), scores_EL[:, place], float(averages_L[place]), epoch, said)
             for place, class_id in enumerate(header.class_ids)
         ]
+        rows = self._with_expected(rows)
         rows.sort(key=by_relevance)
         unseen = [each for each in self.classes.values() if not each.is_retired and each.id not in heatmaps.positions]
         return ImageHeat(
@@ -228,6 +231,19 @@ class HeatBook:
         for scores_L in scores_EL[:epoch]:
             averages_L = (momentum * averages_L + (1 - momentum) * scores_L).astype(np.float32)
         return averages_L
+
+    def _with_expected(self, rows: list[ClassHeat]) -> list[ClassHeat]:
+        """The rows of an image with how surely those are expected of which nothing is known."""
+        kept = [row for row in rows if row.map_WW is not None]
+        if not kept:
+            return rows
+        maps_MWW = np.stack([row.map_WW for row in kept if row.map_WW is not None])
+        averages_M = np.array([row.average for row in kept], np.float32)
+        is_there_M = np.array([row.presence is Presence.POSITIVE for row in kept])
+        known_WW = maps_MWW[is_there_M].max(axis=0, initial=0)
+        scores = self.scale.score(own_heat_of(averages_M, maps_MWW, owns_of(maps_MWW, known_WW[None])))
+        found = {row.class_id: score for row, score in zip(kept, scores.tolist(), strict=True)}
+        return [row if row.is_known else replace(row, expected=found.get(row.class_id, 0.0)) for row in rows]
 
     def _class_heat(
         self,

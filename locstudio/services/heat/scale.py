@@ -10,6 +10,7 @@ from locstudio.services.heat.maps import maps_at
 
 _MAX_TOLD = 20_000
 _MIN_TOLD = 20
+_SHARED_SHARE = 0.25
 _LEVELS = np.linspace(0, 1, 21)
 
 
@@ -51,3 +52,22 @@ def heat_of(averages_M: NDArray[np.float32], maps_MWW: NDArray[np.uint8]) -> NDA
     """Root of running average and peak, in [0, 1]."""
     peaks_M = maps_MWW.max(axis=(1, 2), initial=0).astype(np.float32) / np.float32(255)
     return np.array(np.sqrt(averages_M * peaks_M), np.float32)
+
+
+def own_heat_of(
+    averages_M: NDArray[np.float32], maps_MWW: NDArray[np.uint8], owns_M: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Heat, less where it is not the class's own."""
+    return np.array(heat_of(averages_M, maps_MWW) * (_SHARED_SHARE + (1 - _SHARED_SHARE) * owns_M), np.float32)
+
+
+def owns_of(maps_MWW: NDArray[np.uint8], known_MWW: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """How much of the heat of each map is not that of known classes too, (M,).
+
+    What counts is where a class is at least half as hot as at its peak: there is its place.
+    """
+    half_M = (maps_MWW.max(axis=(1, 2), initial=0).astype(np.int64) + 1) // 2
+    hot_MWW = np.where(maps_MWW >= half_M.astype(np.uint8)[:, None, None], maps_MWW, 0)
+    whole_M = np.maximum(hot_MWW.sum(axis=(1, 2), dtype=np.float32), 1)
+    shared_M = np.minimum(hot_MWW, known_MWW).sum(axis=(1, 2), dtype=np.float32)
+    return np.array(1 - shared_M / whole_M, np.float32)

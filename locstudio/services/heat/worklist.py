@@ -31,7 +31,7 @@ from locstudio.jobs.heatmaps import Heatmaps
 from locstudio.services.heat.book import RECENT, HeatBook
 from locstudio.services.heat.known import UNKNOWN, Known
 from locstudio.services.heat.maps import known_heat, maps_at
-from locstudio.services.heat.scale import heat_of
+from locstudio.services.heat.scale import heat_of, own_heat_of, owns_of
 from locstudio.services.heat.shapes import box_of_peak
 
 MIN_SCORE = 0.1
@@ -39,7 +39,6 @@ MAX_ROWS = 5000
 _MAX_POOL = 100_000
 _BLOCK = 1 << 20
 _BOX_SHARE = 0.5
-_SHARED_SHARE = 0.25
 
 Rows = NDArray[np.int64]
 
@@ -145,8 +144,8 @@ def expected(
     rows, places, averages, maps_MWW = rows[best], places[best], averages[best], maps_MWW[best]
     image_ids, class_ids = heatmaps.image_ids[rows], np.array(heatmaps.header.class_ids, np.int64)[places]
     painted = book.paint_over(image_ids, class_ids, maps_MWW)
-    owns = _owns(maps_MWW, known_heat(heatmaps, known.presence_NL, rows))
-    heat = heat_of(averages, maps_MWW) * (_SHARED_SHARE + (1 - _SHARED_SHARE) * owns)
+    owns = owns_of(maps_MWW, known_heat(heatmaps, known.presence_NL, rows))
+    heat = own_heat_of(averages, maps_MWW, owns)
     order = np.lexsort((places, rows, -heat))
     order = order[heat[order] >= least]
     num_found = num_bounded - len(best) + len(order)
@@ -226,18 +225,6 @@ def _first(num: int, values: NDArray[np.float32]) -> Rows:
     if len(values) <= num:
         return np.arange(len(values))
     return np.argpartition(-values, num)[:num]
-
-
-def _owns(maps_MWW: NDArray[np.uint8], known_MWW: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """How much of the heat of each map is not that of known classes too, (M,).
-
-    What counts is where a class is at least half as hot as at its peak: there is its place.
-    """
-    half_M = (maps_MWW.max(axis=(1, 2), initial=0).astype(np.int64) + 1) // 2
-    hot_MWW = np.where(maps_MWW >= half_M.astype(np.uint8)[:, None, None], maps_MWW, 0)
-    whole_M = np.maximum(hot_MWW.sum(axis=(1, 2), dtype=np.float32), 1)
-    shared_M = np.minimum(hot_MWW, known_MWW).sum(axis=(1, 2), dtype=np.float32)
-    return np.array(1 - shared_M / whole_M, np.float32)
 
 
 def _steadiness(book: HeatBook, rows: Rows, places: Rows) -> NDArray[np.float32]:
