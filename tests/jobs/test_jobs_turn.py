@@ -5,7 +5,7 @@ import os
 import msgspec
 import pytest
 
-from locstudio.jobs.configs import ClocTraining, Comparison, Embedding, Evaluation, RunConfig
+from locstudio.jobs.configs import ClocTraining, Comparison, ConsistencyTraining, Embedding, Evaluation, RunConfig
 from locstudio.jobs.run_folder import RunFolder, write_whole
 from locstudio.jobs.run_state import RunMark, claim_run
 from locstudio.jobs.turn import Turn, gpus_of, takes_turns
@@ -37,6 +37,10 @@ def test_that_indexing_and_timing_wait_for_nobody():
     assert takes_turns(RunConfig(kind="compare", checkpoint="/c", compare=Comparison(new="/d")))
     assert not takes_turns(RunConfig(kind="embed", checkpoint="/c", embed=Embedding()))
     assert not takes_turns(RunConfig(kind="cloc", checkpoint="/c", cloc=ClocTraining(is_dry_run=True)))
+    of_classes = RunConfig(kind="consistency", checkpoint="/c", consistency=ConsistencyTraining())
+    assert takes_turns(of_classes)
+    timed = msgspec.structs.replace(of_classes, consistency=ConsistencyTraining(is_dry_run=True))
+    assert not takes_turns(timed)
 
 
 def test_that_a_project_has_one_turn_and_says_who_has_it(make_run):

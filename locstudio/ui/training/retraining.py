@@ -20,7 +20,7 @@ from locstudio.ui.desk import Desk
 from locstudio.ui.indexing import in_words
 from locstudio.ui.opening import Place
 from locstudio.ui.training.planning import Planning
-from locstudio.ui.training.run_book import KnownRun, RunBook
+from locstudio.ui.training.run_book import TRAININGS, KnownRun, RunBook
 
 if TYPE_CHECKING:
     from locstudio.ui.training.training_desk import TrainingDesk
@@ -240,10 +240,15 @@ class Retraining(QObject):
             self._go_on_with_newest()
 
     def _go_on_with_newest(self) -> None:
-        """A training that has ended while no window was open is compared now."""
-        newest = next(iter(self.book.trainings), None)
-        if newest is None or self._collection.opened.dataset.is_read_only:
+        """The newest training of each kind of model, where it has ended while no window was open, is compared now."""
+        if self._collection.opened.dataset.is_read_only:
             return
+        for kind in TRAININGS:
+            newest = next((run for run in self.book.trainings if run.config.kind == kind), None)
+            if newest is not None:
+                self._go_on_with(newest)
+
+    def _go_on_with(self, newest: KnownRun) -> None:
         if newest.is_unstarted:  # the window was closed between the click and the process
             self.book.start(newest.folder)
         elif newest.summary.state is RunState.DONE and self.book.comparison_of(newest.id) is None:
