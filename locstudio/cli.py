@@ -24,7 +24,7 @@ EXPORT_FORMATS = (*_BOTH_WAYS, "csv", "parquet", "webdataset")
 """As in ``locstudio.interchange.formats``, which would take time to load here."""
 COLORMAPS = ("viridis", "cividis", "magma", "gray")
 DISAGREEMENTS = ("any", "restless", "labels", "missing", "regions")
-MIN_SCORE = 0.1
+MIN_SCORE = 0.03
 """As in ``locstudio.services.heat``, likewise."""
 
 

@@ -53,13 +53,13 @@ class HeatTour:
         self.pages.show()
         self.wait_for(lambda: page.model.rowCount() > 0, _PATIENCE_S, "what is expected and not labelled")
         report: dict[str, Any] = {"expected": page.model.rowCount(), "first": self._first()}
-        self.shoot("9-expected")
+        self._shoot_page("9-expected")
         report["seconds_a_decision"] = self._decide()
         self._take_back(newest)
         for command, name in ((HeatCommand.ONE_CLASS, "10-one-class"), (HeatCommand.ONE_IMAGE, "11-one-image")):
             page.run(command)
             self.wait_for(lambda: page.model.rowCount() > 0, _PATIENCE_S, "the tiles of heat")
-            self.shoot(name)
+            self._shoot_page(name)
         page.run(HeatCommand.EXPECTED)
         self.wait_for(lambda: page.model.rowCount() > 0, _PATIENCE_S, "the tiles of heat")
         page.run(HeatCommand.OPEN)
@@ -67,6 +67,17 @@ class HeatTour:
         self._take_back(newest)
         self.desk.heat.switch(False)
         return report
+
+    def _shoot_page(self, name: str) -> None:
+        """A picture of the page, once its tiles are there."""
+        desk = self.pages.desk
+
+        def is_busy() -> bool:
+            return desk.cells.is_busy or desk.parts.is_busy or desk.large.is_busy
+
+        self.window.grab()  # what is painted asks for its pictures
+        self.wait_for(lambda: not is_busy(), _PATIENCE_S, "the tiles of heat")
+        self.shoot(name)
 
     def _first(self) -> list[str]:
         """The first lines of the worklist, in words."""

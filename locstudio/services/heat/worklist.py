@@ -34,7 +34,7 @@ from locstudio.services.heat.maps import known_heat, maps_at
 from locstudio.services.heat.scale import heat_of, own_heat_of, owns_of
 from locstudio.services.heat.shapes import box_of_peak
 
-MIN_SCORE = 0.1
+MIN_SCORE = 0.03
 MAX_ROWS = 5000
 _MAX_POOL = 100_000
 _BLOCK = 1 << 20
