@@ -154,8 +154,8 @@ class ImagePlaces:
                 image_id, image = found[place.path]
                 self._place(row, image_id, image)
                 if row.split and not image.split and row.key in self.places:
-                    known = replace(image, id=image_id)
-                    self.splits.append(ImageChange(known, replace(known, split=row.split)))
+                    stored = replace(image, id=image_id)
+                    self.splits.append(ImageChange(stored, replace(stored, split=row.split)))
 
     def _place(self, row: ImageRow, image_id: int, image: Image) -> None:
         if not image.width:
