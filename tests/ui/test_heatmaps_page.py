@@ -27,7 +27,7 @@ DOG, CAR, BUS = 1, 2, 3
 HTML = "<b>dog</b> &amp; its friends"
 CLASSES = [(DOG, HTML), (CAR, "car"), (BUS, "bus")]
 # A dog is expected more and more from image 1 to 8, a car in the first four, a bus nowhere.
-AVERAGES = np.array([(0.55 + 0.05 * number, 0.5 if number < 4 else 0.1, 0.02) for number in range(8)], np.float32)
+AVERAGES = np.array([(0.55 + 0.05 * number, 0.5 if number < 4 else 0.01, 0.02) for number in range(8)], np.float32)
 
 
 @pytest.fixture

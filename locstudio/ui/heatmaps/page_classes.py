@@ -81,7 +81,7 @@ class ClassPane(QFrame):
         self.score.setRange(0, _STEPS)
         self.score.setPageStep(_STEPS // 10)
         self.score.setAccessibleName("Least score")
-        self.score.setToolTip("List only what scores at least so much")
+        self.score.setToolTip("List only what is as sure as this share of what is labelled, or surer")
         self._value, self._count = label("", "heading"), label("", "muted")
         self.score.valueChanged.connect(self._on_score)
         self._find = QLineEdit(self)

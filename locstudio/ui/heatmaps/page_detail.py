@@ -184,7 +184,7 @@ class HeatDetail(QFrame):
         cell = tile.cell
         parts = (
             PRESENCE_WORDS[tile.presence],
-            f"score {tile.score:.2f}",
+            f"{tile.score_name} {tile.score:.2f}",
             "" if tile.agreement is None else f"agreement {tile.agreement:.0%}",
             "" if tile.own is None else f"own heat {tile.own:.0%}",
             "" if tile.inconsistency is None else f"inconsistency {tile.inconsistency:.2f}",

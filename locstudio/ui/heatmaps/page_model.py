@@ -51,13 +51,18 @@ class HeatTile:
     name: str
     is_done: bool = False
 
+    @property
+    def score_name(self) -> str:
+        """What the score is: of what is expected how surely it is there, else the running average."""
+        return "average" if self.agreement is None else "score"
+
     def sentence(self) -> str:
         """The tile in words, for tool tips and screen readers."""
         cell = self.cell
         parts = [
             self.class_name,
             PRESENCE_WORDS[self.presence],
-            f"score {self.score:.2f}",
+            f"{self.score_name} {self.score:.2f}",
             "" if self.agreement is None else f"agreement {self.agreement:.0%} over the last epochs",
             "" if self.own is None else f"{self.own:.0%} of its heat is shared with no class that is known",
             "" if self.inconsistency is None else f"inconsistency {self.inconsistency:.2f}",

@@ -31,7 +31,7 @@ from locstudio.ui.heatmaps.page_detail import Facts
 from locstudio.ui.heatmaps.page_table import HeatOrder, HeatTable
 from locstudio.ui.search.context import context_of
 
-LEAST = 0.05
+LEAST = 0.02
 """The slider of the least score reaches down to here: below, nothing is expected."""
 
 _MAX_EXPECTED = 20_000

@@ -57,7 +57,7 @@ class HeatTable:
 
     @property
     def scores(self) -> Floats:
-        """How surely each class is in its image, in [0, 1]."""
+        """How surely each class is in its image, in [0, 1]: its running average, or the score of the worklist."""
         return self.measures[HeatOrder.SCORE]
 
     def measure(self, name: HeatOrder, position: int) -> float | None:
