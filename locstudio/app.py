@@ -356,9 +356,9 @@ def run_tour(project: Path, folder: Path) -> dict[str, Any]:
         Tour.wait_for(lambda: studio.search_state is not None or bool(problems), 60, "the project")
         for problem in problems:
             raise problem
-        desk, curation, retraining = studio.desk, studio.curation, studio.retraining
-        assert desk is not None and curation is not None and retraining is not None  # noqa: PT018 - all come at once
-        return Tour(studio.window, desk, curation, retraining, folder, started).walk()
+        parts = studio.parts
+        assert parts is not None
+        return Tour(studio.window, parts.desk, parts.curation, parts.heatmaps, parts.retraining, folder, started).walk()
     finally:
         studio.window.close()
         qInstallMessageHandler(None)

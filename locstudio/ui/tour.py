@@ -1,4 +1,4 @@
-"""A guided tour without hands: search, pseudo-labels and a real retraining, with pictures and a report.
+"""A guided tour without hands: search, pseudo-labels, heatmaps and a real retraining, with pictures and a report.
 
 Meant for machines without a display, where it shows that everything is there and how fast it answers.
 """
@@ -21,9 +21,11 @@ from locstudio.ui import theme
 from locstudio.ui.canvas.commands import CanvasCommand
 from locstudio.ui.curation.curation import Curation
 from locstudio.ui.desk import Desk
+from locstudio.ui.heatmaps.heatmaps import HeatPages
 from locstudio.ui.main_window import MainWindow
 from locstudio.ui.search.hits_model import HitItem
 from locstudio.ui.tour_curation import CurationTour
+from locstudio.ui.tour_heatmaps import HeatTour
 from locstudio.ui.tour_report import page
 from locstudio.ui.tour_training import TrainingTour
 from locstudio.ui.training.retraining import Retraining
@@ -44,6 +46,7 @@ class Tour:
     window: MainWindow
     desk: Desk
     curation: Curation
+    heatmaps: HeatPages
     retraining: Retraining
     folder: Path
     started: float
@@ -77,6 +80,7 @@ class Tour:
         self._find_in_image(region.phrase)
         self._edit_box(region)
         self._curate()
+        self._look_at_heat()
         self._retrain()
         self._show_light()
         self.report["pictures"] = self._pictures
@@ -168,6 +172,12 @@ class Tour:
         self.report["curation"] = tour.walk()
         self.window.show_collection()
 
+    def _look_at_heat(self) -> None:
+        """Go through what is expected and not labelled, and paint; all of it is taken back."""
+        tour = HeatTour(self.window, self.desk, self.heatmaps, self._shoot, self.wait_for)
+        self.report["heatmaps"] = tour.walk()
+        self.window.show_collection()
+
     def _retrain(self) -> None:
         """Retrain with the quick preset and show what has changed; the model in use stays in use."""
         self.report["retrain"] = TrainingTour(self.retraining, self._shoot, self.wait_for).walk()
@@ -178,7 +188,7 @@ class Tour:
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         theme.apply(app, "light")
-        self._shoot("12-light")
+        self._shoot("18-light")
 
     def _asked(self, ask: Callable[[], None]) -> float:
         answered: list[object] = []

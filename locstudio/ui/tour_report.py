@@ -13,10 +13,16 @@ _TITLES = {
     "6-curation": "Proposals under review",
     "7-alike": "The identical mistakes of one correction",
     "8-canvas-pass": "Proposals one after another on the canvas",
-    "9-retrain": "What a training would take",
-    "10-training": "Retraining",
-    "11-what-changed": "What has changed",
-    "12-light": "The light theme",
+    "9-expected": "Expected, but not labelled",
+    "10-one-class": "One class in all images, where heat and labels disagree most first",
+    "11-one-image": "All classes of one image",
+    "12-heat": "Heat over the picture",
+    "13-earlier-epoch": "The same some epochs earlier",
+    "14-correction": "Evidence painted in",
+    "15-retrain": "What a training would take",
+    "16-training": "Retraining",
+    "17-what-changed": "What has changed",
+    "18-light": "The light theme",
 }
 
 
@@ -35,6 +41,7 @@ def summary(report: dict[str, Any], folder: Path) -> list[str]:
         f"“{place['words']}” found in {place['image']} with score {place['score']:.2f}.",
         _proposed(curation),
         f"  {_decided(curation)}",
+        *_heat(report["heatmaps"]),
         f"Retraining on {retrain['learns_from'].split(' images')[0]} images: estimated {retrain['time']};",
         f"  it took {_seconds(retrain['seconds_to_train'])}, and {_seconds(retrain['seconds_to_compare'])} to compare.",
         f"  {_metrics(retrain)}",
@@ -59,12 +66,13 @@ def page(report: dict[str, Any]) -> str:
         "6-curation": [_proposed(curation), "", _decided(curation)],
         "7-alike": [curation["alike"] or "Nothing else looked like the item that was corrected."],
         "8-canvas-pass": [f"{curation['canvas_pass']:,} regions to review in this image."],
-        "9-retrain": [
+        "9-expected": _heat(report["heatmaps"]),
+        "15-retrain": [
             f"{retrain['learns_from']} On {retrain['where']}: {retrain['time']}; memory {retrain['memory']}, "
             f"disk {retrain['disk']}. Measured in {retrain['seconds_to_measure']:.0f} s."
         ],
-        "10-training": [f"It took {_seconds(retrain['seconds_to_train'])}. {_metrics(retrain)}"],
-        "11-what-changed": [
+        "16-training": [f"It took {_seconds(retrain['seconds_to_train'])}. {_metrics(retrain)}"],
+        "17-what-changed": [
             f"Compared with the model in use in {_seconds(retrain['seconds_to_compare'])}:",
             "",
             *(f"- {sentence}" for sentence in retrain["gate"]),
@@ -91,6 +99,16 @@ def _proposed(curation: dict[str, Any]) -> str:
 
 def _decided(curation: dict[str, Any]) -> str:
     return f"A key decides; the next item was current in {_ms(curation['seconds_a_decision'])}. All was undone again."
+
+
+def _heat(heat: dict[str, Any]) -> list[str]:
+    """Nothing where the project has no heatmaps."""
+    if not heat:
+        return []
+    return [
+        f"{heat['expected']:,} classes of images expected and not labelled; "
+        f"the next one was current {_ms(heat['seconds_a_decision'])} after a key."
+    ]
 
 
 def _metrics(retrain: dict[str, Any]) -> str:

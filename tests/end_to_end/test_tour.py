@@ -21,7 +21,7 @@ def test_that_the_tour_of_the_demo_leaves_pictures_and_a_report_without_a_displa
     assert "First hits" in done.stdout
     assert done.stderr == ""
     report = json.loads((tmp_path / "tour" / "report.json").read_text(encoding="utf-8"))
-    assert (report["images"], report["regions"]) == (180, 837)
+    assert (report["images"], report["regions"]) == (180, 813)
     own = report["search_by_box"]["hits"][0]
     assert own["phrase"] == report["search_by_box"]["phrase_of_the_box"]
     assert own["score"] > 0.99
@@ -31,7 +31,9 @@ def test_that_the_tour_of_the_demo_leaves_pictures_and_a_report_without_a_displa
     assert report["retrain"]["after"]["top1"] > report["retrain"]["before"]["top1"] + 0.05
     assert report["curation"]["raw_proposals"] > report["curation"]["to_review"] > 50
     assert report["curation"]["canvas_pass"] > 0
-    assert len(report["pictures"]) == 12
+    assert 0 < report["heatmaps"]["expected"] < 200
+    assert "not labelled" in report["heatmaps"]["first"][0]
+    assert len(report["pictures"]) == 18
     for picture in report["pictures"]:
         assert Path(picture).stat().st_size > 50_000
         assert Path(picture).name in (tmp_path / "tour" / "report.md").read_text(encoding="utf-8")
