@@ -24,6 +24,9 @@ from locstudio.store.project import Project
 from locstudio.store.view import DatasetView
 from locstudio.ui.heatmaps.class_rows import ClassRow
 
+_LIKELY = 0.5
+"""A model that looks now has no labelled heat to be held against; more likely there than not counts as expected."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadHeat:
@@ -164,7 +167,7 @@ def _row_of(heat: ClassHeat, is_stale: bool) -> ClassRow:
         raw_WW=heat.raw_WW,
         corrections=heat.corrections,
         trajectory_E=heat.trajectory_E,
-        is_expected=is_open and heat.average >= MIN_SCORE,
+        is_expected=is_open and heat.expected >= MIN_SCORE,
     )
 
 
@@ -218,7 +221,7 @@ def with_found_heat(
                 score=score,
                 raw_WW=raw_WW,
                 map_WW=corrected(raw_WW, row.corrections, size),
-                is_expected=row.presence is Presence.UNKNOWN and score >= MIN_SCORE,
+                is_expected=row.presence is Presence.UNKNOWN and score >= _LIKELY,
             )
         )
     others = [
