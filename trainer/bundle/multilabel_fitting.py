@@ -56,7 +56,11 @@ def material(model: Consistency, known: LabelledSet) -> Material:
 
 
 class PlainMemory:
-    """Running averages in plain arrays: what ``HeatMemory`` keeps on disk, in whole numbers of float32."""
+    """Running averages in plain arrays, float32, where ``HeatMemory`` has bytes.
+
+    ``starts_with_label`` starts the heatmaps of told classes with ones too, as a public re-implementation has it; a run
+    of the studio starts its scores alone.
+    """
 
     def __init__(self, told_SL: NDArray[np.int8], training: ConsistencyTraining) -> None:
         grid = training.grid
