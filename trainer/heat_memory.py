@@ -1,8 +1,8 @@
 """What a consistency run remembers of every image, on disk: written here, read by ``locstudio.jobs.heatmaps``.
 
 A row is read from the side that is whole and written to the other one, so an epoch that was begun can be done again
-from any of its steps, and a reader sees whole epochs only.  Rows are read and written by system calls rather than
-through a mapping: a full disk is an error with a sentence then, not the end of the process.
+from any of its steps, and a reader that keeps up sees whole epochs only.  Rows are read and written by system calls
+rather than through a mapping: a full disk is an error with a sentence then, not the end of the process.
 
 Axes: B = rows of a batch, N = images, L = classes, K = maps an image, W = side of a map, T = maps of a key frame.
 """
@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -26,7 +27,6 @@ from trainer.heat_bytes import Floats, threshold_of, to_bytes
 from trainer.row_file import RowFile, Rows
 
 _CHUNK_BYTES = 16 << 20
-_HEADER = "header.json"
 
 
 class HeatMemory:
@@ -98,6 +98,7 @@ class HeatMemory:
                 try:
                     memory._begin_with(image_ids, contents, starts_with_label=starts_with_label, known=known)
                     memory.flush()
+                    _write_header(partial, header)
                 finally:
                     memory.close()
                 shutil.rmtree(folder, ignore_errors=True)
@@ -120,14 +121,14 @@ class HeatMemory:
 
         Raises:
             BadInput: the folder is damaged, or there is none.
+            StorageFailed: the disk refuses.
         """
         header = Heatmaps.open(folder).header
         if header.epoch != epoch and header.other_epoch == epoch:
             keys = tuple(key for key in header.key_epochs if key <= epoch)
             header = replace(header, epoch=epoch, side=_other(header.side), key_epochs=keys, other_epoch=-1)
-            memory = cls(folder, header, key_epochs=key_epochs, num_key_slots=num_key_slots)
-            memory._write_header(header)
-            return memory
+            with _storage(folder, epoch):
+                _write_header(folder, header)
         return cls(folder, header, key_epochs=key_epochs, num_key_slots=num_key_slots)
 
     @property
@@ -140,10 +141,20 @@ class HeatMemory:
         """What a reader sees."""
         return self._header
 
-    def count_from(self, epoch: int) -> None:
-        """Take what is remembered for the state after this epoch; for weights whose own epoch is no longer here."""
+    def count_from(self, epoch: int, done: Rows) -> None:
+        """Take what is remembered for the state after this epoch, and after these rows of the one that was begun.
+
+        For weights whose own state is no longer here.
+
+        Raises:
+            StorageFailed: the disk refuses.
+        """
         keys = tuple(key for key in self._header.key_epochs if key <= epoch)
-        self._write_header(replace(self._header, epoch=epoch, key_epochs=keys, other_epoch=-1))
+        with _storage(self._folder, epoch):
+            self._header = replace(self._header, epoch=epoch, key_epochs=keys, other_epoch=-1)
+            self._carry_over(done)
+            self._sync()
+            _write_header(self._folder, self._header)
 
     def begin_epoch(self, done: Rows | None = None) -> None:
         """Begin the epoch after the whole ones, or go on with it where these rows have been put already."""
@@ -184,42 +195,35 @@ class HeatMemory:
         """
         with _storage(self._folder, self._header.epoch):
             if self._header.other_epoch >= 0:
-                self._write_header(replace(self._header, other_epoch=-1))
+                self._change_header(other_epoch=-1)
             self._put(_other(self._header.side), rows, averages_BL, maps_BLWW)
             self._scores(rows, np.rint(np.clip(scores_BL, 0, 1) * 255).astype(np.uint8))
         self._is_seen_N[rows] = True
 
     def flush(self) -> None:
-        """Make everything durable that was put, and the header; for a checkpoint that is about to be written.
+        """Make everything durable that was put; for a checkpoint that is about to be written.
 
         Raises:
             StorageFailed: the disk refuses.
         """
         with _storage(self._folder, self._header.epoch):
             self._sync()
-            write_whole(self._folder / _HEADER, _lines(self._header))
 
     def end_epoch(self) -> None:
-        """The epoch is whole: rows that were not put stay as they were, and readers see it from now on.
-
-        A machine that loses power before ``flush`` has the epoch before, which is on the other side.
+        """The epoch is whole and durable: rows that were not put stay as they were, and readers see it from now on.
 
         Raises:
             StorageFailed: the disk refuses; the epochs before stand.
         """
-        old, new, epoch = self._header.side, _other(self._header.side), self._header.epoch + 1
+        new, epoch = _other(self._header.side), self._header.epoch + 1
         with _storage(self._folder, self._header.epoch):
-            for rows in self._chunks(np.flatnonzero(~self._is_seen_N)):
-                for name in ("averages", "maps", *(("slots",) if self._header.num_slots else ())):
-                    self._files[f"{name}_{new}"].write(rows, self._files[f"{name}_{old}"].read(rows))
-                self._scores(rows, self._scores_before(rows))
+            self._carry_over(np.flatnonzero(~self._is_seen_N))
+            self._sync()
             keys = self._header.key_epochs
             if epoch in self._key_epochs:
                 self._write_key_frame(new, epoch)
                 keys = (*(key for key in keys if key < epoch), epoch)
-            self._write_header(
-                replace(self._header, epoch=epoch, side=new, key_epochs=keys, other_epoch=self._header.epoch)
-            )
+            self._change_header(epoch=epoch, side=new, key_epochs=keys, other_epoch=self._header.epoch)
         self.begin_epoch()
 
     def name_checkpoint(self, checkpoint_id: str) -> None:
@@ -229,7 +233,7 @@ class HeatMemory:
             StorageFailed: the disk refuses.
         """
         with _storage(self._folder, self._header.epoch):
-            self._write_header(replace(self._header, checkpoint_id=checkpoint_id))
+            self._change_header(checkpoint_id=checkpoint_id)
 
     def close(self) -> None:
         """Let go of the files."""
@@ -243,6 +247,14 @@ class HeatMemory:
             self._files[f"slots_{side}"].write(rows, slots_BK)
             maps_BLWW = maps_BLWW[np.arange(len(rows))[:, None], slots_BK]
         self._files[f"maps_{side}"].write(rows, to_bytes(maps_BLWW, self._threshold_WW))
+
+    def _carry_over(self, rows: Rows) -> None:
+        """Have the epoch leave these rows as they were before it."""
+        old, new = self._header.side, _other(self._header.side)
+        for some in self._chunks(rows):
+            for name in ("averages", "maps", *(("slots",) if self._header.num_slots else ())):
+                self._files[f"{name}_{new}"].write(some, self._files[f"{name}_{old}"].read(some))
+            self._scores(some, self._scores_before(some))
 
     def _best(self, rows: Rows, averages_BL: Floats, count: int) -> NDArray[np.int16]:
         """The classes worth a map, rising: what is known to be there, then what is expected."""
@@ -315,11 +327,9 @@ class HeatMemory:
         for file in self._files.values():
             file.sync()
 
-    def _write_header(self, header: HeatHeader) -> None:
-        """By rename, so that a reader sees the one or the other; made durable by ``flush``."""
-        partial = self._folder / f"{_HEADER}.partial"
-        partial.write_bytes(_lines(header))
-        os.replace(partial, self._folder / _HEADER)
+    def _change_header(self, **changes: Any) -> None:
+        header = replace(self._header, **changes)
+        _write_header(self._folder, header)
         self._header = header
 
 
@@ -366,8 +376,9 @@ def _take_over(
         maps_LWW[position] = averages_L[position] if found is None else found.astype(np.float32) / 255
 
 
-def _lines(header: HeatHeader) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(header)) + b"\n"
+def _write_header(folder: Path, header: HeatHeader) -> None:
+    """By rename, so that a reader sees the one or the other."""
+    write_whole(folder / "header.json", msgspec.json.format(msgspec.json.encode(header)) + b"\n")
 
 
 def _other(side: Side) -> Side:

@@ -60,7 +60,8 @@ def draw_view(rng: np.random.Generator, size: tuple[int, int], min_scale: float,
     Raises:
         ValueError: the share is not in (0, 1].
 
-    Source: GoogLeNet's training (arXiv:1409.4842), with the tries and the fall-back that torchvision has.
+    Source: GoogLeNet's training (arXiv:1409.4842), with the tries and the fall-back that torchvision has.  Not there:
+    an image too long for such shapes is shown in windows of its whole short side, for its middle alone would be seen.
     """
     if not 0 < min_scale <= 1:
         raise ValueError(f"a view shows a share of the image in (0, 1], not {min_scale}")
@@ -110,6 +111,11 @@ def _coverage(matrix_B33: Tensor, side: int) -> Tensor:
 
 
 def _draw_window(rng: np.random.Generator, image_ratio: float, min_scale: float) -> tuple[float, float, float, float]:
+    if max(image_ratio, 1 / image_ratio) > _MAX_RATIO / min_scale:
+        share = rng.uniform(min_scale, 1.0)
+        start = rng.uniform(0.0, 1.0 - share)
+        end = min(start + share, 1.0)
+        return (start, 0.0, end, 1.0) if image_ratio > 1 else (0.0, start, 1.0, end)
     for _ in range(_TRIES):
         area = rng.uniform(min_scale, 1.0)
         ratio = math.exp(rng.uniform(-math.log(_MAX_RATIO), math.log(_MAX_RATIO))) / image_ratio

@@ -11,8 +11,9 @@
       scores.npy              uint8 (E, N, L)  the score of each epoch as it was; 255 is 1
       key_0005.npy            uint8 (N, T, W, W), and key_slots_0005.npy int16 (N, T): what stood after epoch 5
 
-The two sides ``a`` and ``b`` take turns: during an epoch the whole one is read and the other one written, so that a
-reader never sees half an epoch, and a run that was killed goes on exactly.
+The two sides ``a`` and ``b`` take turns: during an epoch the whole one is read and the other one written, so that a run
+that was killed goes on exactly.  What a reader has opened stays as it is until the next epoch is whole (``is_newer``);
+the epoch after that is written over it, row by row, so a reader opens them anew by then.
 
 Space: N images, L classes, a grid of W = 14 take 2 N K W^2 bytes for the maps, K being L up to a class count
 (``max_dense_classes``) and ``num_slots`` above it.  100,000 images of 80 classes: 3.1 GB and 64 MB of averages, 8 MB an
@@ -129,7 +130,7 @@ class Heatmaps:
         """True if another epoch has been written since; then open them again."""
         try:
             header = read_header(self.folder)
-        except BadInput:
+        except (BadInput, TooNew):
             return False
         return (header.epoch, header.checkpoint_id) != (self.header.epoch, self.header.checkpoint_id)
 

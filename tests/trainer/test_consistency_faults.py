@@ -94,7 +94,10 @@ def test_that_a_run_goes_on_with_a_sentence_where_its_heatmaps_are_gone_or_of_an
     shutil.rmtree(step_folders(other.checkpoints)[1])
     for folder in (gone, other):
         assert work(folder, None, lambda: False) == 0
-        assert heat_of(folder).header.epoch == 4
+        heat = heat_of(folder)
+        assert heat.header.epoch == 4
+        # Also of images that the epoch had seen before the run was stopped.
+        assert (heat.averages_NL[heat.labels_NL == 1] > 0.4).all()
     assert any("There are no heatmaps" in note and "remembers anew" in note for note in notes(gone))
     assert [m.first_step for m in messages(other, Started)] == [0, 0]
 

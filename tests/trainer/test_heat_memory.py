@@ -170,9 +170,15 @@ def test_that_a_side_that_was_written_over_is_not_taken_for_the_epoch_before(tmp
     memory.close()
     memory = HeatMemory.resume(tmp_path / "heat", 1)
     assert memory.epoch == 2
-    memory.count_from(1)
+    memory.count_from(1, np.array([0, 3]))
     assert np.array_equal(memory.rows_before(np.arange(5))[1], newest[1])
     assert Heatmaps.open(tmp_path / "heat").header.epoch == 1
+    # What the weights have learnt from already is not put again: such rows keep what is remembered of them.
+    memory.begin_epoch(done=np.array([0, 3]))
+    memory.put(np.array([1, 2, 4]), *values_of(rng, np.array([1, 2, 4]), 3))
+    memory.end_epoch()
+    for known, now in zip(newest, memory.rows_before(np.arange(5)), strict=True):
+        assert np.array_equal(known[[0, 3]], now[[0, 3]])
 
 
 def test_that_a_process_killed_while_it_writes_leaves_the_epochs_before(tmp_path):

@@ -55,32 +55,26 @@ def assume_negative_loss(
 
 
 def expected_negative_loss(
-    logits_BL: Tensor,
-    label_BL: Tensor,
-    negative_BL: Tensor,
-    weight_BL: Tensor | None = None,
-    *,
-    is_balanced: bool = False,
+    logits_BL: Tensor, label_BL: Tensor, negative_BL: Tensor, weight_BL: Tensor | None = None
 ) -> Tensor:
     """Binary cross-entropy of the known and of the expected negatives; what is expected but not known says nothing.
+
+    Each entry counts alike, so that with nothing expected this is ``assume_negative_loss``.
 
     Args:
         logits_BL: What the model says.
         label_BL: What is known.
         negative_BL: What ``expected_negatives`` says.
         weight_BL: How much each entry counts.
-        is_balanced: The positives of the batch together weigh as much as its negatives; else each entry alike, so
-            that with nothing expected this is ``assume_negative_loss``.
 
-    Source: arXiv:2203.06127 in words; balanced is how the reconstruction reads it.
+    Source: arXiv:2203.06127 in words.
     """
     positive_BL = label_BL == 1
     target_BL = positive_BL.to(logits_BL.dtype)
     loss_BL = F.binary_cross_entropy_with_logits(logits_BL, target_BL, reduction="none")
-    weight_BL = torch.ones_like(loss_BL) if weight_BL is None else weight_BL
-    if not is_balanced:
-        return mean_of(loss_BL, weight_BL * (positive_BL | negative_BL))
-    return mean_of(loss_BL, weight_BL * positive_BL) + mean_of(loss_BL, weight_BL * negative_BL)
+    # Not in the reconstruction, where the negatives of an image together weigh as much as its positive.
+    asked_BL = (positive_BL | negative_BL).to(loss_BL.dtype)
+    return mean_of(loss_BL, asked_BL if weight_BL is None else weight_BL * asked_BL)
 
 
 def entropy_maximisation_loss(
@@ -117,11 +111,11 @@ def large_loss_rejection(logits_BL: Tensor, label_BL: Tensor, share: float, weig
     return mean_of(loss_BL * kept.view_as(loss_BL), weight_BL)
 
 
-def consistency_loss(logits_BL: Tensor, running_BL: Tensor, weight_BL: Tensor | None = None) -> Tensor:
+def consistency_loss(logits_BL: Tensor, running_BL: Tensor) -> Tensor:
     """CL: how far scores are from their running averages, mean absolute difference of probabilities.
 
     The gradient goes through the scores alone.
 
     Source: arXiv:2203.06127; the absolute difference is of a public re-implementation.
     """
-    return mean_of((logits_BL.sigmoid() - running_BL.detach()).abs(), weight_BL)
+    return (logits_BL.sigmoid() - running_BL.detach()).abs().mean()

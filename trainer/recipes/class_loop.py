@@ -266,6 +266,8 @@ class _Rounds:
         work = self._work
         folder = heatmaps_folder(work.context.folder.results)
         epoch = step // work.steps_per_epoch
+        seed, size = work.context.config.seed, work.training.batch_size
+        done = rows_done(work.rows, step, batch_size=size, seed=seed)
         memory: HeatMemory | None = None
         if step:
             try:
@@ -274,14 +276,12 @@ class _Rounds:
                 )
             except BadInput as problem:
                 self._say(f"{problem} The run remembers anew.")
-        if memory is None:
-            memory = work.new_memory(folder)
-        if memory.epoch != epoch:
+        if memory is None or memory.epoch != epoch:
+            memory = work.new_memory(folder) if memory is None else memory
             if memory.epoch:
                 self._say(f"The heatmaps are those after epoch {memory.epoch}, the weights those after {epoch}.")
-            memory.count_from(epoch)
-        seed, size = work.context.config.seed, work.training.batch_size
-        memory.begin_epoch(done=rows_done(work.rows, step, batch_size=size, seed=seed))
+            memory.count_from(epoch, done)
+        memory.begin_epoch(done=done)
         return memory
 
     def _go_back(self, problem: LossDiverged) -> int:
