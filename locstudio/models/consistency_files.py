@@ -3,6 +3,7 @@
 What a folder holds: `locstudio.jobs.checkpoint_folder`.  The packaged tower is left out of it.
 """
 
+import math
 import secrets
 import shutil
 from pathlib import Path
@@ -115,7 +116,7 @@ def new_consistency(
 
 
 def load_consistency(folder: Path, device: str = "cpu") -> Consistency:
-    """A model of a checkpoint folder, in evaluation mode, its hashes, shapes and numbers checked before it is built.
+    """A model of a checkpoint folder, in evaluation mode, its hashes, sizes and numbers checked before it is built.
 
     Raises:
         BadInput: the folder is incomplete, damaged, or holds numbers that are not finite.
@@ -125,7 +126,7 @@ def load_consistency(folder: Path, device: str = "cpu") -> Consistency:
     info = checkpoint_info(folder)
     info.require_model("consistency")
     config = _read_config(folder)
-    weights_header(folder / "weights.safetensors")
+    _require_enough(folder, config)
     state = read_weights(folder / "weights.safetensors")
     model = Consistency(config)
     sentence = f"The checkpoint {folder.name} ({len(config.classes)} classes, backbone {config.backbone})"
@@ -212,6 +213,18 @@ def _read_config(folder: Path) -> ConsistencyConfig:
     if config.tower is not None and (config.tower != lite_config() or config.trains == "all"):
         raise BadInput(f"The checkpoint {folder.name} is on a tower that heatmaps cannot be on: {config.tower.model}.")
     return config
+
+
+def _require_enough(folder: Path, config: ConsistencyConfig) -> None:
+    """Refuse a configuration whose layers would be larger than all that the file of weights holds."""
+    tensors = weights_header(folder / "weights.safetensors").values()
+    held = sum(math.prod(shape) for _, shape in tensors)
+    behind = config.width * config.hidden + config.hidden**2 + config.hidden * len(config.classes)
+    asked = behind + (config.width * config.token_width if config.width != config.token_width else 0)
+    if asked > held:
+        raise BadInput(
+            f"The checkpoint {folder.name} asks for impossible sizes: {asked:,} weights, and its file holds {held:,}."
+        )
 
 
 def _stored(key: str, tensor: Tensor) -> Tensor:

@@ -140,6 +140,7 @@ def test_that_other_weights_than_the_configuration_says_are_refused_with_what_di
     "changes",
     [
         {"hidden": 10**9},
+        {"hidden": 16_000},
         {"width": 0},
         {"grid": 1000},
         {"cell_grid": -1},
