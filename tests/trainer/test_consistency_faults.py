@@ -115,6 +115,17 @@ def test_that_an_image_that_cannot_be_read_is_said_and_left_out(label, tiny_clas
     assert heat.maps_NKWW[gone].max() == 0
 
 
+def test_that_a_run_that_finds_fewer_images_when_it_goes_on_ends_with_heatmaps_that_can_be_read(label, tiny_classifier):
+    labelled = label(9)
+    folder = new_run(labelled, tiny_classifier)
+    assert work(folder, None, StopAfterStep(folder, 11)) == 0
+    (labelled.project.path.parent / "project images" / "004.png").write_bytes(b"no picture")
+    assert work(folder, None, lambda: False) == 0  # two steps an epoch now, and not three
+    heat = heat_of(folder)
+    assert heat.header.epoch == 4
+    assert (heat.averages_NL[heat.labels_NL == 1] > 0.4).all()
+
+
 def test_that_a_project_that_says_nothing_of_classes_is_told_what_to_do(label, tiny_classifier):
     assert "No image has a class yet" in failed(new_run(label(3, num_labelled=0), tiny_classifier))
     labelled = label(4, name="all held out", splits=("val",))

@@ -125,10 +125,9 @@ def fit_classes(
                 number, peak=training.learning_rate, num_warmup_steps=NUM_WARMUP_STEPS, num_steps=num_steps
             )
             set_learning_rate(optimizer, rate)
-            views = [
-                draw_view(random, known.scenes[row].size, training.min_scale, training.flips).matrix() for row in rows
-            ]
-            view_B33 = torch.stack(views)
+            sizes = [known.scenes[row].size for row in rows]
+            views = [draw_view(random, size, training.min_scale, training.flips) for size in sizes]
+            view_B33 = torch.stack([view.matrix() for view in views])
             batch = ClassBatch(
                 rows_B=rows,
                 inputs=known.cells_SCHH[torch.from_numpy(rows)],

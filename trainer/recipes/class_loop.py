@@ -265,6 +265,8 @@ class _Rounds:
         """The memory as it was after this step."""
         work = self._work
         folder = heatmaps_folder(work.context.folder.results)
+        # Of fewer images than before, some of which can no longer be read, a run may be over already.
+        step = min(step, work.num_steps)
         epoch = step // work.steps_per_epoch
         seed, size = work.context.config.seed, work.training.batch_size
         done = rows_done(work.rows, step, batch_size=size, seed=seed)

@@ -76,7 +76,7 @@ def consistency(context: RunContext) -> bool:
     made = Made.of(context, training, lesson)
     start = _restore_newest(context, made)
     _begin(context, training, made, lesson, start.step)
-    unreadable = _read_ahead(context, made, lesson, start.step)
+    unreadable = _read_ahead(context, training, made, lesson, start.step)
     if unreadable is None:
         return True
     rows = np.setdiff1d(lesson.learnt, unreadable)
@@ -278,7 +278,9 @@ def memory_maker(
     return make
 
 
-def _read_ahead(context: RunContext, made: Made, lesson: ClassLesson, first_step: int) -> Ints | None:
+def _read_ahead(
+    context: RunContext, training: ConsistencyTraining, made: Made, lesson: ClassLesson, first_step: int
+) -> Ints | None:
     """The rows that cannot be read, None if the run was stopped meanwhile.
 
     Where the backbone is frozen, cells of all images are known then, in memory or as tokens on disk.
@@ -286,9 +288,7 @@ def _read_ahead(context: RunContext, made: Made, lesson: ClassLesson, first_step
     unreadable: set[int] = set()
     begun = said = time.monotonic()
     rows = {one.image.id: row for row, one in enumerate(lesson.images)}
-    num_steps = (context.config.consistency or ConsistencyTraining()).num_epochs * steps_in_epoch(
-        len(lesson.learnt), (context.config.consistency or ConsistencyTraining()).batch_size
-    )
+    num_steps = training.num_epochs * steps_in_epoch(len(lesson.learnt), training.batch_size)
     for num_read, (image, problem) in enumerate(_readings(context, made, lesson.images), start=1):
         if context.should_stop():
             return None
