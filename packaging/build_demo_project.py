@@ -97,6 +97,8 @@ def _heatmaps(project: Project, dataset: Dataset) -> RunFolder:
         project, dataset, bundled_checkpoint("consistency"), best_checkpoint(run), held_out=run.id
     )
     _whole(comparison)
+    config = msgspec.structs.replace(run.config(), checkpoint=str(_PLACE / "checkpoints" / "consistency-lite"))
+    (run.path / "config.json").write_bytes(msgspec.json.format(msgspec.json.encode(config)) + b"\n")
     adopt_checkpoint(project, dataset, run)
     return run
 
@@ -114,8 +116,6 @@ def _put_run(run: RunFolder, target: Path) -> None:
     other = "b" if side == "a" else "a"
     ignored = shutil.ignore_patterns("snapshot.sqlite*", "checkpoints", "log.txt", f"*_{other}.npy")
     shutil.copytree(run.path, target, ignore=ignored)
-    config = msgspec.structs.replace(run.config(), checkpoint=str(_PLACE / "checkpoints" / "consistency-lite"))
-    (target / "config.json").write_bytes(msgspec.json.format(msgspec.json.encode(config)) + b"\n")
 
 
 if __name__ == "__main__":
