@@ -119,6 +119,32 @@ def test_that_an_epoch_reads_one_side_however_often_its_rows_are_put(tmp_path):
     assert memory.rows_before(rows)[0].tolist() == last[1].tolist()
 
 
+def test_that_what_a_reader_has_opened_stays_as_it_is_until_the_next_epoch_is_whole(tmp_path):
+    memory, rng, rows = make(tmp_path / "heat", num_slots=2), np.random.default_rng(12), np.arange(5)
+    do_epoch(memory, rng, 3)
+    seen = Heatmaps.open(tmp_path / "heat")
+
+    def read():
+        arrays = (seen.maps_NKWW, seen.slots_NK, seen.averages_NL, seen.scores_ENL, *seen.key_frame(1))
+        return [np.array(array) for array in arrays]
+
+    before = read()
+    memory.put(rows, *values_of(rng, rows, 3))
+    memory.flush()
+    assert not seen.is_newer()
+    memory.end_epoch()
+    assert seen.is_newer()
+    assert all(np.array_equal(known, now) for known, now in zip(before, read(), strict=True))
+    # Whoever has not opened them anew by then reads the epoch after that, row by row, and never beyond a file's end.
+    memory.put(rows[:2], *values_of(rng, rows[:2], 3))
+    after = read()
+    assert not np.array_equal(before[2][:2], after[2][:2])
+    assert np.array_equal(before[2][2:], after[2][2:])
+    make(tmp_path / "heat")  # a run that begins anew puts other files in their place
+    assert all(np.array_equal(known, now) for known, now in zip(after, read(), strict=True))
+    assert Heatmaps.open(tmp_path / "heat").header.epoch == 0
+
+
 def test_that_rows_that_were_not_put_stay_as_they_were(tmp_path):
     memory, rng = make(tmp_path / "heat"), np.random.default_rng(3)
     do_epoch(memory, rng, 3)
