@@ -363,7 +363,7 @@ def _take_over(
     row = known.rows.get(image_id)
     if row is None or known.header.grid != header.grid:
         return
-    seen = known.contents[row].decode()
+    seen = known.content_of(image_id)
     if seen and content and seen != content:
         return
     maps = known.maps_of(image_id)
@@ -371,7 +371,7 @@ def _take_over(
         at = known.positions.get(class_id)
         if at is None:
             continue
-        averages_L[position] = known.averages_NL[row, at]
+        averages_L[position] = np.clip(np.nan_to_num(known.averages_NL[row, at]), 0, 1)  # of any file
         found = maps.get(class_id)
         maps_LWW[position] = averages_L[position] if found is None else found.astype(np.float32) / 255
 

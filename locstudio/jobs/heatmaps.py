@@ -136,9 +136,13 @@ class Heatmaps:
 
     def is_stale(self, image: Image) -> bool:
         """True if the image's file is another one than the run has seen."""
-        row = self.rows.get(image.id)
-        known = self.contents[row].decode() if row is not None else ""
+        known = self.content_of(image.id)
         return bool(known and image.sha256 and known != image.sha256)
+
+    def content_of(self, image_id: int) -> str:
+        """SHA-256 of the image's file when the run began; empty where that is not known, or the run did not see it."""
+        row = self.rows.get(image_id)
+        return "" if row is None else self.contents[row].decode("ascii", "replace")
 
     def maps_of(self, image_id: int, epoch: int | None = None) -> dict[int, NDArray[np.uint8]]:
         """The heatmaps of an image by class id, each uint8 (W, W); none for an image that the run did not see.

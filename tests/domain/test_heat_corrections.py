@@ -75,7 +75,7 @@ def test_that_heat_without_corrections_is_given_back_as_it_is():
 unit = st.floats(-0.5, 1.5)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(unit, unit), min_size=1, max_size=6), st.floats(1e-3, 1))
 def test_that_strokes_are_read_as_they_were_written(points, radius):
     (read,) = strokes_from_text(strokes_to_text([Stroke(tuple(points), radius)]))

@@ -344,6 +344,18 @@ def test_that_a_new_run_begins_with_what_an_earlier_one_remembers_of_the_same_fi
     assert averages[1:].tolist() == [[0, 1, 0], [0, 0, 1]]  # another file, and one that the old run did not see
 
 
+def test_that_what_a_stranger_s_heatmaps_hold_is_no_way_to_break_a_run(tmp_path):
+    memory, rng = make(tmp_path / "old"), np.random.default_rng(13)
+    do_epoch(memory, rng, 3)
+    np.save(tmp_path / "old" / "contents.npy", np.array([b"\xff\xfe", *[b""] * 4], "S64"))
+    np.save(tmp_path / "old" / "averages_b.npy", np.full((5, 3), np.nan, np.float32))
+    known = Heatmaps.open(tmp_path / "old")
+    assert known.is_stale(Image(1, 1, "a.jpg", 4, 4, sha256="0" * 64))
+    averages, maps = make(tmp_path / "new", known=known).rows_before(np.arange(5))
+    assert (averages == 0).all()
+    assert np.isfinite(maps).all()
+
+
 def test_that_damaged_files_are_refused(tmp_path):
     memory, rng = make(tmp_path / "heat"), np.random.default_rng(10)
     do_epoch(memory, rng, 3)
