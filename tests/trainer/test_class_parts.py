@@ -1,5 +1,8 @@
 """Parts of a consistency run: precision, the order of images, views, cells, and what is learnt from."""
 
+import json
+import shutil
+
 import msgspec
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from locstudio.domain.edits import Edit, LabelChange
 from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.regions import Image, Origin
 from locstudio.jobs.assets import bundled_checkpoint
-from locstudio.jobs.checkpoint_folder import checkpoint_info
+from locstudio.jobs.checkpoint_folder import checkpoint_info, seal_checkpoint
 from locstudio.jobs.configs import ConsistencyTraining
 from locstudio.jobs.token_cache import TokenCache
 from locstudio.models.consistency_files import load_consistency
@@ -129,12 +132,17 @@ def test_that_tokens_of_the_cloc_model_that_most_images_have_are_used(tmp_path):
     runs = tmp_path / "runs"
     shape = model.tokens_shape
     assert cell_tokens(model, tmp_path, runs)._folder == tmp_path / "tokens" / bundled
-    # A run's own checkpoint has the same reduction, and tokens of more images.
+    # A run's own checkpoint that has the same reduction, and tokens of more images.
     step = runs / "20260101T000000Z-cloc-abcdef" / "checkpoints" / "step_10"
-    step.parent.mkdir(parents=True)
-    step.symlink_to(bundled_checkpoint())
-    TokenCache(tmp_path / "tokens" / bundled, shape).put("a", np.zeros(shape, np.float16))
+    shutil.copytree(bundled_checkpoint(), step)
+    config = json.loads((step / "config.json").read_text()) | {"name": "retrained"}
+    (step / "config.json").write_text(json.dumps(config))
+    (step / "manifest.json").unlink()
+    retrained = seal_checkpoint(step, step.with_name("step_20"))
+    assert retrained != bundled
     assert cell_tokens(model, tmp_path, runs)._folder == tmp_path / "tokens" / bundled
+    TokenCache(tmp_path / "tokens" / retrained, shape).put("a", np.zeros(shape, np.float16))
+    assert cell_tokens(model, tmp_path, runs)._folder == tmp_path / "tokens" / retrained
 
 
 def test_that_no_more_than_so_many_images_without_a_label_are_looked_at(label, monkeypatch):
