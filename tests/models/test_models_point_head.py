@@ -1,13 +1,13 @@
 """Points of four grids: where they lie, what they say before they learn, and which checkpoints have them."""
 
 import json
-from types import SimpleNamespace
 
 import msgspec
 import pytest
 import torch
 
 from locstudio.domain.errors import BadInput, CheckpointMismatch
+from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.models.checkpoint import load_checkpoint, new_model, save_checkpoint
 from locstudio.models.config import ClocConfig
 from locstudio.models.heads import ProposalHead
@@ -89,19 +89,21 @@ def test_that_a_checkpoint_from_before_there_were_two_heads_has_the_old_one(tiny
 
 def test_that_weights_of_one_head_are_refused_by_the_other(tmp_path, point_config, monkeypatch):
     save_checkpoint(new_model(point_config), tmp_path / "points", card="", metrics={})
+    info = checkpoint_info(tmp_path / "points")
     # Its config says anchors; hashes are not what is asked here.
     config = json.loads((tmp_path / "points" / "config.json").read_text()) | {"proposals": "anchors"}
     (tmp_path / "points" / "config.json").write_text(json.dumps(config))
-    monkeypatch.setattr("locstudio.models.checkpoint.checkpoint_info", lambda _: SimpleNamespace(id="cloc-0"))
+    monkeypatch.setattr("locstudio.models.checkpoint.checkpoint_info", lambda _: info)
     with pytest.raises(CheckpointMismatch, match="proposals"):
         load_checkpoint(tmp_path / "points")
 
 
 def test_that_points_on_a_grid_that_cannot_have_them_are_a_sentence(tmp_path, point_config, monkeypatch):
     save_checkpoint(new_model(point_config), tmp_path / "points", card="", metrics={})
+    info = checkpoint_info(tmp_path / "points")
     tower = msgspec.structs.replace(point_config.tower, num_tokens=50)
     odd = msgspec.structs.replace(point_config, tower=tower)
     (tmp_path / "points" / "config.json").write_bytes(msgspec.json.encode(odd))
-    monkeypatch.setattr("locstudio.models.checkpoint.checkpoint_info", lambda _: SimpleNamespace(id="cloc-0"))
+    monkeypatch.setattr("locstudio.models.checkpoint.checkpoint_info", lambda _: info)
     with pytest.raises(BadInput, match="cannot be halved twice"):
         load_checkpoint(tmp_path / "points")
