@@ -232,6 +232,63 @@ def test_that_a_process_killed_while_it_writes_leaves_the_epochs_before(tmp_path
     assert Heatmaps.open(tmp_path / "heat").header.epoch == 1
 
 
+class Ends(BaseException):
+    """Stands for kill -9 between two system calls."""
+
+
+def ending_after(does, count, calls):
+    def ends(*values):
+        calls.append(1)
+        if len(calls) > count:
+            raise Ends
+        return does(*values)
+
+    return ends
+
+
+def test_row_2_a_process_that_ends_at_any_write_of_an_epoch_leaves_a_whole_one_and_goes_on_exactly(
+    tmp_path, monkeypatch
+):
+    def epoch(memory, number):
+        for rows in np.array_split(np.random.default_rng(number).permutation(5), 2):
+            memory.put(rows, *values_of(np.random.default_rng([number, *rows.tolist()]), rows, 3))
+        memory.end_epoch()
+
+    def resume(folder):
+        return HeatMemory.resume(folder, 2, key_epochs=(1, 3), num_key_slots=2)
+
+    memory = make(tmp_path / "begun", num_slots=2)
+    epoch(memory, 0)
+    epoch(memory, 1)
+    memory.close()
+    shutil.copytree(tmp_path / "begun", tmp_path / "whole")
+    epoch(resume(tmp_path / "whole"), 2)
+    averages = {2: Heatmaps.open(tmp_path / "begun").averages_NL, 3: Heatmaps.open(tmp_path / "whole").averages_NL}
+    num_ends, is_over = 0, False
+    while not is_over:
+        broken, calls = tmp_path / f"broken {num_ends}", []
+        shutil.copytree(tmp_path / "begun", broken)
+        memory = resume(broken)
+        with monkeypatch.context() as patch:
+            for name in ("pwrite", "replace", "fsync"):
+                patch.setattr(f"os.{name}", ending_after(getattr(os, name), num_ends, calls))
+            try:
+                epoch(memory, 2)
+                is_over = True
+            except Ends:
+                num_ends += 1
+        memory.close()
+        seen = Heatmaps.open(broken)
+        assert np.array_equal(seen.averages_NL, averages[seen.header.epoch])
+        memory = resume(broken)
+        assert memory.epoch == 2
+        epoch(memory, 2)
+        memory.close()
+        kept = {name: content for name, content in files_of(broken).items() if not name.endswith(".partial")}
+        assert kept == files_of(tmp_path / "whole")
+    assert num_ends > 30
+
+
 def test_that_a_full_disk_is_said_and_the_epochs_before_stand(tmp_path, monkeypatch):
     memory, rng = make(tmp_path / "heat"), np.random.default_rng(6)
     do_epoch(memory, rng, 3)
