@@ -24,6 +24,7 @@ EXPORT_FORMATS = (*_BOTH_WAYS, "csv", "parquet", "webdataset")
 """As in ``locstudio.interchange.formats``, which would take time to load here."""
 COLORMAPS = ("viridis", "cividis", "magma", "gray")
 DISAGREEMENTS = ("any", "restless", "labels", "missing", "regions")
+WORKLIST_ORDERS = ("turns", "score")
 MIN_SCORE = 0.03
 """As in ``locstudio.services.heat``, likewise."""
 
@@ -306,6 +307,8 @@ def _add_heat_commands(command) -> None:  # type: ignore[no-untyped-def]
     sub.add_argument(
         "--min-score", type=_share, default=MIN_SCORE, metavar="S", help=f"only what is as sure (default: {MIN_SCORE})"
     )
+    turns = "the surest of each class first, then the second of each (turns, the default), or the surest of all (score)"
+    sub.add_argument("--order", choices=WORKLIST_ORDERS, default=WORKLIST_ORDERS[0], help=turns)
     sub.add_argument("--limit", type=_positive, default=1000, metavar="N", help="at most so many (default: 1000)")
     key = "IMAGE:CLASS as in the list, or all of the list"
     sub.add_argument("--add", nargs="+", metavar="KEY", help=f"say that they are there, in one undo step: {key}")

@@ -12,8 +12,9 @@
 
 ``expected --json`` prints::
 
-    {"run", "checkpoint", "epoch", "min_score", "found", "rows": [{"key": "IMAGE:CLASS", "image", "image_id", "class",
-     "class_id", "score", "average", "peak", "agreement", "own", "box": [x0, y0, x1, y1] or null}, ...]}
+    {"run", "checkpoint", "epoch", "min_score", "order": "turns|score", "found", "rows": [{"key": "IMAGE:CLASS",
+     "image", "image_id", "class", "class_id", "score", "average", "peak", "agreement", "own",
+     "box": [x0, y0, x1, y1] or null}, ...]}
 
 and, where something was added or denied, ``"title"`` and ``"changes"`` of the edit, and the rows it was about.
 ``disagreements --json`` prints ``{"run", "kind", "found", "rows": [{"image", "image_id", "disagreement"}, ...]}``.
@@ -40,6 +41,7 @@ from locstudio.services.heat.inconsistency import Disagreement, inconsistency
 from locstudio.services.heat.known import read_known
 from locstudio.services.heat.runs import heat_runs, refuse_unreadable
 from locstudio.services.heat.shapes import heat_boxes, peak_of
+from locstudio.services.heat.turns import Order
 from locstudio.services.heat.worklist import Expected, Worklist
 from locstudio.services.heat.worklist import expected as expected_of
 from locstudio.store.dataset import Dataset
@@ -72,7 +74,10 @@ def heatmap(options: argparse.Namespace) -> int:
 
 
 def expected(options: argparse.Namespace) -> int:
-    """List classes that are expected and not labelled, the surest first; or say that they are there, or are not."""
+    """List classes that are expected and not labelled, or say that they are there, or are not.
+
+    Classes take turns, because answers to all teach the next model more: see ``services.heat.turns``.
+    """
     if options.add and options.deny:
         raise UserError("Add and deny in two commands: what is both is neither.")
     keys = options.add or options.deny or []
@@ -80,7 +85,10 @@ def expected(options: argparse.Namespace) -> int:
         class_id = class_id_of(dataset, options.class_name) if options.class_name else None
         book = HeatBook.open(project, dataset, options.run or "")
         known = read_known(book.heatmaps, dataset)
-        found = expected_of(book, known, min_score=options.min_score, class_id=class_id, limit=options.limit)
+        order = Order(options.order)
+        found = expected_of(
+            book, known, min_score=options.min_score, class_id=class_id, limit=options.limit, order=order
+        )
         items = [found.item(row) for row in range(len(found))]
         if not keys:
             _print_worklist(options, book, dataset, found, items, None)
@@ -251,6 +259,7 @@ def _print_worklist(
             "checkpoint": book.checkpoint_id,
             "epoch": book.run.epoch,
             "min_score": options.min_score,
+            "order": options.order,
             "found": found.num_found,
             "rows": rows,
         }

@@ -20,6 +20,7 @@ from locstudio.services.heat.galleries import gallery_of_class
 from locstudio.services.heat.inconsistency import Disagreement, inconsistency
 from locstudio.services.heat.known import read_known
 from locstudio.services.heat.shapes import contours, heat_boxes
+from locstudio.services.heat.turns import Order
 from locstudio.services.heat.worklist import expected
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import create_project
@@ -98,6 +99,7 @@ def test_that_the_worklist_of_all_images_takes_less_than_200_ms(opened):
     found = expected(book, known)
     print(f"\n{len(book.heatmaps.image_ids)} images, {NUM_CLASSES} classes, {found.num_found} expected")
     assert median_ms("worklist", lambda: expected(book, known)) < 200
+    assert median_ms("worklist by score", lambda: expected(book, known, order=Order.SCORE)) < 200
     assert median_ms("worklist of a class", lambda: expected(book, known, class_id=3)) < 200
     assert median_ms("a row with its box", lambda: found.item(7)) < 5
 

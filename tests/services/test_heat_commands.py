@@ -12,7 +12,7 @@ from PIL import Image as PillowImage
 from locstudio.cli import COLORMAPS as COLORMAPS_OF_CLI
 from locstudio.cli import DISAGREEMENTS as DISAGREEMENTS_OF_CLI
 from locstudio.cli import MIN_SCORE as MIN_SCORE_OF_CLI
-from locstudio.cli import main
+from locstudio.cli import WORKLIST_ORDERS, main
 from locstudio.commands import heat as heat_commands
 from locstudio.domain.edits import ClassChange, Edit, LabelChange
 from locstudio.domain.image_labels import ImageLabel, Presence
@@ -21,6 +21,7 @@ from locstudio.jobs.heatmaps import heatmaps_folder
 from locstudio.services.collection import add_folder
 from locstudio.services.heat.colormaps import COLORMAPS
 from locstudio.services.heat.inconsistency import Disagreement
+from locstudio.services.heat.turns import Order
 from locstudio.services.heat.worklist import MIN_SCORE
 from locstudio.services.runs_of import run_folders
 from locstudio.store.dataset import Dataset
@@ -104,6 +105,22 @@ def test_that_the_worklist_is_printed_added_to_and_denied(project, place, capsys
         assert dataset.labels_of(1)[1].presence is Presence.NEGATIVE
     assert main(["expected", place, "--add", "all"]) == 0
     assert "Nothing to do." in capsys.readouterr().out
+
+
+def test_that_classes_take_turns_on_the_command_line_unless_the_surest_rows_are_asked_for(project, place, capsys, heat):
+    shutil.rmtree(project.runs)
+    with Dataset.open(project) as dataset:
+        dataset.undo()  # nothing is labelled
+    classes = [(BUS, "bus"), (BICYCLE, "bicycle")]
+    maps = {(image_id, class_id): heat.spot(14, 7, 7) for image_id in (1, 2) for class_id in (BUS, BICYCLE)}
+    heat.heat_run(project, [1, 2], classes, [[0.9, 0.5], [0.8, 0.1]], maps=maps)
+    found = {words: said(capsys, "expected", place, *words) for words in ((), ("--order", "score"))}
+    assert [document["order"] for document in found.values()] == ["turns", "score"]
+    assert [[row["key"] for row in document["rows"]] for document in found.values()] == [
+        ["1:1", "1:2", "2:1", "2:2"],
+        ["1:1", "2:1", "1:2", "2:2"],
+    ]
+    assert [row["key"] for row in said(capsys, "expected", place, "--limit", "2")["rows"]] == ["1:1", "1:2"]
 
 
 @pytest.mark.parametrize(
@@ -200,3 +217,4 @@ def test_that_the_command_line_offers_what_the_services_have():
     assert tuple(Disagreement) == DISAGREEMENTS_OF_CLI
     assert COLORMAPS_OF_CLI == COLORMAPS
     assert MIN_SCORE_OF_CLI == MIN_SCORE
+    assert tuple(Order) == WORKLIST_ORDERS

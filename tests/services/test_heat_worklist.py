@@ -2,17 +2,21 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from locstudio.domain.edits import ClassChange, Edit, LabelChange, add_regions
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.heat_corrections import Evidence, Stroke
 from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.regions import Image, LabelClass, Origin, Region, Review
+from locstudio.services.heat import worklist
 from locstudio.services.heat.book import HeatBook
 from locstudio.services.heat.deciding import accept_expected, deny_expected
 from locstudio.services.heat.known import read_known
 from locstudio.services.heat.painting import paint
 from locstudio.services.heat.shapes import box_of_peak
+from locstudio.services.heat.turns import Order, first, in_turns
 from locstudio.services.heat.worklist import expected
 
 NAMES = ("bus", "bicycle", "dog")
@@ -143,3 +147,51 @@ def test_that_a_score_is_the_share_of_labelled_classes_that_are_no_hotter(projec
     assert found.scores.tolist() == pytest.approx([0.5], abs=0.03)
     assert book.scale.heat_at(0.5) == pytest.approx(0.21**0.5, abs=0.01)
     assert book.scale.score(np.array([0, 2])).tolist() == [0, 1]
+
+
+@pytest.fixture(params=[0, 2], ids=["all maps", "slots"])
+def crowded(project, dataset, heat, request):
+    """A bus is seen in all of 40 images, the later the surer; a dog in two, and a bicycle in one, both hardly."""
+    root = dataset.add_root(project.path / "images")
+    dataset.add_images([Image(0, root.id, f"{n}.jpg", 8, 8) for n in range(40)])
+    made = [LabelClass(dataset.next_class_id(), name, "#ff0000") for name in NAMES]
+    dataset.apply(Edit("Classes", tuple(ClassChange(None, entry) for entry in made)))
+    averages = np.zeros((40, 3))
+    averages[:, 0] = np.linspace(0.5, 0.9, 40)
+    averages[6, 1], averages[[3, 8], 2] = 0.2, (0.3, 0.1)
+    maps = {(n, class_id): heat.spot(14, 7, 7) for n in range(1, 41) for class_id in (BUS, BICYCLE, DOG)}
+    names = [(entry.id, entry.name) for entry in made]
+    heat.heat_run(project, range(1, 41), names, averages, maps=maps, num_slots=request.param)
+    return HeatBook.open(project, dataset)
+
+
+TURNS = [(40, BUS), (4, DOG), (7, BICYCLE), (39, BUS), (9, DOG), (38, BUS)]
+
+
+def test_that_classes_take_turns_the_surest_first_in_each(crowded, dataset):
+    assert pairs(crowded, dataset)[:6] == TURNS
+    assert pairs(crowded, dataset, limit=4) == TURNS[:4]
+    assert pairs(crowded, dataset, min_score=0.5, limit=4) == [(40, BUS), (4, DOG), (39, BUS), (38, BUS)]
+    assert pairs(crowded, dataset, order=Order.SCORE, limit=2) == [(40, BUS), (39, BUS)]
+    assert len(pairs(crowded, dataset)) == len(pairs(crowded, dataset, order=Order.SCORE)) == 43
+    assert pairs(crowded, dataset, class_id=DOG) == [(4, DOG), (9, DOG)]
+
+
+def test_that_a_rare_class_has_its_turn_also_where_more_is_hot_than_can_be_looked_at(crowded, dataset, monkeypatch):
+    monkeypatch.setattr(worklist, "_MAX_POOL", 8)
+    monkeypatch.setattr(worklist, "_MIN_POOL", 6)
+    monkeypatch.setattr(worklist, "_BLOCK", 12)  # four images at once
+    assert pairs(crowded, dataset, limit=3) == TURNS[:3]
+    assert pairs(crowded, dataset, order=Order.SCORE, limit=3) == [(40, BUS), (39, BUS), (38, BUS)]
+
+
+@given(st.lists(st.integers(0, 4), max_size=30), st.integers(0, 30))
+def test_that_in_turns_every_class_gives_its_next_row_before_any_gives_another(classes, num):
+    classes_M = np.array(classes, np.int64)
+    falling_M = np.arange(len(classes))
+    turns = [classes[:row].count(classes[row]) for row in in_turns(falling_M, classes_M)]
+    assert turns == sorted(turns)
+    by_hand = sorted(range(len(classes)), key=lambda row: (classes[:row].count(classes[row]), row))
+    assert in_turns(falling_M, classes_M).tolist() == by_hand
+    best = first(num, -falling_M.astype(np.float32), classes_M, Order.TURNS)
+    assert sorted(best) == sorted(by_hand[:num])

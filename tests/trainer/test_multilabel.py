@@ -7,6 +7,7 @@ import torch
 
 from locstudio.models.consistency import Consistency, ConsistencyConfig
 from locstudio.models.towers import lite_config
+from locstudio.services.heat.turns import in_turns
 from trainer.bundle import multilabel_scenes, multilabel_story
 from trainer.bundle.multilabel_arms import ARMS, SWEEP, SWEPT, TRAINING, painted_boxes, run_arm, swept
 from trainer.bundle.multilabel_card import claims_table, classes_card
@@ -207,4 +208,6 @@ def test_that_answers_of_the_worklist_are_what_is_there_and_the_rest_stays_untol
 
 def test_that_turn_by_turn_the_surest_of_each_class_come_first():
     # Of three classes: rows 0 and 3 are of class 0, row 4 of class 1, row 5 of class 2.
-    assert multilabel_story.turn_by_turn(np.array([3, 0, 5, 4]), 3).tolist() == [3, 5, 4, 0]
+    listed_P = np.array([3, 0, 5, 4])
+    assert multilabel_story.turn_by_turn(listed_P, 3).tolist() == [3, 5, 4, 0]
+    assert in_turns(listed_P, np.arange(6) % 3).tolist() == [3, 5, 4, 0]  # as the studio's worklist has it

@@ -19,6 +19,7 @@ from locstudio.store.thumbnails import ThumbnailStore
 from locstudio.ui.background import DatasetWorker
 from locstudio.ui.editing import Editing
 from locstudio.ui.gallery.picture_loader import PictureLoader
+from locstudio.ui.heatmaps import page_reading
 from locstudio.ui.heatmaps.page_desk import HeatDesk
 from locstudio.ui.heatmaps.page_table import HeatOrder
 from locstudio.ui.pictures import Pictures
@@ -369,12 +370,32 @@ def test_that_a_project_without_heat_says_what_helps(shown, around, qtbot):
     assert wanted.args == ["train"]
 
 
-def test_that_what_is_expected_can_be_sorted(page):
+def test_that_classes_take_turns_in_what_is_expected_and_the_button_says_why(page):
+    assert pairs(page)[:7] == [(8, DOG), (1, CAR), (7, DOG), (3, CAR), (6, DOG), (4, CAR), (5, DOG)]
+    assert page.filters._sort.text() == "Sort: in turns"
+    assert "learns more from answers to all" in page.filters._sort.toolTip()
+    page.classes.score.setValue(68)
+    assert pairs(page) == [(8, DOG), (7, DOG), (6, DOG), (5, DOG), (4, DOG)]
+
+
+def test_that_what_is_expected_can_be_sorted(page, qtbot):
+    in_turns = pairs(page)
     page.filters._choose(HeatOrder.NAME)
-    assert pairs(page) == sorted(pairs(page), key=lambda pair: (pair[1], pair[0]))
+    by_name = sorted(in_turns, key=lambda pair: (pair[1], pair[0]))
+    qtbot.waitUntil(lambda: pairs(page) == by_name, timeout=5_000)
     page.filters._choose(HeatOrder.SCORE)
     scores = [page.model.tile(place).score for place in range(len(page.model.rows))]
     assert scores == sorted(scores, reverse=True)
+    page.filters._choose(HeatOrder.TURNS)
+    qtbot.waitUntil(lambda: pairs(page) == in_turns, timeout=5_000)
+
+
+def test_that_which_of_very_many_are_listed_follows_the_order(page, qtbot, monkeypatch):
+    monkeypatch.setattr(page_reading, "_MAX_EXPECTED", 3)
+    page.filters._choose(HeatOrder.SCORE)
+    qtbot.waitUntil(lambda: pairs(page) == [(8, DOG), (7, DOG), (6, DOG)], timeout=5_000)
+    page.filters._choose(HeatOrder.TURNS)
+    qtbot.waitUntil(lambda: pairs(page) == [(8, DOG), (1, CAR), (7, DOG)], timeout=5_000)
 
 
 def test_that_letters_are_the_gallerys_also_after_a_click_on_a_class(page, around, qtbot):

@@ -25,6 +25,7 @@ from locstudio.jobs.heatmaps import Heatmaps
 from locstudio.services.heat.book import RECENT, HeatBook
 from locstudio.services.heat.known import NEGATIVE, POSITIVE, Known, positions_of, rows_of
 from locstudio.services.heat.maps import maps_at
+from locstudio.services.heat.turns import Order
 from locstudio.services.heat.worklist import expected
 from locstudio.store.columns import RegionColumns
 
@@ -106,7 +107,7 @@ def inconsistency(book: HeatBook, known: Known, regions: RegionColumns | None = 
         rows = slice(start, start + _BLOCK_ROWS)
         found.restless_NL[rows] = _restless(np.asarray(heatmaps.scores_ENL[-RECENT:, rows]))
     _put_against_labels(found.labels_NL, heatmaps, known)
-    missing = expected(book, known, min_score=_LEAST_MISSING, limit=_MAX_MISSING)
+    missing = expected(book, known, min_score=_LEAST_MISSING, limit=_MAX_MISSING, order=Order.SCORE)
     at = rows_of(heatmaps, missing.image_ids), positions_of(heatmaps, missing.class_ids)
     found.missing_NL[at] = _bytes(missing.scores)
     if regions is not None:

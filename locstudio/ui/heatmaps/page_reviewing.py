@@ -284,8 +284,11 @@ class HeatReviewing(QObject):
             self._show_rows(self._page.model.table, _pair(self._page.grid.current))
 
     def _on_order(self, order: HeatOrder) -> None:
-        self.wish = replace(self.wish, orders={**self.wish.orders, self.wish.view: order})
-        if self.base is not None:
+        wish = replace(self.wish, orders={**self.wish.orders, self.wish.view: order})
+        is_other, self.wish = wish.scope != self.wish.scope, wish
+        if is_other:
+            self.build()
+        elif self.base is not None:
             self._show_rows(self._page.model.table)
 
     # facts ------------------------------------------------------------------------------------------------------
@@ -352,7 +355,7 @@ def _build(base: HeatBase, wish: Wish, dataset: Dataset, go_to: Pair | None) -> 
         base = reading.with_disagreement(base, dataset)
     match wish.view:
         case HeatView.EXPECTED:
-            table = reading.expected_table(base)
+            table = reading.expected_table(base, wish.order)
         case HeatView.ONE_CLASS:
             table = reading.class_table(base, wish.class_id)
         case HeatView.ONE_IMAGE:

@@ -25,8 +25,10 @@ class HeatOrder(StrEnum):
     """By what the rows are sorted, the largest first.
 
     ``NAME`` sorts classes by their place in the vocabulary and images by their identity; all others are measures.
+    That of ``TURNS`` is how many rows come after it in a worklist in which classes take turns.
     """
 
+    TURNS = "turns"
     SCORE = "score"
     AVERAGE = "average"
     AGREEMENT = "agreement"

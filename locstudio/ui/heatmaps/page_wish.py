@@ -7,7 +7,14 @@ from locstudio.ui.heatmaps.page_classes import ALL
 from locstudio.ui.heatmaps.page_table import HeatOrder, HeatView
 
 ORDERS = {
-    HeatView.EXPECTED: (HeatOrder.SCORE, HeatOrder.AVERAGE, HeatOrder.AGREEMENT, HeatOrder.OWN, HeatOrder.NAME),
+    HeatView.EXPECTED: (
+        HeatOrder.TURNS,
+        HeatOrder.SCORE,
+        HeatOrder.AVERAGE,
+        HeatOrder.AGREEMENT,
+        HeatOrder.OWN,
+        HeatOrder.NAME,
+    ),
     HeatView.ONE_CLASS: (HeatOrder.INCONSISTENCY, HeatOrder.SCORE, HeatOrder.NAME),
     HeatView.ONE_IMAGE: (HeatOrder.SCORE, HeatOrder.INCONSISTENCY, HeatOrder.NAME),
 }
@@ -42,7 +49,7 @@ class Wish:
         return self.orders[self.view]
 
     @property
-    def scope(self) -> tuple[HeatView, int]:
-        """What another table is needed for."""
+    def scope(self) -> tuple[HeatView, int, bool]:
+        """What another table is needed for; which rows are expected first is also which of very many are listed."""
         of_view = {HeatView.EXPECTED: ALL, HeatView.ONE_CLASS: self.class_id, HeatView.ONE_IMAGE: self.image_id}
-        return self.view, of_view[self.view]
+        return self.view, of_view[self.view], self.order is HeatOrder.TURNS
