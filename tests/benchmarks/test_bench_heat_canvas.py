@@ -1,11 +1,13 @@
 """A change of heat on the canvas against its budget: another class, epoch, opacity or colour map, up to the last pixel.
 
-CPU time of the process, not of the clock, so that a busy machine does not decide; the bare passes over the pixels, of
-a picture, of heat upscaled smoothly and of a clear layer for the boxes, are measured in the same run.
+CPU time of the process, not of the clock.  Others slow even that down, by the caches and the memory, so the least busy
+of many short rounds counts; the bare passes over the pixels, of a picture, of heat upscaled smoothly and of a clear
+layer for the boxes, are told beside it.
 """
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +32,7 @@ from locstudio.ui.heatmaps.heat_showing import HeatShowing
 
 WIDTH, HEIGHT = 4000, 3000
 CHANGE_MS = 3.0
+TRACING_MS = 1.2  # outlines and boxes of a map that was not looked at before
 NEXT_MS = 50.0
 NUM_IMAGES = 40
 IMAGE = Image(1, 1, "large.jpg", WIDTH, HEIGHT)
@@ -97,6 +100,10 @@ def test_bench_a_change_of_heat_stays_within_budget(canvas, showing, num_classes
         canvas.set_heat(showing.shown(read, can_paint=True))
         canvas.render(target)
 
+    def first(number: int) -> None:
+        showing.keep([replace(row, map_WW=row.map_WW.copy()) for row in showing.rows])  # nothing is known of these maps
+        change(number)
+
     def look(number: int) -> None:
         showing.look = HeatLook(COLORMAPS[number % 3], 0.4 + number % 5 / 10)
         canvas.set_heat(showing.shown(read, can_paint=True))
@@ -110,14 +117,15 @@ def test_bench_a_change_of_heat_stays_within_budget(canvas, showing, num_classes
             painter.drawPixmap(0, 0, top)
 
     cpu_ms(change, 30)
-    times = [[1000 * _cpu(act, number) for act in (change, look, bare)] for number in range(120)]
-    classes, looks, base = np.median(times, axis=0)
-    words = f"another class {classes:.2f}, another look {looks:.2f}, bare {base:.2f} ms CPU"
-    print(f"\n{num_classes} shown: {words}")
+    acts = (change, first, look, bare)
+    rounds = [[float(np.median(cpu_ms(act, 8))) for act in acts] for _ in range(30)]
+    classes, firsts, looks, base = np.min(rounds, axis=0)  # the round with the least of other people's work in it
+    words = f"another class {classes:.2f}, one not seen before {firsts:.2f}, another look {looks:.2f}, bare {base:.2f}"
+    print(f"\n{num_classes} shown: {words} ms CPU")
     record_property("p50_ms", looks)
-    # Where others use the memory too, the bare passes over the pixels are slow as well.
-    assert looks < max(CHANGE_MS, 2.5 * base)
-    assert classes < max(CHANGE_MS, 3.5 * base)
+    assert looks < CHANGE_MS
+    assert classes < CHANGE_MS
+    assert firsts < classes + TRACING_MS
 
 
 def test_bench_a_change_of_the_threshold_stays_within_budget(canvas, showing):

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QColor, QGuiApplication, QMouseEvent, QWheelEvent
+from PySide6.QtGui import QColor, QGuiApplication, QMouseEvent, QPolygonF, QWheelEvent
 from PySide6.QtTest import QTest
 
 from locstudio.domain.geometry import UnitBox
@@ -33,7 +33,7 @@ def heat(**parts) -> ShownHeat:
         "classes": (ShownClass(3, "bus", map_WW, 0.8, "expected"),),
         "look": HeatLook(),
         "origin": "epoch 3 of 9",
-        "outlines": (np.array([(0.4, 0.4), (0.6, 0.4), (0.5, 0.6)]),),
+        "outlines": (QPolygonF([QPointF(0.4, 0.4), QPointF(0.6, 0.4), QPointF(0.5, 0.6)]),),
         "boxes": (LARGE, SMALL),
         "can_paint": True,
     }

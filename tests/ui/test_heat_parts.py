@@ -18,7 +18,7 @@ from locstudio.ui.heatmaps.class_list import ClassList, _Places
 from locstudio.ui.heatmaps.class_rows import ClassRow, ClassRowModel, Word, most_telling
 from locstudio.ui.heatmaps.epoch_slider import EpochSlider
 from locstudio.ui.heatmaps.heat_bar import HeatBar
-from locstudio.ui.heatmaps.heat_layer import HUES, MAX_SHOWN, HeatLook, finer, heat_image, paint_heat, warm_part
+from locstudio.ui.heatmaps.heat_layer import HUES, MAX_SHOWN, HeatLook, finer, heat_image, paint_heat, warm_parts
 from locstudio.ui.heatmaps.heat_look_box import HeatLookBox
 from locstudio.ui.heatmaps.heat_reading import ReadHeat, with_found_heat
 from locstudio.ui.heatmaps.heat_showing import HeatShowing
@@ -72,7 +72,7 @@ class TestPicture:
         target.fill(QColor("black"))
         with QPainter(target) as painter:
             picture = heat_image([WARM], HeatLook(opacity=1.0))
-            paint_heat(painter, picture, warm_part(picture), (40, 30), view, 200, 160)
+            paint_heat(painter, picture, warm_parts(picture), (40, 30), view, 200, 160)
         seen = target.toImage()
         for x, y in ((50, 40), (10, 10), (195, 100)):
             px, py = view.to_px(x + 0.5, y + 0.5)
@@ -80,6 +80,19 @@ class TestPicture:
             is_outside = px < 0 or py < 0 or px > 40 or py > 30
             assert is_inside <= (seen.pixelColor(x, y) != QColor("black"))
             assert is_outside <= (seen.pixelColor(x, y) == QColor("black"))
+
+    def test_that_warm_parts_hold_all_heat_and_leave_out_what_is_clear(self):
+        spot = np.zeros((14, 14), np.uint8)
+        spot[6, 9] = 255
+        picture = heat_image([spot], HeatLook(opacity=1.0))
+        warm = warm_parts(picture)
+        side = picture.width()
+        for y in range(side):
+            for x in range(side):
+                if picture.pixelColor(x, y).alpha() > 0:
+                    assert any(band.contains(x, y) for band in warm)
+        assert 0 < sum(band.width() * band.height() for band in warm) < side * side / 8
+        assert warm_parts(heat_image([np.zeros((14, 14), np.uint8)], HeatLook())) == ()
 
 
 class TestBrush:

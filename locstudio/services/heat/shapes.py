@@ -39,6 +39,8 @@ _SEGMENTS = {
 }
 """From which side of a square of four values to which its outline runs, heat on its right; by the corners that are hot
 (1 top left, 2 top right, 4 bottom right, 8 bottom left)."""
+_SIDES = np.array([(_SEGMENTS.get(case, ((0, 0),)) * 2)[:2] for case in range(32)])
+"""The same for all cases at once, (32, 2, 2): a single segment is there twice."""
 
 
 def contours(map_WW: Heat, threshold: float) -> list[NDArray[np.float64]]:
@@ -53,9 +55,9 @@ def contours(map_WW: Heat, threshold: float) -> list[NDArray[np.float64]]:
         right as y points down (positive shoelace area), those around holes have it negative.
     """
     fine_SS, places_S = _finer(map_WW)
-    outlines = _traced(fine_SS - max(threshold, _ANY_HEAT), places_S)
-    outlines = [outline for outline in outlines if abs(area_of(outline)) >= _MIN_AREA]
-    return sorted(outlines, key=lambda outline: -abs(area_of(outline)))
+    outlines = [(abs(area_of(one)), one) for one in _traced(fine_SS - max(threshold, _ANY_HEAT), places_S)]
+    outlines.sort(key=lambda pair: -pair[0])
+    return [outline for area, outline in outlines if area >= _MIN_AREA]
 
 
 def heat_boxes(map_WW: Heat, threshold: float) -> list[UnitBox]:
@@ -100,8 +102,9 @@ def percentile(map_WW: Heat, value: float) -> float:
 
 def area_of(outline_P2: NDArray[np.float64]) -> float:
     """The area inside an outline as a share of the image; negative for a hole."""
-    x, y = outline_P2[:, 0], outline_P2[:, 1]
-    return float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+    x, y = outline_P2.T
+    closing = x[-1] * y[0] - y[-1] * x[0]
+    return float(x[:-1] @ y[1:] - y[:-1] @ x[1:] + closing) / 2
 
 
 def boxes_of(outlines: Iterable[NDArray[np.float64]]) -> list[UnitBox]:
@@ -110,8 +113,8 @@ def boxes_of(outlines: Iterable[NDArray[np.float64]]) -> list[UnitBox]:
     for outline in outlines:
         if area_of(outline) <= 0:
             continue
-        (x0, y0), (x1, y1) = np.clip(outline.min(0), 0, 1).tolist(), np.clip(outline.max(0), 0, 1).tolist()
-        boxes.append(UnitBox(x0, y0, x1, y1))
+        (x0, y0), (x1, y1) = outline.min(0).tolist(), outline.max(0).tolist()
+        boxes.append(UnitBox(max(x0, 0.0), max(y0, 0.0), min(x1, 1.0), min(y1, 1.0)))
     return boxes
 
 
@@ -140,37 +143,37 @@ def _finer(map_WW: Heat) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def _traced(value_SS: NDArray[np.float64], places_S: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Outlines of what is not below zero (marching squares, Lorensen and Cline 1987 in the plane)."""
     # Outside of the image all is cold, so that every outline is closed.
-    value_SS = np.pad(value_SS, 1, constant_values=-256.0)
+    inner_SS, value_SS = value_SS, np.full((len(value_SS) + 2, len(value_SS) + 2), -256.0)
+    value_SS[1:-1, 1:-1] = inner_SS
     places_S = np.concatenate([[0.0], places_S, [1.0]])
     is_hot_SS = value_SS >= 0
-    corners = is_hot_SS.astype(np.int64)
+    corners = is_hot_SS.view(np.uint8)
     cases = corners[:-1, :-1] + 2 * corners[:-1, 1:] + 4 * corners[1:, 1:] + 8 * corners[1:, :-1]
     middles = (value_SS[:-1, :-1] + value_SS[:-1, 1:] + value_SS[1:, 1:] + value_SS[1:, :-1]) >= 0
-    cases += 16 * (((cases == 5) | (cases == 10)) & middles)
+    cases |= (((cases == 5) | (cases == 10)) & middles).view(np.uint8) << 4
     num = len(value_SS)
-    next_of: dict[int, int] = {}
     rows, columns = np.nonzero((cases > 0) & (cases != 15))
-    for row, column, case in zip(rows.tolist(), columns.tolist(), cases[rows, columns].tolist(), strict=True):
-        at = row * num + column
-        sides = (2 * at, 2 * at + 3, 2 * (at + num), 2 * at + 1)  # see _crossing
-        for begin, end in _SEGMENTS[case]:
-            next_of[sides[begin]] = sides[end]
-    return _linked(next_of, value_SS, places_S)
+    # Edge 2k goes right from value k, edge 2k + 1 goes down: see _crossing.
+    edges_of_side = np.array([0, 3, 2 * num, 1])
+    edges_E4 = 2 * (rows * num + columns)[:, None] + edges_of_side[_SIDES[cases[rows, columns]]].reshape(len(rows), 4)
+    begins, ends = edges_E4[:, ::2].ravel().tolist(), edges_E4[:, 1::2].ravel().tolist()
+    return _linked(dict(zip(begins, ends, strict=True)), value_SS, places_S)
 
 
 def _linked(
     next_of: dict[int, int], value_SS: NDArray[np.float64], places_S: NDArray[np.float64]
 ) -> list[NDArray[np.float64]]:
-    loops: list[list[int]] = []
+    edges: list[int] = []
+    starts = []
     while next_of:
         first, following = next_of.popitem()
-        loop = [first]
+        starts.append(len(edges))
+        edges.append(first)
         while following != first:
-            loop.append(following)
+            edges.append(following)
             following = next_of.pop(following)
-        loops.append(loop)
-    points = [_crossing(np.array(loop, np.int64), value_SS, places_S) for loop in loops]
-    return [outline for loop in points if len(outline := _without_straight(loop)) > 2]
+    loops = np.split(_crossing(np.array(edges, np.int64), value_SS, places_S), starts[1:])
+    return [outline for loop in loops if len(outline := _without_straight(loop)) > 2]
 
 
 def _crossing(
@@ -189,6 +192,12 @@ def _crossing(
 
 def _without_straight(outline_P2: NDArray[np.float64]) -> NDArray[np.float64]:
     """Without points that are there twice or lie on the line between their neighbours."""
-    outline_P2 = outline_P2[np.abs(outline_P2 - np.roll(outline_P2, 1, axis=0)).max(axis=1) > 1e-9]
-    before, after = outline_P2 - np.roll(outline_P2, 1, axis=0), np.roll(outline_P2, -1, axis=0) - outline_P2
+    outline_P2 = outline_P2[np.abs(_steps_to(outline_P2)).max(axis=1) > 1e-9]
+    before = _steps_to(outline_P2)
+    after = np.concatenate((before[1:], before[:1]))
     return outline_P2[np.abs(before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]) > 1e-12]
+
+
+def _steps_to(outline_P2: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From the point before to each point; without ``np.roll``, which is most of what an outline would cost."""
+    return outline_P2 - np.concatenate((outline_P2[-1:], outline_P2[:-1]))

@@ -14,8 +14,8 @@ from locstudio.ui.canvas.box_tool import Tool
 from locstudio.ui.canvas.commands import HEAT_COMMANDS, CanvasCommand
 from locstudio.ui.canvas.mask_view import MaskView
 from locstudio.ui.heatmaps.brush_tool import BrushKind, BrushTool
-from locstudio.ui.heatmaps.heat_layer import heat_image, paint_heat, warm_part
-from locstudio.ui.heatmaps.heat_legend import paint_legend
+from locstudio.ui.heatmaps.heat_layer import heat_image, paint_heat, warm_parts
+from locstudio.ui.heatmaps.heat_legend import Legend
 from locstudio.ui.heatmaps.heat_marks import paint_brush, paint_strokes, paint_threshold
 from locstudio.ui.heatmaps.shown_heat import ShownHeat
 
@@ -41,7 +41,8 @@ class HeatView(MaskView):
         super().__init__(allocate_id, parent)
         self.brush = BrushTool()
         self._heat: ShownHeat | None = None
-        self._heat_image: tuple[QImage, QRect] | None = None
+        self._legend = Legend()
+        self._heat_image: tuple[QImage, tuple[QRect, ...]] | None = None
 
     @property
     def heat(self) -> ShownHeat | None:
@@ -174,12 +175,12 @@ class HeatView(MaskView):
 
     # Painting
 
-    def _made_image(self, heat: ShownHeat) -> tuple[QImage, QRect]:
+    def _made_image(self, heat: ShownHeat) -> tuple[QImage, tuple[QRect, ...]]:
         if self._heat_image is None:
             maps = [shown.map_WW for shown in heat.classes]
             maps[0] = self.brush.preview(maps[0])
             picture = heat_image(maps, heat.look, [shown.color for shown in heat.classes])
-            self._heat_image = picture, warm_part(picture)
+            self._heat_image = picture, warm_parts(picture)
         return self._heat_image
 
     @property
@@ -207,4 +208,5 @@ class HeatView(MaskView):
             paint_brush(painter, self.brush, kind, self.mouse if is_here else None, self.image_size, self.view)
         if self._heat is not None and self.has_picture:
             mouse = self.mouse if self.underMouse() else None
-            paint_legend(painter, self._heat, self.font(), theme.current(), self.width(), self.height(), mouse)
+            look = theme.current()
+            self._legend.paint(painter, self._heat, self.font(), look, self.width(), self.height(), mouse)

@@ -6,12 +6,13 @@ A map is made finer first and coloured then, so that the colours between two cel
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPoint, QRect, QRectF
-from PySide6.QtGui import QColor, QImage, QPainter
+from PySide6.QtCore import QPoint, QRect, QRectF, Qt
+from PySide6.QtGui import QColor, QImage, QPainter, QRegion
 
 from locstudio.services.heat.colormaps import DEFAULT_COLORMAP, color_table
 from locstudio.ui.canvas.view import View
@@ -20,8 +21,9 @@ MAX_SHOWN = 6
 HUES = ("#e69f00", "#56b4e9", "#d55e00", "#f0e442", "#cc79a7", "#009e73")
 """Of several classes at once.  Source: Okabe and Ito, Color Universal Design; without its darkest blue and black."""
 WHOLE_RANGE = (0, 255)
-_FINE = 192
+_FINE = 144
 _FINE_OF_MANY = 84  # each costs time
+_BAND = 24  # rows
 _CLEAR_TO, _FULL_FROM = 0.04, 0.35  # of the range: from where on heat is seen, and from where on with all its opacity
 _LOWEST_SPAN = 26  # a range stretched to a map that is hardly warm anywhere does not make a fire of it
 
@@ -79,34 +81,60 @@ def heat_image(
     return QImage(argb_FF.data, side, side, 4 * side, QImage.Format.Format_ARGB32_Premultiplied).copy()
 
 
-def warm_part(heat: QImage) -> QRect:
-    """The part of a picture of heat that is not wholly clear: the rest need not be painted."""
+def warm_parts(heat: QImage) -> tuple[QRect, ...]:
+    """Bands of a picture of heat that hold all that is not wholly clear, from above: the rest need not be painted."""
     side = heat.width()
     is_warm_FF = np.frombuffer(heat.constBits(), np.uint32).reshape(heat.height(), side) > 0
-    rows, columns = np.flatnonzero(is_warm_FF.any(axis=1)), np.flatnonzero(is_warm_FF.any(axis=0))
-    if not len(rows):
-        return QRect()
-    return QRect(QPoint(int(columns[0]), int(rows[0])), QPoint(int(columns[-1]), int(rows[-1])))
+    is_near_FF = is_warm_FF.copy()  # what is between two pixels has something of both
+    is_near_FF[1:] |= is_warm_FF[:-1]
+    is_near_FF[:-1] |= is_warm_FF[1:]
+    warm = []
+    for top in range(0, heat.height(), _BAND):
+        columns = np.flatnonzero(is_near_FF[top : top + _BAND].any(axis=0))
+        if len(columns):
+            left, right = max(int(columns[0]) - 1, 0), min(int(columns[-1]) + 1, side - 1)
+            warm.append(QRect(left, top, right - left + 1, min(_BAND, heat.height() - top)))
+    return tuple(warm)
 
 
 def paint_heat(
-    painter: QPainter, heat: QImage, warm: QRect, size: tuple[int, int], view: View, width: float, height: float
+    painter: QPainter,
+    heat: QImage,
+    warm: Sequence[QRect],
+    size: tuple[int, int],
+    view: View,
+    width: float,
+    height: float,
 ) -> None:
     """Draw what a widget of this size (screen pixels) sees of heat over an image of ``size`` pixels.
 
-    ``warm`` is the heat's ``warm_part``.
+    ``warm`` is the heat's ``warm_parts``: what is clear is not painted, for each pixel costs time.
     """
-    x0, y0, x1, y1 = view.visible_px(width, height)
     across, down = heat.width() / size[0], heat.height() / size[1]
-    left, right = _cut(x0 * across, x1 * across, warm.left(), warm.right() + 1)
-    top, bottom = _cut(y0 * down, y1 * down, warm.top(), warm.bottom() + 1)
-    if right <= left or bottom <= top:
+    seen = _on_screen(warm, across / view.scale, down / view.scale, view)
+    if not seen.intersects(QRect(0, 0, ceil(width), ceil(height))):
         return
+    x0, y0, x1, y1 = view.visible_px(width, height)
+    left, right = _cut(x0 * across, x1 * across, heat.width())
+    top, bottom = _cut(y0 * down, y1 * down, heat.height())
     screen_left, screen_top = view.to_screen(left / across, top / down)
     screen_right, screen_bottom = view.to_screen(right / across, bottom / down)
     target = QRectF(screen_left, screen_top, screen_right - screen_left, screen_bottom - screen_top)
+    painter.save()
+    painter.setClipRegion(seen, Qt.ClipOperation.IntersectClip)
     painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, True)
     painter.drawImage(target, heat, QRectF(left, top, right - left, bottom - top))
+    painter.restore()
+
+
+def _on_screen(bands: Sequence[QRect], across: float, down: float, view: View) -> QRegion:
+    """Where bands of a picture are, whose pixels are one ``across``-th and one ``down``-th of a screen pixel large."""
+    seen = QRegion()
+    for band in bands:
+        left, top = view.left + band.left() / across, view.top + band.top() / down
+        right, bottom = left + band.width() / across, top + band.height() / down
+        seen += QRect(QPoint(floor(left), floor(top)), QPoint(ceil(right) - 1, ceil(bottom) - 1))
+    return seen
 
 
 @lru_cache(maxsize=32)
@@ -141,6 +169,6 @@ def _weights(side: int, fine: int) -> NDArray[np.float32]:
     return weights
 
 
-def _cut(start: float, end: float, lowest: int, highest: int) -> tuple[int, int]:
+def _cut(start: float, end: float, highest: int) -> tuple[int, int]:
     """Whole pixels that hold a span, and one more on each side, as far as there are."""
-    return int(max(np.floor(start) - 1, lowest)), int(min(np.ceil(end) + 1, highest))
+    return max(floor(start) - 1, 0), min(ceil(end) + 1, highest)

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPainterPathStroker, QPen, QPolygonF
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPainterPathStroker, QPen, QTransform
 
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.heat_corrections import Evidence, Stroke
 from locstudio.ui.canvas.view import View
 from locstudio.ui.heatmaps.brush_tool import BrushKind, BrushTool
-from locstudio.ui.heatmaps.shown_heat import Outline, ShownHeat
+from locstudio.ui.heatmaps.shown_heat import ShownHeat
 
 _EDGE = QColor(16, 18, 22)
 _LINE = QColor("#ffffff")
@@ -23,8 +23,9 @@ def paint_threshold(
     """Outline where the chosen class reaches the threshold, and the boxes of that, the ``aimed`` one plainly."""
     painter.save()
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    outlines = [_polygon(outline, size, view) for outline in heat.outlines]
-    # Opaque and without smoothing where it is wide: this is painted at every change of the threshold.
+    to_screen = QTransform(size[0] * view.scale, 0, 0, size[1] * view.scale, view.left, view.top)
+    outlines = [to_screen.map(outline) for outline in heat.outlines]
+    # Opaque and without smoothing where it is wide: this is painted at every change of heat.
     for color, width, is_smooth in ((_EDGE, 3, False), (_LINE, 1, True)):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, is_smooth)
         painter.setPen(QPen(color, width))
@@ -101,10 +102,6 @@ def stroke_path(
     stroker.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
     stroker.setWidth(2 * radius * max(size) * view.scale)
     return stroker.createStroke(line).simplified()
-
-
-def _polygon(outline: Outline, size: tuple[int, int], view: View) -> QPolygonF:
-    return QPolygonF([QPointF(*view.to_screen(x * size[0], y * size[1])) for x, y in outline.tolist()])
 
 
 def _rect(box: UnitBox, size: tuple[int, int], view: View) -> QRectF:

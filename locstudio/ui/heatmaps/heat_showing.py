@@ -1,11 +1,13 @@
 """What is looked at: which classes of the open image, how, from which threshold on; and what the canvas makes of it."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QPointF
+from PySide6.QtGui import QColor, QPolygonF
 
 from locstudio.domain.geometry import UnitBox
 from locstudio.services.heat.shapes import boxes_of, contours
@@ -14,9 +16,10 @@ from locstudio.ui.heatmaps.heat_bar import DEFAULT_THRESHOLD
 from locstudio.ui.heatmaps.heat_layer import HUES, MAX_SHOWN, HeatLook
 from locstudio.ui.heatmaps.heat_reading import ReadHeat
 from locstudio.ui.heatmaps.heat_words import origin_of
-from locstudio.ui.heatmaps.shown_heat import Outline, ShownClass, ShownHeat
+from locstudio.ui.heatmaps.shown_heat import ShownClass, ShownHeat
 
 _MAX_BOXES = 12
+_NUM_SHAPES = 12
 _ONLY = "#5cc863"  # marks the only class in the list
 _SAID = {Word.PRESENT: "present", Word.ABSENT: "absent", Word.EXPECTED: "expected", Word.UNKNOWN: ""}
 _STALE = "of the file as it was"
@@ -40,7 +43,9 @@ class HeatShowing:
     others: list[Key] = field(default_factory=list)
     look: HeatLook = field(default_factory=HeatLook)
     threshold: int = DEFAULT_THRESHOLD
-    _shapes: tuple[NDArray[np.uint8], int, tuple[Outline, ...], tuple[UnitBox, ...]] | None = None
+    _shapes: deque[tuple[NDArray[np.uint8], int, tuple[QPolygonF, ...], tuple[UnitBox, ...]]] = field(
+        default_factory=lambda: deque(maxlen=_NUM_SHAPES)
+    )
 
     @property
     def row(self) -> ClassRow | None:
@@ -137,12 +142,16 @@ class HeatShowing:
             can_paint=can_paint and row.class_id > 0,
         )
 
-    def _shapes_of(self, map_WW: NDArray[np.uint8]) -> tuple[tuple[Outline, ...], tuple[UnitBox, ...]]:
-        """Outlines and boxes of the threshold; worked out once for each map, however often its look changes."""
-        if self._shapes is None or self._shapes[0] is not map_WW or self._shapes[1] != self.threshold:
-            outlines = tuple(contours(map_WW, self.threshold))
-            self._shapes = map_WW, self.threshold, outlines, tuple(boxes_of(outlines)[:_MAX_BOXES])
-        return self._shapes[2:]
+    def _shapes_of(self, map_WW: NDArray[np.uint8]) -> tuple[tuple[QPolygonF, ...], tuple[UnitBox, ...]]:
+        """Outlines and boxes of the threshold; worked out once for a map, as one who compares goes back and forth."""
+        for known_WW, threshold, lines, boxes in self._shapes:
+            if known_WW is map_WW and threshold == self.threshold:
+                return lines, boxes
+        outlines = contours(map_WW, self.threshold)
+        lines = tuple(QPolygonF([QPointF(x, y) for x, y in outline.tolist()]) for outline in outlines)
+        boxes = tuple(boxes_of(outlines)[:_MAX_BOXES])
+        self._shapes.appendleft((map_WW, self.threshold, lines, boxes))
+        return lines, boxes
 
     def _warm(self, key: Key | None) -> ClassRow | None:
         return next((row for row in self.rows if row.key == key and row.map_WW is not None), None)

@@ -4,14 +4,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QPolygonF
 
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.heat_corrections import HeatCorrection
 from locstudio.ui.heatmaps.heat_layer import HeatLook
-
-Outline = NDArray[np.float64]
-"""A closed line in the unit frame, (P, 2)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +31,7 @@ class ShownHeat:
         classes: What is shown, the chosen class first.
         origin: What the heat is of: the run and its epoch, or the model that was asked just now.
         warning: Why it may not be true of this picture; empty where it is.
-        outlines: Where the chosen class reaches the threshold.
+        outlines: Where the chosen class reaches the threshold, closed lines in the unit frame.
         boxes: Around these outlines, the largest first.
         corrections: What was painted on the chosen class.
         can_paint: Whether corrections of the chosen class can be stored.
@@ -44,7 +41,7 @@ class ShownHeat:
     look: HeatLook
     origin: str = ""
     warning: str = ""
-    outlines: tuple[Outline, ...] = ()
+    outlines: tuple[QPolygonF, ...] = ()
     boxes: tuple[UnitBox, ...] = ()
     corrections: tuple[HeatCorrection, ...] = ()
     can_paint: bool = False
