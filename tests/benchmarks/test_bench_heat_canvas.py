@@ -93,6 +93,8 @@ def test_bench_a_change_of_heat_stays_within_budget(canvas, showing, num_classes
     top.fill(Qt.GlobalColor.transparent)
     picture = heat_image([hills(1)], HeatLook())
 
+    rows = showing.rows
+
     def change(number: int) -> None:
         if num_classes == 1:
             showing.choose((number % 8 + 1, f"class {number % 8 + 1}"))
@@ -101,8 +103,9 @@ def test_bench_a_change_of_heat_stays_within_budget(canvas, showing, num_classes
         canvas.render(target)
 
     def first(number: int) -> None:
-        showing.keep([replace(row, map_WW=row.map_WW.copy()) for row in showing.rows])  # nothing is known of these maps
+        showing.keep([replace(row, map_WW=row.map_WW.copy()) for row in rows])  # nothing is known of these maps
         change(number)
+        showing.keep(rows)
 
     def look(number: int) -> None:
         showing.look = HeatLook(COLORMAPS[number % 3], 0.4 + number % 5 / 10)

@@ -73,9 +73,7 @@ def heat_image(
         argb_FF = tables[0][finer(maps[0], side)]
     else:
         fine_CFF = np.stack([finer(one, min(side, _FINE_OF_MANY)) for one in maps])
-        warmest_FF = fine_CFF.argmax(axis=0)
-        values_FF = np.take_along_axis(fine_CFF, warmest_FF[None], axis=0)[0]
-        argb_FF = np.stack(tables)[warmest_FF, values_FF]
+        argb_FF = np.stack(tables)[fine_CFF.argmax(axis=0), fine_CFF.max(axis=0)]
     argb_FF = np.ascontiguousarray(argb_FF)
     side = len(argb_FF)
     return QImage(argb_FF.data, side, side, 4 * side, QImage.Format.Format_ARGB32_Premultiplied).copy()

@@ -18,7 +18,7 @@ _NUM_PLATES = 16  # one who compares goes back and forth
 
 
 class Legend:
-    """Paints the legend into the lower left corner of a canvas; its words are drawn once, as long as they are asked for again."""
+    """Paints the legend into the lower left corner of a canvas; words that come again are there already."""
 
     def __init__(self) -> None:
         self._plates: dict[tuple[object, ...], QImage] = {}
