@@ -14,6 +14,7 @@ from locstudio.ui.heatmaps.page_classes import ALL, ClassPane, ClassRow
 from locstudio.ui.heatmaps.page_head import HeatHead
 from locstudio.ui.heatmaps.page_model import HeatModel
 from locstudio.ui.heatmaps.page_table import HeatOrder, HeatTable
+from locstudio.ui.training.wording import when
 
 NAN = np.float32(np.nan)
 
@@ -133,19 +134,20 @@ def test_that_the_run_whose_heat_is_shown_is_said_and_another_can_be_chosen(qtbo
         "num_classes": 2,
         "key_epochs": (),
     }
+    named = "20241128T060000Z-consistency-b"  # whose title nobody has given
     runs = [
-        HeatRun(id="b", title="", epoch=3, is_running=True, when="2026-11-28T06:00:00", is_adopted=False, **fields),
+        HeatRun(id=named, title="", epoch=3, is_running=True, when="2024-11-28T06:00:00", is_adopted=False, **fields),
         HeatRun(id="a", title="R&D", epoch=12, is_running=False, when="", is_adopted=True, **fields),
     ]
     head.set_runs(runs, "a")
     assert head.run_words == "R&&D · epoch 12 of 12"
     actions = head._menu.actions()
     assert [action.text() for action in actions] == [
-        "b, 2026-11-28 06:00, epoch 3 of 12, running",
+        f"Heatmaps, {when(named)}, epoch 3 of 12, running",
         "R&&D, epoch 12 of 12, in use",
     ]
     with qtbot.waitSignal(head.run_wanted) as wanted:
         actions[0].trigger()
-    assert wanted.args == ["b"]
+    assert wanted.args == [named]
     head.set_runs((), "")
     assert not head._runs.isEnabled()

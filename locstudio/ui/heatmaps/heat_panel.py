@@ -20,6 +20,7 @@ from locstudio.ui.actions import native
 from locstudio.ui.heatmaps.class_list import ClassList
 from locstudio.ui.heatmaps.class_rows import ClassRow, Key
 from locstudio.ui.heatmaps.heat_look_box import HeatLookBox
+from locstudio.ui.heatmaps.heat_words import name_of
 from locstudio.ui.icons import drawn
 from locstudio.ui.plain_text import action_text, label
 
@@ -162,4 +163,4 @@ class HeatPanel(QFrame):
 def run_words(run: HeatRun) -> str:
     """A run in a line: its title, how far it is, and whether it goes on or is in use."""
     state = "running" if run.is_running else "in use" if run.is_adopted else ""
-    return " · ".join(part for part in (run.title or run.id, f"epoch {run.epoch} of {run.num_epochs}", state) if part)
+    return " · ".join(part for part in (name_of(run), f"epoch {run.epoch} of {run.num_epochs}", state) if part)

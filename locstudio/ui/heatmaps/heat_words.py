@@ -1,7 +1,9 @@
 """What is said of heat as a whole: of which epoch it is, what to doubt, and why there is none."""
 
 from locstudio.domain.text import shown
+from locstudio.services.heat.runs import HeatRun
 from locstudio.ui.heatmaps.heat_reading import ReadHeat
+from locstudio.ui.training.wording import when
 
 STALE = "The file has changed since the training saw it: this is the heat of the picture as it was."
 _NEVER = (
@@ -10,6 +12,11 @@ _NEVER = (
 _WAITING = "The training has not finished its first epoch; its heat shows here as soon as it has."
 _NOT_SEEN = "No training has seen this image. Take a finished run into use (Ctrl+2), and heat is found in any image."
 _NO_ENGINE = "No training has seen this image, and the models are not running; press Retry at the top right."
+
+
+def name_of(run: HeatRun) -> str:
+    """What a person calls a training that keeps heatmaps: its title, else what it is of when."""
+    return shown(run.title, 80) if run.title else f"Heatmaps, {when(run.id)}" if run.when else run.id
 
 
 def epoch_words(read: ReadHeat) -> str:

@@ -17,10 +17,12 @@ from PySide6.QtWidgets import (
 )
 
 from locstudio.services.heat.runs import HeatRun
+from locstudio.ui.heatmaps.heat_words import name_of
 from locstudio.ui.heatmaps.page_commands import KEYS, HeatCommand
 from locstudio.ui.heatmaps.page_table import HeatView
 from locstudio.ui.icons import drawn
 from locstudio.ui.plain_text import action_text, label, shown, tip
+from locstudio.ui.training.wording import when
 
 VIEW_WORDS = {HeatView.EXPECTED: "Expected", HeatView.ONE_CLASS: "One class", HeatView.ONE_IMAGE: "One image"}
 _VIEW_HINTS = {
@@ -153,13 +155,13 @@ class HeatHead(QFrame):
 
 
 def _short(run: HeatRun) -> str:
-    return f"{shown(run.title or run.id, _MAX_RUN)} · epoch {run.epoch} of {run.num_epochs}"
+    return f"{shown(name_of(run), _MAX_RUN)} · epoch {run.epoch} of {run.num_epochs}"
 
 
 def _words_of(run: HeatRun) -> str:
     parts = [
-        run.title or run.id,
-        run.when[:16].replace("T", " "),
+        name_of(run),
+        when(run.id) if run.title and run.when else "",
         f"epoch {run.epoch} of {run.num_epochs}",
         "running" if run.is_running else "",
         "in use" if run.is_adopted else "",
