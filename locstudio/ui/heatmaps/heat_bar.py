@@ -3,7 +3,7 @@
 It stays when heat is switched off, for a picture that jumps cannot be compared with and without heat.
 """
 
-from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSlider, QToolButton, QWidget
 
 from locstudio.ui.actions import native
@@ -90,12 +90,6 @@ class HeatBar(QFrame):
     def step_threshold(self, by: int) -> None:
         """Raise or lower the threshold by a step of the keyboard."""
         self.threshold.setValue(self.threshold.value() + by * _KEY_STEP)
-
-    def set_threshold(self, threshold: int) -> None:
-        """Show this threshold; emits nothing."""
-        with QSignalBlocker(self.threshold):
-            self.threshold.setValue(threshold)
-        self._value.setText(f"≥ {threshold / MAX_HEAT:.2f}")
 
     def _on_threshold(self, threshold: int) -> None:
         self._value.setText(f"≥ {threshold / MAX_HEAT:.2f}")

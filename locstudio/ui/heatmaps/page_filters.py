@@ -108,11 +108,6 @@ class HeatFilters(QFrame):
         """What is said of the number of rows."""
         return self._count.text()
 
-    @property
-    def tidy_words(self) -> str:
-        """What the button that tidies says; empty while there is nothing to tidy."""
-        return "" if self._tidy.isHidden() else self._tidy.text()
-
     def set_orders(self, orders: Sequence[HeatOrder], order: HeatOrder) -> None:
         """Offer these orders; one of them holds now."""
         self._menu.clear()
