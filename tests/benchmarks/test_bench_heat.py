@@ -16,7 +16,6 @@ from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.regions import Image, LabelClass
 from locstudio.jobs.heatmaps import heatmaps_folder
 from locstudio.services.heat.book import HeatBook
-from locstudio.services.heat.galleries import gallery_of_class
 from locstudio.services.heat.inconsistency import Disagreement, inconsistency
 from locstudio.services.heat.known import read_known
 from locstudio.services.heat.shapes import contours, heat_boxes
@@ -123,7 +122,6 @@ def test_that_heat_opens_and_disagreement_is_worked_out_while_one_waits(opened):
     worked_out = inconsistency(book, known)
     assert median_ms("disagreement of all", lambda: inconsistency(book, known), 3) < 1000
     assert median_ms("images by disagreement", lambda: worked_out.image_ids(Disagreement.ANY)) < 200
-    assert median_ms("one class over all images", lambda: gallery_of_class(book, known, 3, "expected")) < 200
 
 
 def test_that_an_outline_follows_the_threshold(heat):

@@ -12,7 +12,6 @@ from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.regions import Image, LabelClass, Problem, Region
 from locstudio.jobs.heatmaps import heatmaps_folder
 from locstudio.services.heat.book import HeatBook
-from locstudio.services.heat.galleries import gallery_of_class
 from locstudio.services.heat.inconsistency import Disagreement, inconsistency
 from locstudio.services.heat.known import read_known
 from locstudio.services.heat.runs import chosen_run, heat_runs
@@ -120,7 +119,6 @@ def test_that_heat_of_another_file_is_stale_and_expects_nothing(project, dataset
     anew = read_known(book.heatmaps, dataset)
     for known in (after, anew):
         assert expected(book, known).image_ids.tolist() == [4]
-        assert gallery_of_class(book, known, CAT).tolist() == [4, 2, 3]
     assert after.is_stale_N.tolist() == anew.is_stale_N.tolist()
 
 
@@ -207,17 +205,3 @@ def test_that_boxes_are_held_against_where_the_heat_is(project, dataset, classes
     found = inconsistency(book, read_known(book.heatmaps, dataset), dataset.region_columns())
     assert found.of(Disagreement.REGIONS, CAT).tolist() == [0, 1, 0, 0]
     assert found.of(Disagreement.REGIONS, DOG).max() == 0
-
-
-def test_that_images_of_a_class_come_in_the_order_that_is_wished_for(project, dataset, classes, heat):
-    dataset.apply(Edit("Label", (LabelChange(None, ImageLabel(1, CAT)),)))
-    run_of(heat, project, AVERAGES)
-    book = HeatBook.open(project, dataset)
-    known = read_known(book.heatmaps, dataset)
-    assert gallery_of_class(book, known, CAT).tolist() == [1, 3, 2, 4]
-    assert gallery_of_class(book, known, CAT, "expected").tolist() == [3, 2, 4, 1]
-    with pytest.raises(ValueError):
-        gallery_of_class(book, known, CAT, "inconsistency")
-    found = gallery_of_class(book, known, CAT, "inconsistency", inconsistency(book, known))
-    assert found.tolist()[0] == 3
-    assert not len(gallery_of_class(book, known, COW))

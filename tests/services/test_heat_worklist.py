@@ -12,7 +12,7 @@ from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.regions import Image, LabelClass, Origin, Region, Review
 from locstudio.services.heat import worklist
 from locstudio.services.heat.book import HeatBook
-from locstudio.services.heat.deciding import accept_expected, deny_expected
+from locstudio.services.heat.deciding import say_of_many
 from locstudio.services.heat.known import read_known
 from locstudio.services.heat.painting import paint
 from locstudio.services.heat.shapes import box_of_peak
@@ -74,7 +74,7 @@ def test_that_what_is_seen_and_not_labelled_comes_first_where_no_known_class_is_
 def test_that_a_decision_takes_it_from_the_list_and_its_undo_brings_it_back(book, dataset):
     known = read_known(book.heatmaps, dataset)
     found = expected(book, known, min_score=0.1)
-    edit = deny_expected(dataset, [found.item(0)], book.checkpoint_id)
+    edit = say_of_many(dataset, [(3, DOG)], Presence.NEGATIVE, scores=[found.item(0).score], source=book.checkpoint_id)
     assert edit.title == "Deny dog"
     inverse = dataset.apply(edit)
     assert dataset.labels_of(3) == [
@@ -83,7 +83,7 @@ def test_that_a_decision_takes_it_from_the_list_and_its_undo_brings_it_back(book
     after = known.after(edit, book.heatmaps, dataset)
     assert np.array_equal(after.presence_NL, read_known(book.heatmaps, dataset).presence_NL)
     assert pairs(book, dataset) == [(1, BICYCLE), (2, BICYCLE)]
-    dataset.apply(accept_expected(dataset, [found.item(row) for row in (1, 2)]))
+    dataset.apply(say_of_many(dataset, [(1, BICYCLE), (2, BICYCLE)], Presence.POSITIVE))
     assert pairs(book, dataset) == []
     assert dataset.history()[0].title == "Add bicycle in 2 images"
     dataset.undo()

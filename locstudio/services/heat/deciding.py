@@ -10,23 +10,9 @@ from locstudio.domain.errors import UserError
 from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.regions import Origin
 from locstudio.domain.text import shown
-from locstudio.services.heat.worklist import Expected
 from locstudio.store.view import DatasetView
 
 _VERBS = {Presence.POSITIVE: "Add", Presence.NEGATIVE: "Deny", Presence.UNKNOWN: "Take back"}
-
-
-def accept_expected(dataset: DatasetView, items: Iterable[Expected], checkpoint_id: str = "") -> Edit:
-    """Say that classes are there that were expected.
-
-    ``checkpoint_id`` is that of the model that expected them; it is kept as the source, with the model's score.
-    """
-    return _of_items(dataset, items, Presence.POSITIVE, checkpoint_id)
-
-
-def deny_expected(dataset: DatasetView, items: Iterable[Expected], checkpoint_id: str = "") -> Edit:
-    """Say that classes are not there that were expected; they are not expected again."""
-    return _of_items(dataset, items, Presence.NEGATIVE, checkpoint_id)
 
 
 def say(dataset: DatasetView, image_id: int, class_id: int, presence: Presence) -> Edit:
@@ -89,12 +75,6 @@ def say_of_many(
         if before != after and not (after is not None and _says_so(before, presence)):
             changes.append(LabelChange(before, after))
     return Edit(_titled(dataset, presence, changes), tuple(changes))
-
-
-def _of_items(dataset: DatasetView, items: Iterable[Expected], presence: Presence, checkpoint_id: str) -> Edit:
-    wanted = list(items)
-    pairs = [(item.image_id, item.class_id) for item in wanted]
-    return say_of_many(dataset, pairs, presence, scores=[item.score for item in wanted], source=checkpoint_id)
 
 
 def _says_so(label: ImageLabel | None, presence: Presence) -> bool:
