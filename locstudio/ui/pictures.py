@@ -122,7 +122,10 @@ class Pictures:
 
 
 def _from_jpeg(jpeg: bytes, wanted: QImage.Format) -> QImage:
-    return QImage.fromData(jpeg).convertToFormat(wanted)
+    # Named, or Qt asks the reader of SVG first: that connects signals, which needs a lock of Qt while this thread holds
+    # Python's; a window that disconnects something just then holds Qt's and waits for Python's, for ever.
+    image = QImage.fromData(jpeg, "JPEG")  # type: ignore[arg-type]  # the stubs say bytes, which PySide itself refuses
+    return image.convertToFormat(wanted)
 
 
 def as_qimage(rgb_HW3: NDArray[np.uint8]) -> QImage:
