@@ -42,11 +42,11 @@ def test_that_the_demo_holds_150_to_200_pictures_of_their_declared_size(document
     assert listed == {f"images/{path.name}" for path in (DEMO / "images").iterdir()}
 
 
-def test_that_the_scenes_take_less_than_20_mib_and_the_finished_project_less_than_14():
+def test_that_the_scenes_take_less_than_20_mib_and_the_finished_project_less_than_10():
     sizes = {path: path.stat().st_size for path in DEMO.rglob("*") if path.is_file()}
     project = sum(size for path, size in sizes.items() if path.is_relative_to(DEMO / "project"))
     assert sum(sizes.values()) - project < 20 * MIB
-    assert project < 14 * MIB
+    assert project < 10 * MIB
 
 
 def test_that_the_finished_project_has_the_newest_schema_and_opens_without_being_brought_up(tmp_path):
