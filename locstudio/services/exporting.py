@@ -63,17 +63,10 @@ def export_annotations(
             contents = _Contents(dataset, kind, reviews, progress, cancel)
             kind.writer(contents, partial)
             contents.refuse_nothing()
-            comparison = Comparison(contents, kind.carries, contents.pages_of)
-            difference = comparison.difference(kind.reader, partial)
-            if kind.check and not difference:
-                difference = kind.check(contents, partial)
+            difference = _difference(contents, kind, partial)
             if dataset.revision() != revision:
                 continue
             report = contents.report(destination)
-            found = (comparison.num_images, comparison.num_regions, comparison.num_captions, comparison.num_labels)
-            written = (report.num_images, report.num_regions, report.num_captions, report.num_labels)
-            if not difference and found != written:
-                difference = "a row is missing"
             if difference:
                 raise StorageFailed(f"{name} was not written: read again, it differs from the dataset ({difference}).")
             _give_name(partial, destination)
@@ -86,6 +79,18 @@ def export_annotations(
     finally:
         with suppress(OSError):  # what kept it from being written keeps it from being removed, and was said already
             _remove(partial)
+
+
+def _difference(contents: "_Contents", kind: Format, partial: Path) -> str:
+    """What is in the file otherwise than in the dataset, the first of it; empty where nothing is."""
+    comparison = Comparison(contents, kind.carries, contents.pages_of)
+    difference = comparison.difference(kind.reader, partial)
+    if kind.check and not difference:
+        difference = kind.check(contents, partial)
+    found = (comparison.num_images, comparison.num_regions, comparison.num_captions, comparison.num_labels)
+    report = contents.report(partial)
+    written = (report.num_images, report.num_regions, report.num_captions, report.num_labels)
+    return difference or ("" if found == written else "a row is missing")
 
 
 def _remove(partial: Path) -> None:

@@ -388,8 +388,6 @@ class Curating(QObject):
         if places:
             self._page.grid.go_to(min(places))
 
-    # ------------------------------------------------------------------------------------------------------------
-
     def close(self) -> None:
         """Wait for what is being read; nothing arrives any more."""
         self.pool = None
