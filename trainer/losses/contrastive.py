@@ -87,10 +87,8 @@ def region_text_loss(
         return region_RD.sum() * 0.0
     own_R = torch.arange(len(region_RD), device=region_RD.device)
     logits_RR = logit_scale * region_RD @ text_RD.T
-    masked_RR = logits_RR.masked_fill(
-        similar_phrases(text_RD, text_RD, max_similarity).fill_diagonal_(False), -torch.inf
-    )
-    to_text = masked_RR
+    clash_RR = similar_phrases(text_RD, text_RD, max_similarity).fill_diagonal_(False)
+    to_text = masked_RR = logits_RR.masked_fill(clash_RR, -torch.inf)
     if has_unique_keys:
         same_RR = similar_phrases(text_RD, text_RD, _SAME)
         shared_R = same_RR.sum(dim=1).clamp(min=1).log()
