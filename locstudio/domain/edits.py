@@ -12,7 +12,7 @@ from operator import attrgetter
 from locstudio.domain.heat_corrections import HeatCorrection
 from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.phrase_rules import PhraseRule
-from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Region
+from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Region, Superclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,14 @@ class ClassChange:
 
     before: LabelClass | None
     after: LabelClass | None
+
+
+@dataclass(frozen=True, slots=True)
+class SuperclassChange:
+    """A superclass before and after; which classes belong to it is theirs to say (``ClassChange``)."""
+
+    before: Superclass | None
+    after: Superclass | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,7 @@ Change = (
     RegionChange
     | ImageChange
     | ClassChange
+    | SuperclassChange
     | CaptionChange
     | ChoiceChange
     | RuleChange

@@ -111,6 +111,16 @@ class LabelClass:
 
 
 @dataclass(frozen=True, slots=True)
+class Superclass:
+    """A group of classes that one expert looks at.  Never deleted, only retired; ``color`` is ``#rrggbb``."""
+
+    id: int
+    name: str
+    color: str = "#808080"
+    is_retired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Caption:
     """A sentence about an image."""
 

@@ -1,8 +1,8 @@
 """A checkpoint folder as every process sees it, without torch.
 
 ``config.json`` (architecture), ``weights.safetensors``, ``card.md``, ``metrics.json``, and ``manifest.json`` with the
-SHA-256 of each.  Two kinds of model live in such folders and are never mixed: ``cloc`` names regions, ``consistency``
-names the classes of whole images.
+SHA-256 of each.  Three kinds of model live in such folders and are never mixed: ``cloc`` names regions, ``consistency``
+the classes of whole images with their heatmaps, ``vmoe`` the one class of an image, by the expert that a router chose.
 
 A folder is complete when it has its final name; what does not match its manifest is refused before anything is loaded.
 """
@@ -20,11 +20,16 @@ import msgspec
 from locstudio.domain.errors import BadInput, CheckpointMismatch, StorageFailed, TooNew
 from locstudio.jobs.json_files import read_json
 from locstudio.jobs.run_folder import sync_folder, write_whole
+from locstudio.jobs.vmoe_config import VmoeConfig
 
 FORMAT_VERSION = 1
 MAX_WEIGHTS_BYTES = 8 * 2**30
-ModelKind = Literal["cloc", "consistency"]
-MODEL_WORDS: dict[str, str] = {"cloc": "names regions", "consistency": "names the classes of images"}
+ModelKind = Literal["cloc", "consistency", "vmoe"]
+MODEL_WORDS: dict[str, str] = {
+    "cloc": "names regions",
+    "consistency": "names the classes of images",
+    "vmoe": "routes images to experts",
+}
 """What each kind of model does, for sentences."""
 
 _FILES = ("config.json", "weights.safetensors", "card.md", "metrics.json")
@@ -77,7 +82,8 @@ class CheckpointInfo:
 
     ``id`` names the weights and their architecture.  ``token_grid`` is the side of the token grid, ``token_width`` the
     width of one token, ``input_px`` the side of the square image.  ``metrics`` are shares in [0, 1].  ``model`` is the
-    kind; a ``consistency`` model has no embeddings (``dim`` 0) but ``classes``, in the order of its scores.
+    kind; the other two have no embeddings (``dim`` 0) but ``classes``, in the order of their scores.  ``num_experts``
+    is 0 for a model without experts; ``superclasses`` and ``superclass_of`` are as in ``VmoeConfig``.
     """
 
     id: str
@@ -92,6 +98,9 @@ class CheckpointInfo:
     metrics: dict[str, float]
     model: ModelKind = "cloc"
     classes: tuple[str, ...] = ()
+    num_experts: int = 0
+    superclasses: tuple[str, ...] = ()
+    superclass_of: tuple[int, ...] = ()
 
     def require_model(self, model: ModelKind) -> None:
         """Refuse a checkpoint of the other kind.
@@ -143,6 +152,8 @@ def checkpoint_info(folder: Path) -> CheckpointInfo:
         raise BadInput(f"The checkpoint {folder.name} does not carry its own identity. Copy the folder again.")
     if model == "consistency":
         return _class_info(folder, manifest, metrics)
+    if model == "vmoe":
+        return _expert_info(folder, manifest, metrics)
     config = _read(folder / "config.json", _RegionConfig, folder)
     return CheckpointInfo(
         id=manifest.id,
@@ -247,6 +258,27 @@ def _class_info(folder: Path, manifest: _Manifest, metrics: dict[str, float]) ->
         metrics=metrics,
         model="consistency",
         classes=config.classes,
+    )
+
+
+def _expert_info(folder: Path, manifest: _Manifest, metrics: dict[str, float]) -> CheckpointInfo:
+    config = _read(folder / "config.json", VmoeConfig, folder)
+    return CheckpointInfo(
+        id=manifest.id,
+        name=config.name,
+        dim=0,
+        token_grid=config.grid,
+        token_width=config.width,
+        input_px=config.input_px,
+        format_version=manifest.format_version,
+        tower=config.backbone if config.stem == "backbone" else f"{config.stem} {config.patch}",
+        parent=manifest.parent,
+        metrics=metrics,
+        model="vmoe",
+        classes=config.classes,
+        num_experts=config.num_experts if config.num_moe_layers else 0,
+        superclasses=config.superclasses,
+        superclass_of=config.superclass_of,
     )
 
 

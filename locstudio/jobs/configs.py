@@ -4,9 +4,11 @@ from typing import Literal
 
 import msgspec
 
+from locstudio.jobs.vmoe_config import RoutingMode, Stem
+
 Preset = Literal["quick", "standard"]
-Task = Literal["regions", "retrieval", "grounding", "images", "proposals", "multilabel", "all"]
-Kind = Literal["cloc", "embed", "evaluate", "compare", "vesl", "consistency"]
+Task = Literal["regions", "retrieval", "grounding", "images", "proposals", "multilabel", "classes", "all"]
+Kind = Literal["cloc", "embed", "evaluate", "compare", "vesl", "consistency", "vmoe", "route"]
 CaptionerName = Literal["own", "classes", "coca", "blip", "florence2"]
 DetectorName = Literal["own", "closer", "owlv2", "grounding_dino"]
 
@@ -36,6 +38,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     compare: "Comparison | None" = None
     vesl: "Vesl | None" = None
     consistency: "ConsistencyTraining | None" = None
+    vmoe: "VmoeTraining | None" = None
+    route: "Route | None" = None
 
 
 class ClocTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -232,3 +236,79 @@ class ConsistencyTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     known: str = ""
     is_dry_run: bool = False
     has_tensorboard: bool = False
+
+
+class VmoeTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a Mobile V-MoE is trained (arXiv:2309.04354): a dense twin, its confusion, superclasses, then experts.
+
+    An image's target is shared by the classes that it shows, by the area of their boxes where it has boxes of all of
+    them, else in equal parts.  Superclasses of the project are used as they are, one expert each; only classes without
+    one are put to those they are confused with.
+
+    Attributes:
+        num_epochs: Of the model with experts.
+        num_dense_epochs: Of the dense twin; 0 for none, where superclasses or experts need none.
+        routing: Who chooses the expert; see ``VmoeConfig``.
+        num_experts: E; 0 for as many as the project has superclasses, else about the root of the number of classes,
+            at most 10.
+        num_moe_layers: L.
+        num_active: k.
+        router_weight: Weight of the router's cross-entropy with the superclass (lambda).
+        balance_weight: Weight of the losses of importance and load, each, where a router is not taught superclasses.
+        is_upcycled: Begin with the dense twin's weights, every expert a copy of its MLP (not in the paper).
+        has_shared_expert: One more expert that always computes (not in the paper).
+        max_group_share: No cluster has more classes than this share of them (at least two).
+        trains: ``head`` keeps the backbone as it is and computes its cells once an image; ``all`` trains a transformer
+            on the pixels from scratch (for a GPU).
+        stem: Of ``all``: linear patches as in the paper, or convolutions.
+        patch: Side of a patch of ``all`` in pixels.
+        input_px: Side of the picture; 0 for 224 with a backbone, 64 from scratch.
+        mixup: Of the distribution of mixed pairs (Beta(mixup, mixup)); 0 for none.  Targets of superclasses are mixed
+            alike.
+        confusion_share: Of the images to learn from, the share that the dense twin does not learn from and whose
+            confusion is measured; the model with experts learns from them.
+        min_images: A class that fewer images show is learnt all the same, but the person is told.
+        machine_weight: How much an image counts whose classes only a model has said.
+    """
+
+    preset: Preset = "quick"
+    num_epochs: int = 30
+    num_dense_epochs: int = 20
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    num_warmup_epochs: int = 2
+    routing: RoutingMode = "superclass"
+    num_experts: int = 0
+    num_moe_layers: int = 2
+    num_active: int = 1
+    router_weight: float = 0.3
+    balance_weight: float = 0.005
+    is_upcycled: bool = True
+    has_shared_expert: bool = False
+    max_group_share: float = 0.25
+    width: int = 128
+    depth: int = 4
+    heads: int = 4
+    trains: Literal["head", "all"] = "head"
+    stem: Stem = "conv"
+    patch: int = 8
+    input_px: int = 0
+    backbone: str = "locstudio-lite"
+    mixup: float = 0.2
+    label_smoothing: float = 0.1
+    dropout: float = 0.1
+    drop_path: float = 0.0
+    hold_out: float = 0.2
+    confusion_share: float = 0.2
+    evaluate_every: int = 1
+    min_images: int = 2
+    machine_weight: float = 0.5
+    is_dry_run: bool = False
+    has_tensorboard: bool = False
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ask a model with experts about every image of the collection, or only about ``image_ids``."""
+
+    image_ids: tuple[int, ...] = ()

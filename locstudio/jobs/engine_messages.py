@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locstudio.domain.errors import ProtocolError
+from locstudio.jobs.vmoe_config import RoutingMode
 
 Corners = tuple[float, float, float, float]
 MAX_BOXES = 4_096
@@ -109,6 +110,18 @@ class FindHeat(Request, frozen=True, tag="find_heat"):
     key: str
     checkpoint: str
     class_names: list[str] = []
+
+
+class FindRouting(Request, frozen=True, tag="find_routing"):
+    """Ask a model with experts about an image, or about one box of it (``unit``); answered by ``Routed``.
+
+    ``checkpoint`` is the folder of such a model, percent-encoded.  A later one, whatever it asks, supersedes one that
+    waits.
+    """
+
+    key: str
+    checkpoint: str
+    box: Corners | None = None
 
 
 class Quit(Request, frozen=True, tag="quit"):
@@ -238,6 +251,31 @@ class Heated(Reply, frozen=True, tag="heated"):
         return np.frombuffer(self.maps, np.uint8).reshape(num, self.grid, self.grid)
 
 
+class Routed(Reply, frozen=True, tag="routed"):
+    """How a model with experts has looked at an image or a box.
+
+    Attributes:
+        probabilities: For each router (one where the MoE layers share a decision) the probability of each expert; of a
+            router of tokens the share of the tokens that each expert took.
+        experts: For each router the experts that computed, the likeliest first.
+        layers: Numbers of the MoE layers, counted from 1.
+        superclasses: A name for each expert, or none.
+        classes: The likeliest classes with their probabilities, falling.
+        what_if: For each expert what the classes would have been, had it alone computed; falling likewise.
+    """
+
+    id: int
+    checkpoint_id: str
+    name: str
+    routing: RoutingMode
+    layers: list[int]
+    superclasses: list[str]
+    probabilities: list[list[float]]
+    experts: list[list[int]]
+    classes: list[tuple[str, float]]
+    what_if: list[list[tuple[str, float]]]
+
+
 class Superseded(Reply, frozen=True, tag="superseded"):
     """Something newer made this request needless."""
 
@@ -251,9 +289,22 @@ class Refused(Reply, frozen=True, tag="refused"):
     sentence: str
 
 
-AnyRequest = SetImage | EncodeBoxes | EncodeImage | EncodeTexts | GroundText | Propose | Segment | FindHeat | Quit
+AnyRequest = (
+    SetImage | EncodeBoxes | EncodeImage | EncodeTexts | GroundText | Propose | Segment | FindHeat | FindRouting | Quit
+)
 AnyReply = (
-    Loading | Ready | Failed | ImageSet | Embedded | Grounded | Proposed | Segmented | Heated | Superseded | Refused
+    Loading
+    | Ready
+    | Failed
+    | ImageSet
+    | Embedded
+    | Grounded
+    | Proposed
+    | Segmented
+    | Heated
+    | Routed
+    | Superseded
+    | Refused
 )
 
 _encoder = msgspec.json.Encoder()

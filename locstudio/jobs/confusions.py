@@ -1,0 +1,103 @@
+"""What a dense twin confuses, and the superclasses that a run has made of it, on disk.
+
+    results/confusion/
+      confusion.safetensors   counts float32 (L, L), and a ``ConfusionHeader`` as JSON in the file's metadata
+
+Row t, column p: how much of the images of class t the dense twin took for class p.  An image counts with the
+probabilities that it was given, so that few images tell more than their likeliest classes.  Axes: L = classes.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from locstudio.domain.errors import BadInput, StorageFailed
+from locstudio.jobs.run_folder import write_whole
+
+FOLDER = "confusion"
+_NAME = "confusion.safetensors"
+_HEADER = "locstudio"
+
+
+class ConfusionHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose confusion it is, and the superclasses of the run.
+
+    ``num_images`` were looked at.  ``group_names`` are the superclasses, ``group_of`` has the position of each class's,
+    and ``origin`` says who has made them: clusters of the confusion, or a person.  ``dense_top1`` and ``moe_top1`` are
+    what the dense twin and the model with experts got right of the held-out images, ``router_accuracy`` how often its
+    router found the superclass; None while that is not known.
+    """
+
+    format_version: int = 1
+    run_id: str
+    class_ids: tuple[int, ...]
+    class_names: tuple[str, ...]
+    num_images: int
+    group_names: tuple[str, ...] = ()
+    group_of: tuple[int, ...] = ()
+    origin: Literal["clusters", "person"] = "clusters"
+    dense_top1: float | None = None
+    moe_top1: float | None = None
+    router_accuracy: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Confusion:
+    """A header and its counts, float32 (L, L)."""
+
+    header: ConfusionHeader
+    counts: NDArray[np.float32]
+
+
+def has_confusion(results: Path) -> bool:
+    """Whether a run has written what its dense twin confuses."""
+    return (results / FOLDER / _NAME).is_file()
+
+
+def write_confusion(results: Path, confusion: Confusion) -> None:
+    """Write it whole; an older one is replaced.
+
+    Raises:
+        StorageFailed: the disk is full or read-only.
+    """
+    content = save(
+        {"counts": np.ascontiguousarray(confusion.counts, np.float32)},
+        {_HEADER: msgspec.json.encode(confusion.header).decode()},
+    )
+    try:
+        (results / FOLDER).mkdir(parents=True, exist_ok=True)
+        write_whole(results / FOLDER / _NAME, content)
+    except OSError as error:
+        raise StorageFailed(f"{results / FOLDER} could not be written: {error.strerror or error}.") from error
+
+
+def read_confusion(results: Path) -> Confusion:
+    """What a run has written.
+
+    Raises:
+        BadInput: there is nothing, or it is damaged.
+    """
+    path = results / FOLDER / _NAME
+    try:
+        if not path.is_file():
+            raise OSError(f"there is no {os.path.basename(path)}")
+        with safe_open(path, "numpy") as file:
+            header = msgspec.json.decode((file.metadata() or {}).get(_HEADER, ""), type=ConfusionHeader)
+            counts = file.get_tensor("counts")
+        num, groups = len(header.class_names), len(header.group_names)
+        if counts.shape != (num, num) or counts.dtype != np.float32 or not bool(np.isfinite(counts).all()):
+            raise ValueError(f"{counts.dtype} {counts.shape} for {num} classes")
+        if len(header.class_ids) != num or len(header.group_of) not in (0, num):
+            raise ValueError("its lists of classes differ in length")
+        if any(not -1 <= place < groups for place in header.group_of):
+            raise ValueError("a class has a superclass that is not there")
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
+        raise BadInput(f"The confusion of classes in {path.parent} cannot be read: {error}. Train again.") from error
+    return Confusion(header, counts)
