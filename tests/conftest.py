@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import tempfile
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -63,10 +64,22 @@ def nothing_is_left_running() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def heat() -> ModuleType:
     """What makes runs with heatmaps of plain arrays: ``heat.heat_run(project, ...)``; see ``heat_folders``."""
-    spec = importlib.util.spec_from_file_location("heat_folders", Path(__file__).parent / "heat_folders.py")
+    return _module("heat_folders")
+
+
+@pytest.fixture(scope="session")
+def routing() -> ModuleType:
+    """What makes projects with experts of plain arrays: ``routing.make_routed_project(folder)``."""
+    return _module("services/routing_data")
+
+
+def _module(place: str) -> ModuleType:
+    path = Path(__file__).parent / f"{place}.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # a dataclass asks for its module
     spec.loader.exec_module(module)
     return module
 
