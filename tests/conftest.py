@@ -4,8 +4,8 @@ import importlib.util
 import os
 import re
 import shutil
-import tempfile
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
