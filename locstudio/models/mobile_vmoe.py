@@ -1,0 +1,377 @@
+"""Mobile V-MoE (arXiv:2309.04354): a small vision transformer that chooses its experts once an image.
+
+Dense layers come first, then one router reads the class token, and all MoE layers behind it compute with the experts
+that it chose.  Controls share everything but who chooses: nobody, chance, the truth, or a router for each token.
+
+Axes: B = images, H, W = pixels, C = channels of a cell, S = side of the grid, N = tokens (the class token first),
+D = token width, R = routers (1, or one each MoE layer where tokens are routed), E = experts, k = experts that compute,
+L = classes.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from locstudio.jobs.vmoe_config import VmoeConfig
+from locstudio.models.backbones import Backbone
+from locstudio.models.mobile_vmoe_macs import stem_maps
+from locstudio.models.moe_layers import Dispatch, Layer
+from locstudio.models.towers import LITE
+
+_MEAN = (0.485, 0.456, 0.406)
+_STD = (0.229, 0.224, 0.225)
+_INIT_STD = 0.02
+_NEVER = -1e4
+"""A logit so low that the expert has no probability at all."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Routed:
+    """What a model says of images, and who computed it.
+
+    Attributes:
+        logits_BL: Of the classes.
+        router_BRE: Probability of each expert; of a router of tokens the share of the tokens that took each expert
+            first.  R is 0 for a dense model.
+        experts_BRk: Those that computed, the likeliest first; of tokens those that most tokens took.
+        gates_BRk: What their results were multiplied by; of tokens as ``router_BRE``.
+        router_logits: For each router (B, E), of tokens (B, N, E); for losses.
+        noisy_logits: The same with the noise that a router has while training; without noise the very same.
+    """
+
+    logits_BL: Tensor
+    router_BRE: Tensor
+    experts_BRk: Tensor
+    gates_BRk: Tensor
+    router_logits: list[Tensor]
+    noisy_logits: list[Tensor]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Choice:
+    """One router's decision about rows X: images, or images and tokens."""
+
+    probabilities_XE: Tensor
+    experts_Xk: Tensor
+    gates_Xk: Tensor
+    logits_XE: Tensor | None = None
+    noisy_XE: Tensor | None = None
+
+
+class MobileVmoe(nn.Module):
+    """Classes of images by the experts that a router chose.  ``id`` is the checkpoint's, empty if it was never saved.
+
+    The packaged tower is no part of the module's weights: it is built when pixels are first turned into cells.  Any
+    other backbone is, and stays as it is.
+    """
+
+    mean_3: Tensor
+    std_3: Tensor
+
+    def __init__(self, config: VmoeConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.id = ""
+        self._packaged: list[Backbone] = []
+        self.backbone: Backbone | None = None
+        if config.stem == "backbone" and config.backbone != LITE:
+            self.backbone = Backbone(config.backbone, config.input_px).requires_grad_(False)
+        self.register_buffer("mean_3", torch.tensor(_MEAN), persistent=False)
+        self.register_buffer("std_3", torch.tensor(_STD), persistent=False)
+        self.stem = _stem(config)
+        self.class_token = nn.Parameter(torch.empty(1, 1, config.width))
+        self.position = nn.Parameter(torch.empty(1, config.grid**2 + 1, config.width))
+        self.layers = nn.ModuleList(_layer(config, place) for place in range(config.depth))
+        has_router = config.routing in ("superclass", "image", "oracle")
+        self.router = Router(config.width, config.num_experts) if has_router else None
+        self.norm = nn.LayerNorm(config.width)
+        self.head = nn.Linear(config.width, len(config.classes))
+        for weight in (self.class_token, self.position, self.head.weight):
+            nn.init.trunc_normal_(weight, std=_INIT_STD)
+        nn.init.zeros_(self.head.bias)
+
+    @property
+    def input_px(self) -> int:
+        """Side of the square picture that ``preprocess`` takes."""
+        return self.config.input_px
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.head.weight.device
+
+    @property
+    def moe_layers(self) -> tuple[int, ...]:
+        """Numbers of the layers that have experts, counted from 1."""
+        return tuple(range(self.config.depth - self.config.num_moe_layers + 1, self.config.depth + 1))
+
+    def train(self, mode: bool = True) -> "MobileVmoe":
+        """As of any module, but a frozen backbone keeps its statistics."""
+        super().train(mode)
+        if self.backbone is not None:
+            self.backbone.eval()
+        return self
+
+    def preprocess(self, square_HW3: NDArray[np.uint8]) -> Tensor:
+        """Pixels (3, H, W) from an RGB square of ``input_px``, into which an image was stretched.
+
+        Raises:
+            ValueError: the square has another size.
+        """
+        if self.config.stem == "backbone":
+            return self._eyes().preprocess(square_HW3)
+        side = self.config.input_px
+        if square_HW3.shape != (side, side, 3):
+            raise ValueError(f"the model wants {side} x {side} pixels in RGB, not {square_HW3.shape}")
+        pixels_3HW = torch.tensor(square_HW3, device=self.device).permute(2, 0, 1).float() / 255
+        return (pixels_3HW - self.mean_3[:, None, None]) / self.std_3[:, None, None]
+
+    @torch.no_grad()
+    def cells(self, pixels_B3HW: Tensor) -> Tensor:
+        """What ``forward`` takes of preprocessed images: the frozen backbone's features, averaged to the grid
+        (B, C, S, S), which never change and may be kept; or the pixels, where the model has no backbone.
+        """
+        if self.config.stem != "backbone":
+            return pixels_B3HW
+        return F.adaptive_avg_pool2d(self._eyes()(pixels_B3HW), self.config.grid)
+
+    def forward(
+        self,
+        inputs: Tensor,
+        *,
+        superclass_B: Tensor | None = None,
+        forced_B: Tensor | None = None,
+        seed_B: Tensor | None = None,
+    ) -> Routed:
+        """Classes of images, and who computed them.
+
+        Args:
+            inputs: What ``cells`` gives, in any precision.
+            superclass_B: The true superclass, int64, -1 where it is not known; only the ``oracle`` reads it.  It then
+                has a gate of one; where nothing is known the router chooses.
+            forced_B: The expert that alone computes in every MoE layer, int64, whoever was chosen.  Its gate is that of
+                the choice (of several the sum), so that nothing but the expert differs.
+            seed_B: What ``random`` draws by, int64, so that an image has the same experts every time.  Without it the
+                draw is new while training, and by the image's content otherwise.
+        """
+        x_BND = self._dense(inputs)
+        if self.config.routing == "token":
+            return self._by_tokens(x_BND, forced_B)
+        if self.config.routing == "dense":
+            return _routed(self._classes(x_BND[:, 0]), [], self.config)
+        choice = self._choose(x_BND[:, 0], superclass_B, self._seeds(inputs) if seed_B is None else seed_B)
+        return self._by_images(x_BND, choice if forced_B is None else _forced(choice, forced_B))
+
+    @torch.no_grad()
+    def what_if(self, inputs: Tensor) -> Tensor:
+        """Logits (E, B, L): what the classes would be, had each expert in turn computed alone; see ``forward``.
+
+        Everything is computed for all experts at once, so this is for few images.
+
+        Raises:
+            ValueError: the model has no experts.
+        """
+        if self.config.routing == "dense":
+            raise ValueError(f"{self.config.name} has no experts")
+        num_images, num_experts = len(inputs), self.config.num_experts
+        x_MND = self._dense(inputs).repeat(num_experts, 1, 1)
+        forced_M = torch.arange(num_experts, device=self.device).repeat_interleave(num_images)
+        if self.config.routing == "token":
+            routed = self._by_tokens(x_MND, forced_M)
+        else:
+            seed_B = self._seeds(inputs)
+            choice = self._choose(x_MND[:, 0], None, None if seed_B is None else seed_B.repeat(num_experts))
+            routed = self._by_images(x_MND, _forced(choice, forced_M))
+        return routed.logits_BL.unflatten(0, (num_experts, num_images))
+
+    def _dense(self, inputs: Tensor) -> Tensor:
+        """Tokens behind the layers that have no experts."""
+        x_BND = self._tokens(inputs)
+        for layer in self.layers[: self.config.depth - self.config.num_moe_layers]:
+            x_BND = layer(x_BND)
+        return x_BND
+
+    def _with_experts(self) -> list[Layer]:
+        return cast(list[Layer], list(self.layers[self.config.depth - self.config.num_moe_layers :]))
+
+    def _tokens(self, inputs: Tensor) -> Tensor:
+        inputs = inputs.to(self.device, torch.float32)
+        if self.config.stem == "backbone":
+            grid_BND = self.stem(inputs.flatten(2).transpose(1, 2))
+        else:
+            grid_BND = self.stem(inputs).flatten(2).transpose(1, 2)
+        return torch.cat([self.class_token.expand(len(inputs), -1, -1), grid_BND], dim=1) + self.position
+
+    def _classes(self, token_BD: Tensor) -> Tensor:
+        return self.head(self.norm(token_BD))
+
+    def _by_images(self, x_BND: Tensor, choice: _Choice) -> Routed:
+        experts_Bk, gates_Bk = choice.experts_Xk, choice.gates_Xk
+        if experts_Bk.shape[1] > 1 or len(x_BND) == 1:
+            dispatch = Dispatch.of(experts_Bk, gates_Bk)
+            for layer in self._with_experts():
+                x_BND = layer(x_BND, dispatch)
+            token_BD = x_BND[:, 0]
+        else:
+            # All MoE layers share the decision, so images are sorted by expert once, and only class tokens go back.
+            order_B = experts_Bk[:, 0].argsort(stable=True)
+            dispatch = Dispatch.in_order(experts_Bk, gates_Bk[order_B])
+            x_BND = x_BND[order_B]
+            for layer in self._with_experts():
+                x_BND = layer(x_BND, dispatch)
+            token_BD = x_BND.new_empty(len(x_BND), x_BND.shape[2]).index_copy(0, order_B, x_BND[:, 0])
+        return _routed(self._classes(token_BD), [choice], self.config)
+
+    def _by_tokens(self, x_BND: Tensor, forced_B: Tensor | None) -> Routed:
+        choices = []
+        for layer in self._with_experts():
+            assert layer.router is not None
+            x_BND = layer.attend(x_BND)
+            normed_BND = layer.mlp_norm(x_BND)
+            choice = _likeliest(layer.router(normed_BND), self._noise(), self.config)
+            if forced_B is not None:
+                choice = _forced(choice, forced_B[:, None].expand(x_BND.shape[:2]))
+            dispatch = Dispatch.of(choice.experts_Xk.flatten(0, 1), choice.gates_Xk.flatten(0, 1))
+            x_BND = layer.compute(x_BND, normed_BND, dispatch)
+            choices.append(_of_images(choice, self.config))
+        return _routed(self._classes(x_BND[:, 0]), choices, self.config)
+
+    def _seeds(self, inputs: Tensor) -> Tensor | None:
+        """What chance draws by where nobody says: the content of an image, but anew while training."""
+        if self.config.routing != "random":
+            return None
+        if self.training:
+            return torch.randint(2**62, (len(inputs),), device=self.device)
+        return inputs.detach().to(self.device, torch.float32).flatten(1).view(torch.int32).sum(dim=1)
+
+    def _choose(self, token_BD: Tensor, superclass_B: Tensor | None, seed_B: Tensor | None) -> _Choice:
+        if self.router is None:
+            assert seed_B is not None
+            return _drawn(seed_B.to(self.device), self.config)
+        logits_BE = self.router(token_BD)
+        if self.config.routing != "oracle" or superclass_B is None:
+            return _likeliest(logits_BE, self._noise(), self.config)
+        superclass_B = superclass_B.to(self.device)
+        is_true_BE = F.one_hot(superclass_B.clamp(min=0), self.config.num_experts).bool()
+        is_false_BE = ~is_true_BE & (superclass_B >= 0)[:, None]
+        choice = _likeliest(logits_BE.masked_fill(is_false_BE, _NEVER), 0.0, self.config)
+        return _Choice(choice.probabilities_XE, choice.experts_Xk, choice.gates_Xk, logits_BE, logits_BE)
+
+    def _noise(self) -> float:
+        """Standard deviation of what is added to a router's logits while training, where no superclass teaches it."""
+        return 1 / self.config.num_experts if self.training and self.config.routing in ("image", "token") else 0.0
+
+    def _eyes(self) -> Backbone:
+        if self.backbone is not None:
+            return self.backbone
+        if not self._packaged:
+            self._packaged.append(Backbone(self.config.backbone, self.config.input_px).eval().requires_grad_(False))
+        if self._packaged[0].mean_3.device != self.device:
+            self._packaged[0].to(self.device)
+        return self._packaged[0]
+
+
+class Router(nn.Module):
+    """Logits of the experts from an image's class token: a linear map without a bias, behind a norm of its own."""
+
+    def __init__(self, width: int, num_experts: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.weight = nn.Parameter(torch.empty(num_experts, width))
+        nn.init.trunc_normal_(self.weight, std=_INIT_STD)
+
+    def forward(self, token_BD: Tensor) -> Tensor:
+        """Logits (B, E)."""
+        return F.linear(self.norm(token_BD), self.weight)
+
+
+def _stem(config: VmoeConfig) -> nn.Module:
+    width = config.width
+    if config.stem == "backbone":
+        # The features of several levels differ in size, hence the norm.
+        return nn.Sequential(nn.LayerNorm(config.stem_width), nn.Linear(config.stem_width, width))
+    *halving, last = stem_maps(config)
+    parts: list[nn.Module] = []
+    for come, go, kernel, stride in halving:
+        # Norms of each image have no statistics that a small batch could spoil.
+        convolution = nn.Conv2d(come, go, kernel, stride=stride, padding=kernel // 2, bias=False)
+        parts += [convolution, nn.GroupNorm(1, go), nn.GELU()]
+    come, go, kernel, stride = last
+    return nn.Sequential(*parts, nn.Conv2d(come, go, kernel, stride=stride))
+
+
+def _layer(config: VmoeConfig, place: int) -> Layer:
+    has_experts = place >= config.depth - config.num_moe_layers
+    return Layer(
+        config.width,
+        config.heads,
+        round(config.width * config.mlp_ratio),
+        num_experts=config.num_experts if has_experts else 0,
+        has_shared_expert=has_experts and config.has_shared_expert,
+        has_router=has_experts and config.routing == "token",
+        dropout=config.dropout,
+        drop_path=config.drop_path * place / max(config.depth - 1, 1),
+    )
+
+
+def _likeliest(logits_XE: Tensor, noise: float, config: VmoeConfig) -> _Choice:
+    """The k experts of the largest probabilities, which are their gates.
+
+    Source: V-MoE (arXiv:2106.05974) and its public code: a softmax over all experts before the choice, and no sum of
+    one after it, but where the configuration asks for that.
+    """
+    logits_XE = logits_XE.float()
+    noisy_XE = logits_XE + noise * torch.randn_like(logits_XE) if noise else logits_XE
+    probabilities_XE = noisy_XE.softmax(dim=-1)
+    gates_Xk, experts_Xk = probabilities_XE.topk(config.num_active, dim=-1)
+    if config.renormalises:
+        gates_Xk = gates_Xk / gates_Xk.sum(dim=-1, keepdim=True)
+    return _Choice(probabilities_XE, experts_Xk, gates_Xk, logits_XE, noisy_XE)
+
+
+def _drawn(seed_B: Tensor, config: VmoeConfig) -> _Choice:
+    """k different experts by chance, the same for the same seed, and all with the same gate."""
+    places_E = torch.arange(config.num_experts, device=seed_B.device)
+    # The finisher of SplitMix64 (Steele et al., 2014), so that neighbouring seeds have nothing in common.
+    mixed_BE = seed_B[:, None] * config.num_experts + places_E
+    for shift, factor in ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15)):
+        mixed_BE = (mixed_BE ^ ((mixed_BE >> shift) & (2 ** (64 - shift) - 1))) * factor
+    mixed_BE = mixed_BE ^ ((mixed_BE >> 31) & (2**33 - 1))
+    experts_Bk = mixed_BE.argsort(dim=1)[:, : config.num_active]
+    gates_Bk = torch.full(experts_Bk.shape, 1 / config.num_active, device=seed_B.device)
+    probabilities_BE = torch.zeros(mixed_BE.shape, device=seed_B.device).scatter(1, experts_Bk, gates_Bk)
+    return _Choice(probabilities_BE, experts_Bk, gates_Bk)
+
+
+def _forced(choice: _Choice, forced_X: Tensor) -> _Choice:
+    gates_X1 = choice.gates_Xk.sum(dim=-1, keepdim=True)
+    forced_X1 = forced_X.to(gates_X1.device)[..., None]
+    return _Choice(choice.probabilities_XE, forced_X1, gates_X1, choice.logits_XE, choice.noisy_XE)
+
+
+def _of_images(choice: _Choice, config: VmoeConfig) -> _Choice:
+    """What the tokens of each image chose, as shares of them."""
+    first_BNE = F.one_hot(choice.experts_Xk[..., 0], config.num_experts)
+    shares_BE = first_BNE.float().mean(dim=1)
+    gates_Bk, experts_Bk = shares_BE.topk(choice.experts_Xk.shape[-1], dim=1)
+    return _Choice(shares_BE, experts_Bk, gates_Bk, choice.logits_XE, choice.noisy_XE)
+
+
+def _routed(logits_BL: Tensor, choices: list[_Choice], config: VmoeConfig) -> Routed:
+    if not choices:
+        none_B0k = logits_BL.new_zeros(len(logits_BL), 0, config.num_active)
+        router_B0E = logits_BL.new_zeros(len(logits_BL), 0, config.num_experts)
+        return Routed(logits_BL, router_B0E, none_B0k.long(), none_B0k, [], [])
+    return Routed(
+        logits_BL,
+        torch.stack([choice.probabilities_XE for choice in choices], dim=1),
+        torch.stack([choice.experts_Xk for choice in choices], dim=1),
+        torch.stack([choice.gates_Xk for choice in choices], dim=1),
+        [choice.logits_XE for choice in choices if choice.logits_XE is not None],
+        [choice.noisy_XE for choice in choices if choice.noisy_XE is not None],
+    )
