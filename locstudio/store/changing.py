@@ -21,6 +21,7 @@ from locstudio.domain.edits import (
     LabelChange,
     RegionChange,
     RuleChange,
+    SuperclassChange,
 )
 from locstudio.domain.errors import EditConflict
 from locstudio.store import schema
@@ -34,6 +35,7 @@ from locstudio.store.rows import (
     LABEL_COLUMNS,
     REGION_COLUMNS,
     RULE_COLUMNS,
+    SUPERCLASS_COLUMNS,
     Key,
     Row,
     canonical_correction,
@@ -46,6 +48,7 @@ from locstudio.store.rows import (
     names_of,
     region_row,
     rule_row,
+    superclass_row,
 )
 
 T = TypeVar("T")
@@ -75,6 +78,9 @@ _KINDS: dict[type[Change], _Kind] = {
     RegionChange: _Kind("box", schema.region, REGION_COLUMNS, region_row, names_of(REGION_COLUMNS)),
     ImageChange: _Kind("image", schema.image, IMAGE_COLUMNS, image_row, names_of(IMAGE_COLUMNS), compares_all=False),
     ClassChange: _Kind("class", schema.label_class, CLASS_COLUMNS, class_row, names_of(CLASS_COLUMNS)),
+    SuperclassChange: _Kind(
+        "superclass", schema.superclass, SUPERCLASS_COLUMNS, superclass_row, names_of(SUPERCLASS_COLUMNS)
+    ),
     CaptionChange: _Kind("caption", schema.caption, CAPTION_COLUMNS, caption_row, names_of(CAPTION_COLUMNS)),
     LabelChange: _Kind("label", schema.image_class, LABEL_COLUMNS, label_row, names_of(LABEL_COLUMNS), num_keys=2),
     CorrectionChange: _Kind(

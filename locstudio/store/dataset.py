@@ -224,6 +224,10 @@ class Dataset(DatasetMemory):
         """An identity for a new class, never given before."""
         return next(self._next_ids["label_class"])
 
+    def next_superclass_id(self) -> int:
+        """An identity for a new superclass, never given before."""
+        return next(self._next_ids["superclass"])
+
     def next_correction_id(self) -> int:
         """An identity for something new that is painted on a heatmap, never given before."""
         return next(self._next_ids["heatmap_correction"])
@@ -340,7 +344,8 @@ def _refuse_unfit(path: Path, *, oldest: int = schema.SCHEMA_VERSION, is_snapsho
 
 def _last_ids(connection: Connection) -> dict[str, int]:
     """The highest identity ever given in each table: SQLite keeps it when the row is gone."""
-    tables = (schema.image, schema.region, schema.caption, schema.label_class, schema.heatmap_correction)
+    content = (schema.image, schema.region, schema.caption, schema.heatmap_correction)
+    tables = (*content, schema.label_class, schema.superclass)
     last = {table.name: 0 for table in tables}
     for name in last:
         last[name] = connection.execute(select(func.max(schema.metadata.tables[name].c.id))).scalar() or 0

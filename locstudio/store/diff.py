@@ -41,7 +41,11 @@ _REGION_CONDITIONS: dict[str, str] = {
 }
 _OTHER_CONDITIONS: dict[str, tuple[str, str]] = {
     "images": ("image", "o.sha256 <> n.sha256 OR o.path <> n.path OR o.split <> n.split OR o.problem <> n.problem"),
-    "classes": ("label_class", "o.name <> n.name OR o.is_retired <> n.is_retired"),
+    "classes": (
+        "label_class",
+        "o.name <> n.name OR o.is_retired <> n.is_retired OR o.superclass_id IS NOT n.superclass_id",
+    ),
+    "superclasses": ("superclass", "o.name <> n.name OR o.is_retired <> n.is_retired"),
     "captions": ("caption", "o.text <> n.text"),
     "labels": ("image_class", "o.presence <> n.presence"),
     "heat_corrections": ("heatmap_correction", "o.kind <> n.kind OR o.shape <> n.shape"),
@@ -72,8 +76,8 @@ class SnapshotDiff:
     """What changed from ``old`` to ``new``.
 
     ``regions`` counts by kind of change; ``num_edited_regions`` counts each region once.  A class is changed when it
-    was renamed or retired, an image when its file, path, split or problem is another, a label of an image when it says
-    something else of the class.
+    was renamed, retired or put into another superclass, an image when its file, path, split or problem is another, a
+    label of an image when it says something else of the class.
     """
 
     old: Path
@@ -82,6 +86,7 @@ class SnapshotDiff:
     num_edited_regions: int = 0
     images: RowCounts = RowCounts()
     classes: RowCounts = RowCounts()
+    superclasses: RowCounts = RowCounts()
     captions: RowCounts = RowCounts()
     labels: RowCounts = RowCounts()
     heat_corrections: RowCounts = RowCounts()
@@ -109,7 +114,7 @@ class SnapshotDiff:
         return self._page("images", image_of, IMAGE_COLUMNS, limit)
 
     def class_page(self, limit: int = 200) -> list[tuple[LabelClass | None, LabelClass | None]]:
-        """Classes that came, went, were renamed or retired, before and after."""
+        """Classes that came, went, were renamed, retired or grouped otherwise, before and after."""
         return self._page("classes", class_of, CLASS_COLUMNS, limit)
 
     def caption_page(self, limit: int = 200) -> list[tuple[Caption | None, Caption | None]]:

@@ -26,12 +26,13 @@ from locstudio.domain.edits import (
     ModelChoice,
     RegionChange,
     RuleChange,
+    SuperclassChange,
 )
 from locstudio.domain.errors import StorageFailed
 from locstudio.domain.heat_corrections import HeatCorrection
 from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.phrase_rules import PhraseRule
-from locstudio.domain.regions import Caption, Image, LabelClass, Region
+from locstudio.domain.regions import Caption, Image, LabelClass, Region, Superclass
 from locstudio.store.changing import apply_changes
 from locstudio.store.rows import path_of, stored_path
 from locstudio.store.schema import edit as edit_table
@@ -69,6 +70,11 @@ class _Class(msgspec.Struct, tag="class", array_like=True):
     after: LabelClass | None
 
 
+class _Superclass(msgspec.Struct, tag="superclass", array_like=True):
+    before: Superclass | None
+    after: Superclass | None
+
+
 class _Caption(msgspec.Struct, tag="caption", array_like=True):
     before: Caption | None
     after: Caption | None
@@ -94,7 +100,7 @@ class _Correction(msgspec.Struct, tag="correction", array_like=True):
     after: HeatCorrection | None
 
 
-_Line = _Region | _Image | _Class | _Caption | _Choice | _Rule | _Label | _Correction
+_Line = _Region | _Image | _Class | _Superclass | _Caption | _Choice | _Rule | _Label | _Correction
 _encoder = msgspec.json.Encoder(enc_hook=lambda value: value.item())  # numbers of NumPy
 _decoder = msgspec.json.Decoder(list[_Line])
 
@@ -126,6 +132,8 @@ def _line_of(change: Change) -> _Line:
             return _Image(_moved(old, stored_path(old.path)), _moved(new, stored_path(new.path)))
         case ClassChange(was, becomes):
             return _Class(was, becomes)
+        case SuperclassChange(grouped, groups):
+            return _Superclass(grouped, groups)
         case CaptionChange(said, says):
             return _Caption(said, says)
         case ChoiceChange(chose, chooses):
@@ -146,6 +154,8 @@ def _change_of(line: _Line) -> Change:
             return ImageChange(_moved(old, path_of(old.path)), _moved(new, path_of(new.path)))
         case _Class(was, becomes):
             return ClassChange(was, becomes)
+        case _Superclass(grouped, groups):
+            return SuperclassChange(grouped, groups)
         case _Caption(said, says):
             return CaptionChange(said, says)
         case _Choice(chose, chooses):

@@ -14,6 +14,7 @@ from locstudio.domain.edits import (
     LabelChange,
     RegionChange,
     RuleChange,
+    SuperclassChange,
 )
 from locstudio.domain.errors import StorageFailed
 from locstudio.store import schema
@@ -26,6 +27,7 @@ from locstudio.store.rows import (
     LABEL_COLUMNS,
     REGION_COLUMNS,
     RULE_COLUMNS,
+    SUPERCLASS_COLUMNS,
     Key,
     Row,
     caption_row,
@@ -36,6 +38,7 @@ from locstudio.store.rows import (
     label_row,
     region_row,
     rule_row,
+    superclass_row,
 )
 
 _MOST = 20
@@ -101,6 +104,7 @@ def replay_problems(connection: Connection) -> list[str]:
     regions: _Kept = {}
     captions: _Kept = {}
     classes: _Kept = {}
+    superclasses: _Kept = {}
     rules: _Kept = {}
     labels: _Kept = {}
     corrections: _Kept = {}
@@ -112,6 +116,8 @@ def replay_problems(connection: Connection) -> list[str]:
                 _keep(captions, said.id if said else None, caption_row(says) if says else None)
             case ClassChange(was, becomes):
                 _keep(classes, was.id if was else None, class_row(becomes) if becomes else None)
+            case SuperclassChange(grouped, groups):
+                _keep(superclasses, grouped.id if grouped else None, superclass_row(groups) if groups else None)
             case RuleChange(stood, stands):
                 _keep(rules, stood.phrase if stood else None, rule_row(stands) if stands else None)
             case LabelChange(told, tells):
@@ -124,6 +130,7 @@ def replay_problems(connection: Connection) -> list[str]:
         *_differences(connection, "box", REGION_COLUMNS, regions),
         *_differences(connection, "caption", CAPTION_COLUMNS, captions),
         *_differences(connection, "class", CLASS_COLUMNS, classes),
+        *_differences(connection, "superclass", SUPERCLASS_COLUMNS, superclasses),
         *_differences(connection, "rule for the phrase", RULE_COLUMNS, rules),
         *_differences(connection, "label (image, class)", LABEL_COLUMNS, labels, 2),
         *_differences(connection, "heat correction", CORRECTION_COLUMNS, corrections),

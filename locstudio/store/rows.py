@@ -15,9 +15,18 @@ from locstudio.domain.geometry import UnitBox
 from locstudio.domain.heat_corrections import Evidence, HeatCorrection, strokes_from_text, strokes_to_text
 from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.phrase_rules import PhraseRule
-from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Problem, Region, Review
+from locstudio.domain.regions import Caption, Image, LabelClass, Origin, Problem, Region, Review, Superclass
 from locstudio.store.connections import damage_named
-from locstudio.store.schema import caption, heatmap_correction, image, image_class, label_class, phrase_rule, region
+from locstudio.store.schema import (
+    caption,
+    heatmap_correction,
+    image,
+    image_class,
+    label_class,
+    phrase_rule,
+    region,
+    superclass,
+)
 
 Row = tuple[Any, ...]
 Key = int | str | Row
@@ -27,6 +36,7 @@ T = TypeVar("T")
 IMAGE_COLUMNS: tuple[Column[Any], ...] = tuple(c for c in image.c if c.name != "region_states")
 REGION_COLUMNS: tuple[Column[Any], ...] = tuple(region.c)
 CLASS_COLUMNS: tuple[Column[Any], ...] = tuple(label_class.c)
+SUPERCLASS_COLUMNS: tuple[Column[Any], ...] = tuple(superclass.c)
 CAPTION_COLUMNS: tuple[Column[Any], ...] = tuple(caption.c)
 RULE_COLUMNS: tuple[Column[Any], ...] = tuple(phrase_rule.c)
 LABEL_COLUMNS: tuple[Column[Any], ...] = tuple(image_class.c)
@@ -167,6 +177,17 @@ def class_of(row: Sequence[Any]) -> LabelClass:
 def class_row(value: LabelClass) -> Row:
     """A class's row."""
     return value.id, value.name, value.color, bool(value.is_retired), value.superclass_id, value.external_id
+
+
+def superclass_of(row: Sequence[Any]) -> Superclass:
+    """A superclass from its row."""
+    key, name, color, retired = row
+    return Superclass(key, name, color, bool(retired))
+
+
+def superclass_row(value: Superclass) -> Row:
+    """A superclass's row."""
+    return int(value.id), value.name, value.color, bool(value.is_retired)
 
 
 def caption_of(row: Sequence[Any]) -> Caption:

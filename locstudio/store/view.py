@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, bindparam, func, inspect, select
 from locstudio.domain.heat_corrections import HeatCorrection
 from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.phrase_rules import PhraseRule
-from locstudio.domain.regions import Caption, Image, LabelClass, Region
+from locstudio.domain.regions import Caption, Image, LabelClass, Region, Superclass
 from locstudio.store import schema
 from locstudio.store.changing import chunks
 from locstudio.store.columns import (
@@ -45,6 +45,7 @@ from locstudio.store.rows import (
     IMAGE_COLUMNS,
     REGION_COLUMNS,
     RULE_COLUMNS,
+    SUPERCLASS_COLUMNS,
     ImageRoot,
     caption_of,
     class_of,
@@ -52,6 +53,7 @@ from locstudio.store.rows import (
     region_of,
     rule_of,
     stored_path,
+    superclass_of,
     values_of,
 )
 from locstudio.store.settings import read_revision, read_setting
@@ -71,6 +73,7 @@ _region_page = (
     .limit(bindparam("num"))
 )
 _classes = select(*CLASS_COLUMNS).order_by(schema.label_class.c.id)
+_superclasses = select(*SUPERCLASS_COLUMNS).order_by(schema.superclass.c.id)
 _captions_of = (
     select(*CAPTION_COLUMNS).where(schema.caption.c.image_id == bindparam("of")).order_by(schema.caption.c.id)
 )
@@ -266,6 +269,11 @@ class DatasetView:
     def classes(self) -> list[LabelClass]:
         """The vocabulary, retired classes included, oldest first."""
         return values_of(class_of, self._rows(_classes))
+
+    def superclasses(self, *, with_retired: bool = False) -> list[Superclass]:
+        """The groups of classes that one expert looks at, oldest first; retired ones on demand."""
+        found = values_of(superclass_of, self._rows(_superclasses))
+        return [each for each in found if with_retired or not each.is_retired]
 
     def phrase_rules(self) -> dict[str, PhraseRule]:
         """What phrases are taken for, by phrase; a snapshot of an older schema has none."""

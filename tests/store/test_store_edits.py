@@ -17,6 +17,7 @@ from locstudio.domain.edits import (
     LabelChange,
     RegionChange,
     RuleChange,
+    SuperclassChange,
     add_regions,
     change_regions,
     delete_regions,
@@ -26,7 +27,7 @@ from locstudio.domain.geometry import UnitBox
 from locstudio.domain.heat_corrections import Evidence, HeatCorrection, Stroke
 from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.phrase_rules import PhraseRule
-from locstudio.domain.regions import Caption, LabelClass, Origin, Region, Review
+from locstudio.domain.regions import Caption, LabelClass, Origin, Region, Review, Superclass
 from locstudio.store.dataset import Dataset, ImageFilter
 
 ON_ONE_DATASET = settings(
@@ -40,6 +41,7 @@ def everything(dataset: Dataset) -> tuple[object, ...]:
         dataset.region_page(0, 10_000),
         dataset.captions_page(0, 10_000),
         dataset.classes(),
+        dataset.superclasses(with_retired=True),
         dataset.phrase_rules(),
         dataset.labels_of_images(list(range(1, 11))),
         dataset.corrections_page(0, 10_000),
@@ -73,7 +75,8 @@ def random_edit(data: st.DataObject, dataset: Dataset) -> Edit:
     regions = {region.id: region for region in dataset.region_page(0, 10_000)}
     captions = {caption.id: caption for caption in dataset.captions_page(0, 10_000)}
     rules: dict[str, PhraseRule | None] = dict(dataset.phrase_rules())
-    classes = {label.id for label in dataset.classes()}
+    classes = {label.id: label for label in dataset.classes()}
+    superclasses = {group.id: group for group in dataset.superclasses(with_retired=True)}
     labels = {
         (label.image_id, label.class_id): label
         for own in dataset.labels_of_images(list(range(1, 11))).values()
@@ -83,6 +86,7 @@ def random_edit(data: st.DataObject, dataset: Dataset) -> Edit:
     changes = []
     for _ in range(data.draw(st.integers(1, 5))):
         kinds = ["add", "change", "delete", "class", "caption", "image", "rule", "label", "paint", "erase"]
+        kinds += ["group", "regroup", "move"]
         kind = data.draw(st.sampled_from(kinds))
         if kind == "add" or (kind in ("change", "delete") and not regions):
             region = Region(
@@ -106,10 +110,25 @@ def random_edit(data: st.DataObject, dataset: Dataset) -> Edit:
             changes.append(RegionChange(old, new))
         elif kind == "delete":
             changes.append(RegionChange(regions.pop(data.draw(st.sampled_from(sorted(regions)))), None))
-        elif kind == "class" or (kind in ("label", "paint", "erase") and not classes):
+        elif kind == "class" or (kind in ("label", "paint", "erase", "move") and not classes):
             added = LabelClass(dataset.next_class_id(), data.draw(texts), "#112233")
-            classes.add(added.id)
+            classes[added.id] = added
             changes.append(ClassChange(None, added))
+        elif kind == "group" or (kind in ("regroup", "move") and not superclasses):
+            made = Superclass(dataset.next_superclass_id(), data.draw(texts), "#445566")
+            superclasses[made.id] = made
+            changes.append(SuperclassChange(None, made))
+        elif kind == "regroup":
+            grouped = superclasses[data.draw(st.sampled_from(sorted(superclasses)))]
+            regrouped = replace(grouped, name=data.draw(texts), is_retired=not grouped.is_retired)
+            superclasses[grouped.id] = regrouped
+            changes.append(SuperclassChange(grouped, regrouped))
+        elif kind == "move":
+            stays = classes[data.draw(st.sampled_from(sorted(classes)))]
+            homes = [home for home in (None, *superclasses) if home != stays.superclass_id]
+            moved = replace(stays, superclass_id=data.draw(st.sampled_from(homes)))
+            classes[stays.id] = moved
+            changes.append(ClassChange(stays, moved))
         elif kind == "label":
             place = data.draw(st.integers(1, 10)), data.draw(st.sampled_from(sorted(classes)))
             old_label = labels.get(place)
