@@ -203,6 +203,8 @@ class MobileVmoe(nn.Module):
         inputs = inputs.to(self.device, torch.float32)
         if self.config.stem == "backbone":
             grid_BND = self.stem(inputs.flatten(2).transpose(1, 2))
+        elif self.config.stem == "patch":
+            grid_BND = self.stem(_patches(inputs, self.config.patch))
         else:
             grid_BND = self.stem(inputs).flatten(2).transpose(1, 2)
         return torch.cat([self.class_token.expand(len(inputs), -1, -1), grid_BND], dim=1) + self.position
@@ -295,6 +297,8 @@ def _stem(config: VmoeConfig) -> nn.Module:
     if config.stem == "backbone":
         # The features of several levels differ in size, hence the norm.
         return nn.Sequential(nn.LayerNorm(config.stem_width), nn.Linear(config.stem_width, width))
+    if config.stem == "patch":
+        return nn.Linear(3 * config.patch**2, width)
     *halving, last = stem_maps(config)
     parts: list[nn.Module] = []
     for come, go, kernel, stride in halving:
@@ -303,6 +307,12 @@ def _stem(config: VmoeConfig) -> nn.Module:
         parts += [convolution, nn.GroupNorm(1, go), nn.GELU()]
     come, go, kernel, stride = last
     return nn.Sequential(*parts, nn.Conv2d(come, go, kernel, stride=stride))
+
+
+def _patches(pixels_B3HW: Tensor, side: int) -> Tensor:
+    """The pixels of each patch in a row, (B, patches, 3 * side**2)."""
+    patches = pixels_B3HW.unflatten(3, (-1, side)).unflatten(2, (-1, side))
+    return patches.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
 
 
 def _layer(config: VmoeConfig, place: int) -> Layer:
@@ -369,9 +379,13 @@ def _routed(logits_BL: Tensor, choices: list[_Choice], config: VmoeConfig) -> Ro
         return Routed(logits_BL, router_B0E, none_B0k.long(), none_B0k, [], [])
     return Routed(
         logits_BL,
-        torch.stack([choice.probabilities_XE for choice in choices], dim=1),
-        torch.stack([choice.experts_Xk for choice in choices], dim=1),
-        torch.stack([choice.gates_Xk for choice in choices], dim=1),
+        _together([choice.probabilities_XE for choice in choices]),
+        _together([choice.experts_Xk for choice in choices]),
+        _together([choice.gates_Xk for choice in choices]),
         [choice.logits_XE for choice in choices if choice.logits_XE is not None],
         [choice.noisy_XE for choice in choices if choice.noisy_XE is not None],
     )
+
+
+def _together(of_routers: list[Tensor]) -> Tensor:
+    return of_routers[0][:, None] if len(of_routers) == 1 else torch.stack(of_routers, dim=1)

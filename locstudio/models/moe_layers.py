@@ -96,7 +96,7 @@ class Experts(nn.Module):
         weights = (self.enter_weight, self.enter_bias, self.leave_weight, self.leave_bias)
         if torch.is_grad_enabled():
             # Taken apart at once, their gradients are put together at once; one by one, each is of the size of all.
-            of_expert = list(zip(*(weight.unbind() for weight in weights), strict=True))
+            of_expert = dict(enumerate(zip(*(weight.unbind() for weight in weights), strict=True)))
         else:
             of_expert = {expert: tuple(weight[expert] for weight in weights) for expert, _, _ in slices}
         results = []
