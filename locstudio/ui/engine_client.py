@@ -25,6 +25,7 @@ from locstudio.jobs.engine_messages import (
     EncodeTexts,
     Failed,
     FindHeat,
+    FindRouting,
     Grounded,
     GroundText,
     Heated,
@@ -35,6 +36,7 @@ from locstudio.jobs.engine_messages import (
     Proposed,
     Ready,
     Refused,
+    Routed,
     Segment,
     Segmented,
     SetImage,
@@ -76,6 +78,7 @@ class EngineClient(QObject):
         proposed: number of the request, list of ``UnitBox``, objectness (count,) float32.
         segmented: number of the request, ``Segmented``.
         heated: number of the request, score and heatmap uint8 (W, W) of each class by its name.
+        routed: number of the request, ``Routed``.
         refused: number of the request, sentence.
 
     Every request ends in exactly one signal, in order, also when the process dies in between; only a preview that
@@ -89,6 +92,7 @@ class EngineClient(QObject):
     proposed = Signal(int, object, object)
     segmented = Signal(int, object)
     heated = Signal(int, object)
+    routed = Signal(int, object)
     refused = Signal(int, str)
 
     def __init__(
@@ -214,6 +218,11 @@ class EngineClient(QObject):
         """Find where the classes of a multi-label checkpoint are in an open image."""
         return self._ask(FindHeat(id=next(self._numbers), key=key, checkpoint=path_text(checkpoint)))
 
+    def find_routing(self, key: str, checkpoint: Path, box: UnitBox | None = None) -> int:
+        """Ask a model with experts about an open image, or about one box of it."""
+        corners = box.as_tuple() if box is not None else None
+        return self._ask(FindRouting(id=next(self._numbers), key=key, checkpoint=path_text(checkpoint), box=corners))
+
     @property
     def sam(self) -> Path | None:
         """The Segment Anything checkpoint that makes masks; None for the bundled head."""
@@ -287,7 +296,9 @@ class EngineClient(QObject):
             case _:
                 self._deliver(reply)
 
-    def _deliver(self, reply: ImageSet | Embedded | Grounded | Proposed | Segmented | Heated | Superseded) -> None:
+    def _deliver(
+        self, reply: ImageSet | Embedded | Grounded | Proposed | Segmented | Heated | Routed | Superseded
+    ) -> None:
         request = self._pending.get(reply.id)
         if request is None:
             return  # an image that was opened again after a restart
@@ -309,6 +320,8 @@ class EngineClient(QObject):
             case Heated():
                 heat = dict(zip(reply.class_names, zip(reply.scores, reply.array(), strict=True), strict=True))
                 emit = lambda: self.heated.emit(reply.id, heat)  # noqa: E731
+            case Routed():
+                emit = lambda: self.routed.emit(reply.id, reply)  # noqa: E731
             case Superseded():
                 emit = lambda: None  # noqa: E731
         self._forget(reply.id)

@@ -44,6 +44,8 @@ def answer(request: m.AnyRequest, opened: set[str]) -> m.AnyReply:
         return m.Segmented(id=request.id, name=name, masks=masks, boxes=found, scores=[0.5] * len(boxes))
     if isinstance(request, m.FindHeat):
         return heat(request)
+    if isinstance(request, m.FindRouting):
+        return routing(request)
     return m.Embedded.of(request.id, np.ones((1, 4), np.float32))
 
 
@@ -66,6 +68,34 @@ def heat(request: m.FindHeat) -> m.AnyReply:
         scores=[0.9 - 0.2 * known.index(name) for name in names],
         grid=4,
         maps=maps.tobytes(),
+    )
+
+
+def routing(request: m.FindRouting) -> m.AnyReply:
+    """What the arrays of a test would make of an image: the expert of its number, of a box the second one.
+
+    The classes are those of the checkpoint; each expert would have said the first of its own.
+    """
+    folder = m.path_of(request.checkpoint)
+    if folder.name == "damaged":
+        return m.Refused(id=request.id, sentence=f"There is no checkpoint in {folder}.")
+    config = json.loads((folder / "config.json").read_text())
+    num, names = config["num_experts"], config["classes"]
+    expert = 1 if request.box is not None else int(request.key) % num
+    shares = [0.7 if each == expert else 0.3 / (num - 1) for each in range(num)]
+    own = [[name for name, group in zip(names, config["superclass_of"], strict=True) if group == e] for e in range(num)]
+    what_if = [[(own[e][0], 0.6), (own[(e + 1) % num][0], 0.2)] for e in range(num)]
+    return m.Routed(
+        id=request.id,
+        checkpoint_id=json.loads((folder / "manifest.json").read_text())["id"],
+        name=config["name"],
+        routing=config["routing"],
+        layers=[5, 6],
+        superclasses=config["superclasses"],
+        probabilities=[shares],
+        experts=[[expert]],
+        classes=what_if[expert],
+        what_if=what_if,
     )
 
 
