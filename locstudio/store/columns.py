@@ -175,10 +175,20 @@ def image_contents(connection: Connection) -> ImageContents:
     query = select(_i.id, _i.sha256, coded(_i.problem, _PROBLEMS)).order_by(_i.id)
     ids, hashes, problems = joined(connection, query)
     with damage_named():
-        sha256 = np.array(hashes.split(",") if ids else [], "S64")
+        sha256 = _hashes(hashes) if ids else np.array([], "S64")
         found = ImageContents(numbers_of(ids), sha256, codes_of(problems))
         refuse_ragged(found.ids, found.sha256, found.problems)
     return found
+
+
+def _hashes(joined_text: str) -> NDArray[np.bytes_]:
+    """Hashes of 64 digits, or empty ones, that a joined column holds."""
+    text = np.frombuffer(f"{joined_text},".encode(), np.uint8)
+    if len(text) % 65 == 0:  # as long as if none were empty, which takes a fifth of the time
+        is_comma = text.reshape(-1, 65) == ord(",")
+        if is_comma[:, 64].all() and not is_comma[:, :64].any():
+            return np.ascontiguousarray(text.reshape(-1, 65)[:, :64]).view("S64")[:, 0]
+    return np.array(joined_text.split(","), "S64")
 
 
 def region_classes(connection: Connection) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
