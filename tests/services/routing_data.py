@@ -11,11 +11,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 from PIL import Image as PillowImage
-from sqlalchemy import insert
 
-from locstudio.domain.edits import ClassChange, Edit, ImageChange, LabelChange
+from locstudio.domain.edits import ClassChange, Edit, ImageChange, LabelChange, SuperclassChange
 from locstudio.domain.image_labels import ImageLabel
-from locstudio.domain.regions import LabelClass, Origin
+from locstudio.domain.regions import LabelClass, Origin, Superclass
 from locstudio.jobs.checkpoint_folder import checkpoint_info, seal_checkpoint
 from locstudio.jobs.configs import RunConfig, VmoeTraining
 from locstudio.jobs.confusions import Confusion, ConfusionHeader, write_confusion
@@ -24,7 +23,6 @@ from locstudio.jobs.routing import EpochRouting, RoutingHeader, RoutingTable, wr
 from locstudio.jobs.run_folder import EventLog, RunFolder
 from locstudio.jobs.vmoe_config import VmoeConfig
 from locstudio.services.collection import new_project
-from locstudio.store import schema
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 from locstudio.store.records import CheckpointRow, RunRow
@@ -167,15 +165,16 @@ def fill_project(path: Path, pictures: Path, plan: Plan, *, is_adopted: bool = T
 
 def add_classes(dataset: Dataset, plan: Plan) -> list[int]:
     """The classes of the plan, each in its superclass; their ids in the plan's order."""
-    for number, name in enumerate(plan.group_names, 1):
-        row = {"id": number, "name": name, "color": f"#{(number * 2654435761) & 0xFFFFFF:06x}", "is_retired": False}
-        known = {key: value for key, value in row.items() if key in schema.superclass.c}
-        dataset._write(lambda connection, known=known: connection.execute(insert(schema.superclass).values(**known)))
+    groups = [
+        Superclass(dataset.next_superclass_id(), name, f"#{(number * 2654435761) & 0xFFFFFF:06x}")
+        for number, name in enumerate(plan.group_names, 1)
+    ]
     made = []
     for number, name in enumerate(plan.class_names):
         color = f"#{((number + 7) * 2246822519) & 0xFFFFFF:06x}"
-        made.append(LabelClass(dataset.next_class_id(), name, color, superclass_id=plan.group_of[number] + 1))
-    dataset.apply(Edit("Add classes", tuple(ClassChange(None, entry) for entry in made)), actor="import")
+        made.append(LabelClass(dataset.next_class_id(), name, color, superclass_id=groups[plan.group_of[number]].id))
+    changes = [SuperclassChange(None, group) for group in groups] + [ClassChange(None, entry) for entry in made]
+    dataset.apply(Edit("Add classes", tuple(changes)), actor="import")
     return [entry.id for entry in made]
 
 

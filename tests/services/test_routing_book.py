@@ -5,9 +5,8 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
-from sqlalchemy import update
 
-from locstudio.domain.edits import ClassChange, Edit, ImageChange, LabelChange
+from locstudio.domain.edits import ClassChange, Edit, ImageChange, LabelChange, SuperclassChange
 from locstudio.domain.errors import BadInput, UserError
 from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.regions import Image, LabelClass, Problem
@@ -17,7 +16,6 @@ from locstudio.services.routing.experts import images_of_expert, summaries
 from locstudio.services.routing.loads import load_history
 from locstudio.services.routing.matrices import NOT_KNOWN, class_matrix, images_of_cell, superclass_matrix
 from locstudio.services.routing.runs import routing_runs
-from locstudio.store import schema
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import create_project
 
@@ -94,8 +92,8 @@ def test_that_experts_are_called_by_number_and_superclass(book):
 
 def test_that_a_superclass_that_was_renamed_since_names_its_expert(edited):
     project, dataset = edited
-    table = schema.superclass
-    dataset._write(lambda c: c.execute(update(table).where(table.c.id == 2).values(name="cars")))
+    group = dataset.superclasses()[1]
+    dataset.apply(Edit("Name", (SuperclassChange(group, replace(group, name="cars")),)))
     assert RoutingBook.open(project, dataset).group_names == ("animals", "cars", "food")
     entry = dataset.classes()[1]
     dataset.apply(Edit("Move", (ClassChange(entry, replace(entry, superclass_id=1)),)))

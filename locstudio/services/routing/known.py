@@ -74,7 +74,8 @@ def read_states(table: RoutingTable, dataset: DatasetView) -> tuple[NDArray[np.b
     rows = rows_of(table, contents.ids)
     rows, hashes, problems = rows[rows >= 0], contents.sha256[rows >= 0], contents.problems[rows >= 0]
     then = np.frombuffer(table.contents.tobytes().hex().encode(), "S64")[rows]
-    is_other = (then != hashes) & (hashes != b"") & table.contents.any(axis=1)[rows]
+    is_known = (hashes != b"") & table.contents[rows].any(axis=1)
+    is_other = np.asarray(then != hashes) & is_known
     is_stale_N[rows] = is_other | (problems == _PROBLEMS.index(Problem.CHANGED))
     is_shown_N[rows] = ~np.isin(problems, [_PROBLEMS.index(problem) for problem in _UNSEEN])
     return is_stale_N, is_shown_N
