@@ -30,6 +30,7 @@ from locstudio.ui.mask_choice import MaskChoice
 from locstudio.ui.preferences import Preferences
 from locstudio.ui.process_end import deliver, on_signals, wants_to_lose
 from locstudio.ui.project_loading import OpenedProject, SearchState, call_owner, open_project
+from locstudio.ui.routing.expert_pages import ExpertPages
 from locstudio.ui.tour import Tour, on_qt_message
 from locstudio.ui.training.retraining import NOTICE, Retraining
 from locstudio.ui.transfers import show_report
@@ -117,6 +118,7 @@ class Studio(QObject):
             "show_collection": self.window.show_collection,
             "show_curation": lambda: self._with_parts(lambda parts: parts.curation.show()),
             "show_heatmaps": lambda: self._with_parts(lambda parts: parts.heatmaps.show()),
+            "show_experts": lambda: self._with_parts(lambda parts: parts.experts.show()),
             "propose": lambda: self._with_parts(lambda parts: parts.curation.ask()),
         }
         for name, act in on_window.items():
@@ -151,6 +153,11 @@ class Studio(QObject):
     def heatmaps(self) -> HeatPages | None:
         """The heatmaps of the open project."""
         return self.parts.heatmaps if self.parts is not None else None
+
+    @property
+    def experts(self) -> ExpertPages | None:
+        """The experts of the open project."""
+        return self.parts.experts if self.parts is not None else None
 
     @property
     def search_state(self) -> SearchState | None:

@@ -15,6 +15,8 @@ from locstudio.ui.curation.commands import KEYS, NUM_SUGGESTIONS, TITLES, Curati
 from locstudio.ui.heatmaps import page_commands
 from locstudio.ui.heatmaps.page_commands import HeatCommand
 from locstudio.ui.icons import drawn
+from locstudio.ui.routing import page_commands as expert_commands
+from locstudio.ui.routing.page_commands import ExpertCommand
 
 ELLIPSIS = "…"
 
@@ -89,10 +91,12 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("show_training", "View", "Training", "Show runs, curves and models", ("Ctrl+2",), "curves"),
     ActionSpec("show_curation", "View", "Curation", "Review what models proposed", ("Ctrl+3",), "check"),
     ActionSpec("show_heatmaps", "View", "Heatmaps", "What is expected but not labelled", ("Ctrl+4",), "layers"),
+    ActionSpec("show_experts", "View", "Experts", "Which expert looks at which image", ("Ctrl+5",), "experts"),
     ActionSpec("show_search", "View", "Search panel", "Show the search panel", ("Alt+1",)),
     ActionSpec("show_regions", "View", "Regions panel", "Show the regions of this image", ("Alt+2",)),
     ActionSpec("show_history", "View", "History panel", "Show what was done", ("Alt+3",), "history"),
     ActionSpec("show_heat", "View", "Heat panel", "Show the heat of the classes", ("Alt+4",), "heat"),
+    ActionSpec("show_experts_panel", "View", "Experts panel", "Show who took this image", ("Alt+5",), "experts"),
     ActionSpec(
         "larger_tiles", "View", "Larger tiles", "Make the tiles of the gallery larger (Ctrl+wheel)", ("Ctrl+Alt++",)
     ),
@@ -177,6 +181,15 @@ def heat_action(command: HeatCommand, run: Callable[[HeatCommand], None], parent
     return action
 
 
+def expert_action(command: ExpertCommand, run: Callable[[ExpertCommand], None], parent: QObject) -> QAction:
+    """A menu entry for what the page of the experts can do.  Its keys are shown, but handled by the page."""
+    words = expert_commands.TITLES[command]
+    action = QAction(f"{words}\t{native(expert_commands.KEYS[command][0])}", parent)
+    action.setIconText(words)
+    action.triggered.connect(lambda: run(command))
+    return action
+
+
 def key_table() -> list[tuple[str, list[tuple[str, str]]]]:
     """Every key with what it does, by group: what the key sheet shows."""
     groups: dict[str, list[tuple[str, str]]] = {}
@@ -211,6 +224,11 @@ def key_table() -> list[tuple[str, list[tuple[str, str]]]]:
     ]
     groups["Heatmaps page"] = [
         *((_keys(keys), page_commands.TITLES[command]) for command, keys in page_commands.KEYS.items()),
+        ("Shift or Ctrl with arrows", "Select several; Ctrl+A all"),
+    ]
+    groups["Experts page"] = [
+        *((_keys(keys), expert_commands.TITLES[command]) for command, keys in expert_commands.KEYS.items()),
+        ("Arrows, Enter in a matrix", "Go to a cell, show its images"),
         ("Shift or Ctrl with arrows", "Select several; Ctrl+A all"),
     ]
     groups["What changed"] = [

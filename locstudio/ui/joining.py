@@ -15,6 +15,7 @@ from locstudio.ui.heatmaps.heatmaps import HeatPages
 from locstudio.ui.index_keeping import IndexKeeping
 from locstudio.ui.main_window import MainWindow
 from locstudio.ui.opening import Place
+from locstudio.ui.routing.expert_pages import ExpertPages
 from locstudio.ui.training.retraining import NOTICE, Retraining
 from locstudio.ui.transfers import Transfers
 from locstudio.ui.workspace import Panel
@@ -40,6 +41,7 @@ class ProjectParts:
     retraining: Retraining
     curation: Curation
     heatmaps: HeatPages
+    experts: ExpertPages
 
     def read(self) -> None:
         """Look for what is there: an index, runs, proposals."""
@@ -53,6 +55,7 @@ class ProjectParts:
         self.index.read()
         self.curation.refresh()
         self.heatmaps.refresh()
+        self.experts.refresh()
 
     def cancel(self) -> None:
         """Stop what goes on in the background and can be seen in the status line."""
@@ -70,6 +73,7 @@ class ProjectParts:
         self.retraining.close()
         self.curation.close()
         self.heatmaps.close()
+        self.experts.close()
         self.desk.close()
         self.index.close()
 
@@ -88,8 +92,9 @@ def join_project(window: MainWindow, desk: Desk) -> ProjectParts:
     retraining = join_retraining(window, desk, index)
     curation = join_curation(window, desk, index, retraining)
     heatmaps = join_heatmaps(window, desk, retraining)
+    experts = join_experts(window, desk, retraining)
     show_desk(window, desk)
-    return ProjectParts(desk, index, transfers, retraining, curation, heatmaps)
+    return ProjectParts(desk, index, transfers, retraining, curation, heatmaps, experts)
 
 
 def show_desk(window: MainWindow, desk: Desk) -> None:
@@ -198,7 +203,7 @@ def join_heatmaps(window: MainWindow, desk: Desk, retraining: Retraining) -> Hea
         pages.show(run_id)
 
     pages = HeatPages(desk, desk)
-    retraining.noticed.connect(lambda *_: desk.browsing.count_heat())  # a training has ended
+    retraining.noticed.connect(lambda *_: desk.browsing.count_models())  # a training has ended
     pages.page_wanted.connect(window.show_heatmaps)
     pages.open_wanted.connect(open_image)
     pages.wanted.connect(do)
@@ -207,4 +212,20 @@ def join_heatmaps(window: MainWindow, desk: Desk, retraining: Retraining) -> Hea
     desk.heat.train_wanted.connect(lambda: retraining.ask("consistency"))
     retraining.heatmaps_wanted.connect(show_new)
     retraining.classes_changed.connect(read_again)
+    return pages
+
+
+def join_experts(window: MainWindow, desk: Desk, retraining: Retraining) -> ExpertPages:
+    """The page of the experts for the open project, told and heard by the window, the collection and the runs."""
+
+    def open_image(image_id: int) -> None:
+        window.show_collection()
+        desk.browsing.open_image(image_id)
+
+    pages = ExpertPages(desk, desk)
+    pages.page_wanted.connect(window.show_experts)
+    pages.open_wanted.connect(open_image)
+    pages.said.connect(window.status.say)
+    window.expert_wanted.connect(pages.run)
+    retraining.noticed.connect(lambda *_: pages.refresh(has_other_files=False))  # a training has ended
     return pages

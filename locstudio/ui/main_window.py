@@ -44,6 +44,7 @@ _NEEDS_PROJECT = (
     "show_regions",
     "show_history",
     "show_heat",
+    "show_experts_panel",
     "larger_tiles",
     "smaller_tiles",
     "retrain",
@@ -52,6 +53,7 @@ _NEEDS_PROJECT = (
     "show_training",
     "show_curation",
     "show_heatmaps",
+    "show_experts",
     "propose",
     "offer_alike",
     "choose_sam",
@@ -79,6 +81,7 @@ class MainWindow(QMainWindow):
         dropped: paths that were dropped on the window.
         curation_wanted: a ``CurationCommand`` from the menu, while the curation page is shown.
         heat_wanted: a ``HeatCommand`` from the menu, while the heatmaps page is shown.
+        expert_wanted: an ``ExpertCommand`` from the menu, while the page of the experts is shown.
         closing: the ``QCloseEvent``: whoever hears it puts everything in order before it returns, or refuses.
     """
 
@@ -87,6 +90,7 @@ class MainWindow(QMainWindow):
     dropped = Signal(list)
     curation_wanted = Signal(object)
     heat_wanted = Signal(object)
+    expert_wanted = Signal(object)
     closing = Signal(object)
 
     def __init__(self) -> None:
@@ -101,6 +105,7 @@ class MainWindow(QMainWindow):
             (self.recent_chosen, self._menus.recent_chosen),
             (self.curation_wanted, self._menus.curation_wanted),
             (self.heat_wanted, self._menus.heat_wanted),
+            (self.expert_wanted, self._menus.expert_wanted),
         ):
             of_menus.connect(mine)
         self._menus.canvas_wanted.connect(self._run_on_canvas)
@@ -166,6 +171,10 @@ class MainWindow(QMainWindow):
         """Show the heatmaps page of the open project; it stays until the project is closed."""
         self._show_page(Page.HEATMAPS, widget)
 
+    def show_experts(self, widget: QWidget) -> None:
+        """Show the page of the experts of the open project; it stays until the project is closed."""
+        self._show_page(Page.EXPERTS, widget)
+
     def _show_page(self, page: Page, widget: QWidget) -> None:
         if self.workspace is None:
             return
@@ -180,7 +189,7 @@ class MainWindow(QMainWindow):
         is_collection = self.page is Page.COLLECTION
         self.actions_by_name.set_enabled(is_collection, *_ONLY_COLLECTION)
         self._menus.set_page(self.page)
-        is_gallery = self.page in (Page.CURATION, Page.HEATMAPS)
+        is_gallery = self.page in (Page.CURATION, Page.HEATMAPS, Page.EXPERTS)
         self.actions_by_name.set_enabled(not is_gallery, "look_again")  # F5 tidies the gallery there
         self.top.set_page(self.page)
         self.status.show_canvas_facts(is_collection)

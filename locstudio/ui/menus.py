@@ -7,12 +7,13 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
-from locstudio.ui.actions import Actions, canvas_action, curation_action, heat_action
+from locstudio.ui.actions import Actions, canvas_action, curation_action, expert_action, heat_action
 from locstudio.ui.canvas.commands import CanvasCommand
 from locstudio.ui.curation import commands as curation
 from locstudio.ui.heatmaps import page_commands as heat
 from locstudio.ui.icons import drawn
 from locstudio.ui.plain_text import action_text
+from locstudio.ui.routing import page_commands as experts
 from locstudio.ui.top_bar import Page
 
 _BOX_COMMANDS = (
@@ -62,6 +63,7 @@ class Menus(QMenuBar):
         canvas_wanted: a ``CanvasCommand``.
         curation_wanted: a ``CurationCommand``.
         heat_wanted: a ``HeatCommand``.
+        expert_wanted: an ``ExpertCommand``.
     """
 
     theme_chosen = Signal(str)
@@ -69,6 +71,7 @@ class Menus(QMenuBar):
     canvas_wanted = Signal(object)
     curation_wanted = Signal(object)
     heat_wanted = Signal(object)
+    expert_wanted = Signal(object)
 
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -98,9 +101,12 @@ class Menus(QMenuBar):
         self._add_commands(menu, Page.HEATMAPS, heat.MENU, self._heat)
         menu.addSeparator()
         self._add_commands(menu, Page.COLLECTION, _HEAT_COMMANDS, self._canvas)
+        menu = self._menu("Experts", "show_experts", "")
+        self._add_commands(menu, Page.EXPERTS, experts.MENU, self._experts)
         self._menu("Training", "retrain", "", "show_training", "show_changes", "", "choose_sam", "bundled_masks")
-        view = self._menu("View", "show_collection", "show_training", "show_curation", "show_heatmaps", "")
-        self._add(view, "show_search", "show_regions", "show_history", "show_heat", "")
+        view = self._menu("View", "show_collection", "show_training", "show_curation", "show_heatmaps")
+        self._add(view, "show_experts", "")
+        self._add(view, "show_search", "show_regions", "show_history", "show_heat", "show_experts_panel", "")
         self._add_commands(view, Page.COLLECTION, (*_TOOL_COMMANDS, None, *_VIEW_COMMANDS), self._canvas)
         view.addSeparator()
         self._add(view, "larger_tiles", "smaller_tiles", "", "full_screen")
@@ -167,3 +173,6 @@ class Menus(QMenuBar):
 
     def _heat(self, command: heat.HeatCommand) -> QAction:
         return heat_action(command, self.heat_wanted.emit, self)
+
+    def _experts(self, command: experts.ExpertCommand) -> QAction:
+        return expert_action(command, self.expert_wanted.emit, self)

@@ -33,6 +33,7 @@ class Page(Enum):
     TRAINING = "training"
     CURATION = "curation"
     HEATMAPS = "heatmaps"
+    EXPERTS = "experts"
 
 
 class TopBar(QWidget):

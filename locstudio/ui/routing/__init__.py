@@ -1,0 +1,1 @@
+"""Which expert looks at which image: the page, the panel of an image, and the superclasses."""

@@ -1,0 +1,123 @@
+"""How a table of rows against experts is painted: names of experts above, numbers on shades below."""
+
+from functools import lru_cache
+
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QPainter, QPen
+from PySide6.QtWidgets import (
+    QHeaderView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+)
+
+from locstudio.ui import theme
+from locstudio.ui.routing.cross_model import CrossModel
+
+
+class ExpertHeader(QHeaderView):
+    """The number of an expert over its name, in up to two lines; an arrow where the rows are sorted by it."""
+
+    def __init__(self, parent: QTableView) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self._table = parent
+        model = parent.model()
+        assert isinstance(model, CrossModel)
+        self._cells = model
+        self.setSectionsClickable(True)
+        self.setHighlightSections(True)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setMinimumSectionSize(40)
+        self.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+
+    def sizeHint(self) -> QSize:
+        has_names = any(" · " in name for name in self._cells.cross.column_names)
+        return QSize(super().sizeHint().width(), (3 if has_names else 1) * self.fontMetrics().height() + 12)
+
+    def paintSection(self, painter: QPainter, rect: QRect, logical: int) -> None:
+        look = theme.current()
+        cells = self._cells
+        painter.save()
+        painter.fillRect(rect, QColor(look.window))
+        index = self._table.currentIndex()
+        is_marked = index.isValid() and index.column() == logical
+        text = str(cells.headerData(logical, Qt.Orientation.Horizontal) or "")
+        number, _, name = text.partition(" · ")
+        if cells.order == logical:
+            number += " ▾" if cells.is_falling else " ▴"
+        area = rect.adjusted(4, 5, -4, -5)
+        bold = QFont(self.font())
+        bold.setWeight(QFont.Weight.DemiBold)
+        painter.setFont(bold)
+        painter.setPen(QColor(look.text))
+        line = self.fontMetrics().height()
+        top = int(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignHCenter)
+        painter.drawText(QRect(area.left(), area.top(), area.width(), line), top, number)
+        painter.setFont(QFont(self.font()))
+        painter.setPen(QColor(look.text if is_marked else look.muted))
+        below = area.adjusted(0, line, 0, 0)
+        for part in _two_lines(painter, name, below.width()):
+            painter.drawText(QRect(below.left(), below.top(), below.width(), line), top, part)
+            below.translate(0, line)
+        painter.setPen(QColor(look.accent if is_marked else look.border))
+        painter.drawLine(rect.bottomLeft(), rect.bottomRight())
+        painter.restore()
+
+
+def _two_lines(painter: QPainter, text: str, width: int) -> list[str]:
+    """Words in at most two lines, the second cut where there are more."""
+    metrics = painter.fontMetrics()
+    first, words = "", text.split()
+    while words and metrics.horizontalAdvance(f"{first} {words[0]}".strip()) <= width:
+        first = f"{first} {words.pop(0)}".strip()
+    if not first and words:  # one long word
+        first = words.pop(0)
+    lines = [first, " ".join(words)]
+    return [metrics.elidedText(line, Qt.TextElideMode.ElideRight, width) for line in lines if line]
+
+
+class CellDelegate(QStyledItemDelegate):
+    """A number on a shade of its share of the row; outlined where the row belongs, or framed where the keys are."""
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        look = theme.current()
+        model = index.model()
+        assert isinstance(model, CrossModel)
+        row, column = int(model.rows[index.row()]), index.column()
+        rect: QRect = option.rect
+        cell = rect.adjusted(1, 1, -1, -1)
+        is_expert = column < len(model.cross.column_names)
+        home = model.cross.home_of(row)
+        share = float(model.shares[row, column]) if is_expert else 0.0
+        is_quiet = model.cross.is_move and column == home  # what has stayed is no news
+        shade, ink = _shade_and_ink(look, 0.0 if is_quiet else round(share, 2))
+        if is_expert:
+            painter.fillRect(cell, QColor(shade))
+        painter.setFont(option.font)
+        painter.setPen(QColor(ink if share and not is_quiet else look.muted))
+        painter.drawText(cell, int(Qt.AlignmentFlag.AlignCenter), model.text(row, column))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        if is_expert and column == home:
+            pen = QPen(QColor(look.text if share else look.muted), 1)
+            if not share:
+                pen.setDashPattern([2, 2])
+            painter.setPen(pen)
+            painter.drawRect(cell.adjusted(0, 0, -1, -1))
+        table = self.parent()
+        assert isinstance(table, QTableView)
+        if index == table.currentIndex():
+            has_focus = bool(option.state & QStyle.StateFlag.State_Active) and table.hasFocus()
+            painter.setPen(QPen(QColor(look.accent if has_focus else look.outline), 2))
+            painter.drawRect(rect.adjusted(1, 1, -1, -1))
+
+
+@lru_cache(maxsize=512)
+def _shade_and_ink(look: theme.Theme, share: float) -> tuple[str, str]:
+    """The colour of a cell, and that of the two inks that is read better on it."""
+    if share <= 0:
+        return look.base, look.muted
+    shade = theme.mixed(look.base, look.accent, 0.08 + 0.62 * share**0.7)
+    return shade, max((look.text, look.base), key=lambda color: theme.contrast(color, shade))

@@ -1,0 +1,53 @@
+"""The page of the experts with what stands behind it, built together when it is first wanted, and closed together."""
+
+from PySide6.QtCore import QObject, Signal
+
+from locstudio.ui.desk import Desk
+from locstudio.ui.routing.page import ExpertPage
+from locstudio.ui.routing.page_cells import TileCells, read_facts
+from locstudio.ui.routing.page_reviewing import ExpertReviewing
+
+
+class ExpertDesk(QObject):
+    """Widgets and flow of the experts' page.
+
+    Signals:
+        open_wanted: an image to be opened in the collection.
+        wanted: "train" or "route".
+        said: a sentence for the status line.
+    """
+
+    open_wanted = Signal(int)
+    wanted = Signal(str)
+    said = Signal(str)
+
+    def __init__(self, collection: Desk, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        opened = collection.opened
+        self._collection = collection
+        self.cells = TileCells(lambda image_ids: read_facts(opened.dataset, image_ids), self)
+        self.page = ExpertPage(self.cells, collection.thumbnails)
+        self.reviewing = ExpertReviewing(
+            opened.project, opened.dataset, collection.editing, self.page, self.cells, self
+        )
+        self.reviewing.said.connect(self.said)
+        self.reviewing.open_wanted.connect(self.open_wanted)
+        self.page.head.wanted.connect(self.wanted)
+        self.page.empty.wanted.connect(self.wanted)
+        self.reviewing.read()
+
+    def wake(self) -> None:
+        """The page is seen again."""
+        self.page.focus_view()
+
+    def refresh(self, *, has_other_files: bool = False) -> None:
+        """Read everything anew: a run has ended, or files came in, were found again or replaced."""
+        if has_other_files:
+            self.cells.clear()
+        self.reviewing.read()
+
+    def close(self) -> None:
+        """Wait for what is being read."""
+        self.page.gallery.grid.blockSignals(True)  # nobody asks anything about the current tile any more
+        self.reviewing.close()
+        self.cells.close()
