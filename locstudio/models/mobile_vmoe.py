@@ -8,7 +8,9 @@ D = token width, R = routers (1, or one each MoE layer where tokens are routed),
 L = classes.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import cast
 
 import numpy as np
@@ -192,12 +194,13 @@ class MobileVmoe(nn.Module):
     def _dense(self, inputs: Tensor) -> Tensor:
         """Tokens behind the layers that have no experts."""
         x_BND = self._tokens(inputs)
-        for layer in self.layers[: self.config.depth - self.config.num_moe_layers]:
+        for layer in islice(self.layers, self.config.depth - self.config.num_moe_layers):
             x_BND = layer(x_BND)
         return x_BND
 
-    def _with_experts(self) -> list[Layer]:
-        return cast(list[Layer], list(self.layers[self.config.depth - self.config.num_moe_layers :]))
+    def _with_experts(self) -> Iterator[Layer]:
+        # Slices of a list of modules are modules too, and cost more than a layer's norm.
+        return islice(cast(Iterator[Layer], iter(self.layers)), self.config.depth - self.config.num_moe_layers, None)
 
     def _tokens(self, inputs: Tensor) -> Tensor:
         inputs = inputs.to(self.device, torch.float32)
@@ -236,11 +239,13 @@ class MobileVmoe(nn.Module):
             x_BND = layer.attend(x_BND)
             normed_BND = layer.mlp_norm(x_BND)
             choice = _likeliest(layer.router(normed_BND), self._noise(), self.config)
+            of_images = _of_images(choice, self.config)
             if forced_B is not None:
                 choice = _forced(choice, forced_B[:, None].expand(x_BND.shape[:2]))
+                of_images = _forced(of_images, forced_B)
             dispatch = Dispatch.of(choice.experts_Xk.flatten(0, 1), choice.gates_Xk.flatten(0, 1))
             x_BND = layer.compute(x_BND, normed_BND, dispatch)
-            choices.append(_of_images(choice, self.config))
+            choices.append(of_images)
         return _routed(self._classes(x_BND[:, 0]), choices, self.config)
 
     def _seeds(self, inputs: Tensor) -> Tensor | None:
