@@ -19,12 +19,19 @@ _NAMES = {
     "mean_iou": "grounding, mean overlap",
     "hit50": "grounding, overlap of a half or more",
     "map": "classes of images, mean average precision",
+    "superclass_top1": "superclass of the likeliest class",
+    "router_accuracy": "expert of the right superclass",
+    "margin": "lead of the first expert",
+    "dead_experts": "experts without an image",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardFacts:
-    """What a card tells of a run besides its settings; ``parent`` is None for a model that began with its backbone."""
+    """What a card tells of a run besides its settings; ``parent`` is None for a model that began with its backbone.
+
+    ``more`` are lines of Markdown about what only this kind of model has.
+    """
 
     parent: CheckpointInfo | None
     name: str
@@ -41,11 +48,12 @@ class CardFacts:
     before: Mapping[str, float]
     after: Mapping[str, float]
     happened: Sequence[str]
+    more: Sequence[str] = ()
 
 
 def write_card(facts: CardFacts) -> str:
     """The card as Markdown; what was not measured is said to be so, never shown as 0."""
-    training = facts.config.cloc or facts.config.consistency
+    training = facts.config.cloc or facts.config.consistency or facts.config.vmoe
     num_steps = facts.num_steps or facts.step
     return "\n".join(
         [
@@ -69,6 +77,7 @@ def write_card(facts: CardFacts) -> str:
             *(f"- {_one_line(sentence)}" for sentence in facts.happened),
             "",
             *_metrics_section(facts),
+            *facts.more,
             "## Settings",
             "",
             "```json",
@@ -80,12 +89,17 @@ def write_card(facts: CardFacts) -> str:
 
 
 def _model(facts: CardFacts) -> str:
+    if facts.config.kind == "vmoe":
+        return "Mobile V-MoE"
     return "CLOC" if facts.config.kind == "cloc" else "Classes of images with their heatmaps"
 
 
 def _beginning(facts: CardFacts) -> str:
     if facts.parent is not None:
         return f"from the checkpoint {facts.parent.id} ({facts.parent.name})"
+    vmoe = facts.config.vmoe
+    if vmoe is not None:
+        return f"on the backbone {vmoe.backbone}" if vmoe.trains == "head" else "from pixels"
     return f"on the backbone {facts.config.consistency.backbone}" if facts.config.consistency else "anew"
 
 

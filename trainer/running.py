@@ -60,6 +60,10 @@ def recipe_of(config: RunConfig) -> "Recipe":
         from trainer.recipes.evaluate_multilabel import evaluate_multilabel
 
         return evaluate_multilabel
+    if config.kind == "evaluate" and config.evaluate is not None and config.evaluate.task == "classes":
+        from trainer.recipes.evaluate_classes import evaluate_classes
+
+        return evaluate_classes
     if config.kind == "evaluate":
         from trainer.recipes.evaluate import evaluate
 
@@ -72,6 +76,14 @@ def recipe_of(config: RunConfig) -> "Recipe":
         from trainer.recipes.consistency import consistency
 
         return consistency
+    if config.kind == "vmoe":
+        from trainer.recipes.vmoe import vmoe
+
+        return vmoe
+    if config.kind == "route":
+        from trainer.recipes.route import route
+
+        return route
     if config.kind == "vesl":
         from trainer.recipes.vesl import vesl
 

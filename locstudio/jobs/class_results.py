@@ -17,19 +17,24 @@ _NAME = "class_results.json"
 
 
 class ClassPrecision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One class: in how many images it is and is not, and its average precision, None where it is in none of them."""
+    """One class: in how many images it is and is not, and its average precision, None where it is in none of them.
+
+    ``top1`` is the share of the images that show it of which it was the likeliest class; None where that was not asked.
+    """
 
     class_id: int
     name: str
     num_positives: int
     num_negatives: int
     average_precision: float | None = None
+    top1: float | None = None
 
 
 class ClassResults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One evaluation.  ``split`` empty means every labelled image.
 
-    ``metrics`` are shares in [0, 1] by name: ``map`` is the mean of the average precisions of the classes.
+    ``metrics`` are shares in [0, 1] by name: ``map`` is the mean of the average precisions of the classes, ``top1`` how
+    often the likeliest class was a right one.
     ``num_held_out`` of the ``num_images`` were not learnt from.
     """
 

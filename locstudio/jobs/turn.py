@@ -17,7 +17,7 @@ from locstudio.jobs.configs import RunConfig
 from locstudio.jobs.run_folder import RunFolder, without_links
 from locstudio.jobs.run_state import read_mark
 
-_KINDS = ("cloc", "compare", "consistency", "evaluate")
+_KINDS = ("cloc", "compare", "consistency", "evaluate", "vmoe")
 _MAX_ID_BYTES = 200
 _GPU_FILE = re.compile(r"nvidia(\d+)")
 
@@ -25,10 +25,10 @@ _GPU_FILE = re.compile(r"nvidia(\d+)")
 def takes_turns(config: RunConfig) -> bool:
     """True for runs that must not go on together.
 
-    Timing a few steps is over soon.  Indexing and proposing do not wait: a person waits for them herself, they learn
-    nothing and so need little memory, and they go on where they were if they have to end.
+    Timing a few steps is over soon.  Indexing, routing and proposing do not wait: a person waits for them herself, they
+    learn nothing and so need little memory, and they go on where they were if they have to end.
     """
-    training = config.cloc or config.consistency
+    training = config.cloc or config.consistency or config.vmoe
     is_dry_run = training is not None and training.is_dry_run
     return config.kind in _KINDS and not is_dry_run
 

@@ -1,14 +1,18 @@
 """What a project holds that can be learnt from, counted as the trainer chooses it.  Reads everything once."""
 
+import math
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from locstudio.domain.regions import HELD_OUT_SPLITS, Image, Problem, Region, Review
-from locstudio.services.retrain_plan import ClassMaterial, Material
+from locstudio.services.retrain_plan import ClassMaterial, ExpertMaterial, Material
 from locstudio.store.filters import ImageFilter
 from locstudio.store.view import DatasetView
 
+MAX_EXPERTS_CHOSEN = 10
+"""As ``trainer.recipes.vmoe_groups`` has it: never more where nobody says how many."""
 _PAGE = 500
 
 
@@ -55,9 +59,7 @@ def count_class_material(dataset: DatasetView) -> ClassMaterial:
             continue
         known = said.get(image.id, {})
         absent = {class_id for class_id, is_there in known.items() if not is_there}
-        there = {region.class_id for region in regions if region.is_ground_truth and region.class_id in in_use}
-        positive = {class_id for class_id, is_there in known.items() if is_there}
-        positive |= {class_id for class_id in there if class_id is not None} - absent
+        positive = _positive(known, regions, in_use)
         present |= positive
         num_positives += len(positive)
         num_negatives += len(absent)
@@ -78,6 +80,57 @@ def count_class_material(dataset: DatasetView) -> ClassMaterial:
         held_out_split=split,
         num_held_out=held_out[split] if split else None,
     )
+
+
+def count_expert_material(dataset: DatasetView, *, num_experts: int = 0) -> ExpertMaterial:
+    """Count what a training of experts would learn from; ``num_experts`` 0 is what superclasses and classes ask for."""
+    counts = _count_shown(dataset)
+    known = {one.id for one in dataset.superclasses()}
+    classes = [label for label in dataset.classes() if not label.is_retired]
+    homes = {label.superclass_id for label in classes} & known
+    num_superclasses = len(homes)
+    chosen = num_superclasses or max(2, min(MAX_EXPERTS_CHOSEN, round(math.sqrt(counts.num_classes))))
+    return replace(
+        counts,
+        num_superclasses=num_superclasses,
+        num_without=sum(label.superclass_id not in homes for label in classes) if homes else 0,
+        num_experts=max(num_experts, num_superclasses) or chosen,
+    )
+
+
+def _count_shown(dataset: DatasetView) -> ExpertMaterial:
+    in_use = {label.id for label in dataset.classes() if not label.is_retired}
+    said = _said(dataset, in_use)
+    present: set[int] = set()
+    num_images = num_unlabelled = num_unusable = 0
+    held_out = dict.fromkeys(HELD_OUT_SPLITS, 0)
+    for image, regions in _images(dataset):
+        if image.problem is not Problem.NONE:
+            num_unusable += 1
+            continue
+        positive = _positive(said.get(image.id, {}), regions, in_use)
+        present |= positive
+        num_images += bool(positive)
+        num_unlabelled += not positive
+        if image.split in held_out:
+            held_out[image.split] += bool(positive)
+    split = _first(held_out)
+    return ExpertMaterial(
+        num_images=num_images,
+        num_unlabelled=num_unlabelled,
+        num_classes=len(present),
+        num_unusable=num_unusable,
+        held_out_split=split,
+        num_held_out=held_out[split] if split else None,
+    )
+
+
+def _positive(known: dict[int, bool], regions: Iterable[Region], class_ids: set[int]) -> set[int]:
+    """Classes that an image is known to show."""
+    absent = {class_id for class_id, is_there in known.items() if not is_there}
+    there = {region.class_id for region in regions if region.is_ground_truth and region.class_id in class_ids}
+    positive = {class_id for class_id, is_there in known.items() if is_there}
+    return positive | ({class_id for class_id in there if class_id is not None} - absent)
 
 
 def _said(dataset: DatasetView, class_ids: set[int]) -> dict[int, dict[int, bool]]:

@@ -1,4 +1,4 @@
-"""What a person chooses before a training, and what she is told of it: values, the same for both kinds of model."""
+"""What a person chooses before a training, and what she is told of it: values, the same for every kind of model."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -6,11 +6,12 @@ from typing import Literal
 import msgspec
 
 from locstudio.jobs.checkpoint_folder import ModelKind
-from locstudio.jobs.configs import ClocTraining, ConsistencyTraining, Loss, Memory, Preset
-from locstudio.services.starting import CONSISTENCY_PRESETS, PRESETS
+from locstudio.jobs.configs import ClocTraining, ConsistencyTraining, Loss, Memory, Preset, VmoeTraining
+from locstudio.jobs.vmoe_config import RoutingMode
+from locstudio.services.starting import CONSISTENCY_PRESETS, PRESETS, VMOE_PRESETS
 
 Source = Literal["guess", "earlier runs", "measured"]
-Training = ClocTraining | ConsistencyTraining
+Training = ClocTraining | ConsistencyTraining | VmoeTraining
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,50 @@ class ClassesChoice:
         )
 
 
-Choice = RetrainChoice | ClassesChoice
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpertsChoice:
+    """How the model with experts is trained; 0 and None are what the preset has.
+
+    ``num_experts`` 0 is as many as there are superclasses, else what the number of classes asks for.  ``goes_on``: from
+    the experts that are in use, if there are any, instead of anew from a dense twin.
+    """
+
+    preset: Preset = "quick"
+    num_epochs: int = 0
+    seed: int = 0
+    routing: RoutingMode = "superclass"
+    num_experts: int = 0
+    num_moe_layers: int = 0
+    num_active: int = 0
+    is_upcycled: bool | None = None
+    has_shared_expert: bool | None = None
+    goes_on: bool = False
+    title: str = ""
+
+    @property
+    def model(self) -> ModelKind:
+        """What is trained."""
+        return "vmoe"
+
+    def training(self) -> VmoeTraining:
+        """The settings of the run; the dense twin has as many epochs in proportion."""
+        preset = VMOE_PRESETS[self.preset]
+        num_epochs = self.num_epochs or preset.num_epochs
+        return msgspec.structs.replace(
+            preset,
+            num_epochs=num_epochs,
+            num_dense_epochs=max(1, round(preset.num_dense_epochs * num_epochs / preset.num_epochs)),
+            num_warmup_epochs=min(preset.num_warmup_epochs, num_epochs // 4),
+            routing=self.routing,
+            num_experts=self.num_experts,
+            num_moe_layers=self.num_moe_layers or preset.num_moe_layers,
+            num_active=self.num_active or preset.num_active,
+            is_upcycled=preset.is_upcycled if self.is_upcycled is None else self.is_upcycled,
+            has_shared_expert=preset.has_shared_expert if self.has_shared_expert is None else self.has_shared_expert,
+        )
+
+
+Choice = RetrainChoice | ClassesChoice | ExpertsChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +181,33 @@ class ClassMaterial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExpertMaterial:
+    """What there is to teach experts with.
+
+    Attributes:
+        num_images: Images that are known to show a class, held-out ones included.
+        num_unlabelled: Images of which no class is known.
+        num_classes: Classes that are known to be somewhere.
+        num_superclasses: Superclasses that have a class in use; 0 where they are found in what a dense twin confuses.
+        num_without: Classes that are in no superclass, where there are some.
+        num_experts: As many experts there will be.
+        num_unusable: Images whose file cannot be read.
+        held_out_split: As in ``Material``.
+        num_held_out: Its images, or None where they are not drawn yet.
+    """
+
+    num_images: int = 0
+    num_unlabelled: int = 0
+    num_classes: int = 0
+    num_superclasses: int = 0
+    num_without: int = 0
+    num_experts: int = 0
+    num_unusable: int = 0
+    held_out_split: str = ""
+    num_held_out: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """What the run will take, and how we know.  ``memory_bytes`` and ``disk_bytes`` are 0 where nobody knows yet."""
 
@@ -156,7 +227,7 @@ class RetrainPlan:
     """
 
     choice: Choice
-    material: Material | ClassMaterial
+    material: Material | ClassMaterial | ExpertMaterial
     estimate: Estimate
     free_bytes: int
     parent: str = ""

@@ -14,9 +14,12 @@ from locstudio.jobs.configs import (
     ConsistencyTraining,
     Embedding,
     Evaluation,
+    Kind,
     Preset,
+    Route,
     RunConfig,
     Task,
+    VmoeTraining,
 )
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.services.checkpoints import active_folder, folder_of
@@ -25,6 +28,8 @@ from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 
 MIN_FREE_BYTES = 2 << 30
+_MODEL_OF_TASK: dict[Task, ModelKind] = {"multilabel": "consistency", "classes": "vmoe"}
+_MODEL_OF_KIND: dict[Kind, ModelKind] = {"consistency": "consistency", "vmoe": "vmoe", "route": "vmoe"}
 
 # What they do on 150 corrected regions is in the docstring of ``trainer.recipes.train_cloc``.
 PRESETS: dict[Preset, ClocTraining] = {
@@ -51,6 +56,12 @@ PRESETS: dict[Preset, ClocTraining] = {
 CONSISTENCY_PRESETS: dict[Preset, ConsistencyTraining] = {
     "quick": ConsistencyTraining(preset="quick", num_epochs=12),
     "standard": ConsistencyTraining(preset="standard", num_epochs=30),
+}
+
+# What they do on photos of 101 classes is in the docstring of ``trainer.recipes.vmoe``.
+VMOE_PRESETS: dict[Preset, VmoeTraining] = {
+    "quick": VmoeTraining(preset="quick", num_dense_epochs=8, num_epochs=10),
+    "standard": VmoeTraining(preset="standard", num_dense_epochs=20, num_epochs=30),
 }
 
 
@@ -141,6 +152,68 @@ def start_consistency(
     return make_run(project, dataset, config)
 
 
+def start_vmoe(
+    project: Project,
+    dataset: Dataset,
+    *,
+    preset: Preset = "quick",
+    training: VmoeTraining | None = None,
+    checkpoint: Path | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    num_threads: int = 0,
+    title: str = "",
+) -> RunFolder:
+    """Make a run that trains a Mobile V-MoE, as the preset says or exactly as ``training`` says.
+
+    It begins anew, with a dense twin, or goes on from the experts of ``checkpoint`` where one is named.
+
+    Raises:
+        BadInput: the checkpoint is damaged.
+        CheckpointMismatch: it is of another kind of model.
+        StorageFailed: there are less than 2 GB of free space, or the disk refuses.
+    """
+    config = RunConfig(
+        kind="vmoe",
+        checkpoint=str(checkpoint) if checkpoint is not None else "",
+        seed=seed,
+        device=device,
+        num_threads=num_threads,
+        parent_run=_run_of(project, dataset, checkpoint) if checkpoint is not None else "",
+        title=title,
+        vmoe=training or VMOE_PRESETS[preset],
+    )
+    return make_run(project, dataset, config)
+
+
+def start_route(
+    project: Project,
+    dataset: Dataset,
+    checkpoint: Path | None = None,
+    *,
+    image_ids: tuple[int, ...] = (),
+    device: str = "auto",
+    num_threads: int = 0,
+) -> RunFolder:
+    """Make a run that asks which experts look at which image, of all images or only of ``image_ids``.
+
+    Raises:
+        BadInput: no checkpoint is named and none with experts is in use, or it is damaged.
+        CheckpointMismatch: it is of another kind of model.
+    """
+    folder = checkpoint or active_folder(project, dataset, "vmoe")
+    if checkpoint is None and dataset.active_checkpoint("vmoe") is None and not folder.is_dir():
+        raise BadInput("No model with experts is in use; train one, or take one into use, then route the images.")
+    config = RunConfig(
+        kind="route",
+        checkpoint=str(folder),
+        device=device,
+        num_threads=num_threads,
+        route=Route(image_ids=image_ids),
+    )
+    return make_run(project, dataset, config)
+
+
 def start_evaluate(
     project: Project,
     dataset: Dataset,
@@ -177,7 +250,7 @@ def start_compare(
         margin: How much worse, as a share, the new one may be.
 
     Raises:
-        CheckpointMismatch: one names regions and the other the classes of images.
+        CheckpointMismatch: they are of two kinds of model.
     """
     with suppress(BadInput):  # of a damaged new one the comparison itself says so
         checkpoint_info(new).require_model(checkpoint_info(old).model)
@@ -206,7 +279,7 @@ def make_run(project: Project, dataset: Dataset, config: RunConfig) -> RunFolder
     if config.checkpoint:
         info = checkpoint_info(Path(config.checkpoint))
         info.require_model(model_of(config) or info.model)
-    if config.kind in ("cloc", "consistency"):
+    if config.kind in ("cloc", "consistency", "vmoe"):
         _require_space(project)
     folder = RunFolder.prepare(project.runs, config.kind)
     try:
@@ -229,8 +302,9 @@ def model_of(config: RunConfig) -> ModelKind | None:
     """The kind of model that a run is about; None where its checkpoint alone says so."""
     if config.kind == "compare":
         return None
-    is_about_classes = config.evaluate.task == "multilabel" if config.evaluate else config.kind == "consistency"
-    return "consistency" if is_about_classes else "cloc"
+    if config.evaluate is not None:
+        return _MODEL_OF_TASK.get(config.evaluate.task, "cloc")
+    return _MODEL_OF_KIND.get(config.kind, "cloc")
 
 
 def _require_space(project: Project) -> None:

@@ -56,10 +56,15 @@ def compare(context: RunContext) -> bool:
     wanted = context.config.compare
     if wanted is None:
         raise BadInput("The run does not say what to compare.")
-    if checkpoint_info(Path(context.config.checkpoint)).model == "consistency":
+    model = checkpoint_info(Path(context.config.checkpoint)).model
+    if model == "consistency":
         from trainer.recipes.compare_multilabel import compare_multilabel
 
         return compare_multilabel(context)
+    if model == "vmoe":
+        from trainer.recipes.compare_vmoe import compare_vmoe
+
+        return compare_vmoe(context)
     old = load_checkpoint(Path(context.config.checkpoint), device=str(context.device))
     with open_snapshot(context.folder.snapshot) as dataset:
         truth = read_ground_truth(dataset, "all")
