@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from locstudio.domain.regions import Image, LabelClass, Review
 from locstudio.services.heat.disagreeing import Disagreeing, HeatWish
 from locstudio.services.heat.inconsistency import Disagreement
+from locstudio.services.routing.wishes import RoutingCounts, Routings, RoutingsOf, RoutingWish
 from locstudio.store.filters import Facets, ImageFilter
 from locstudio.store.view import DatasetView
 from locstudio.ui.background import DatasetWorker, LatestOnly
@@ -20,17 +21,29 @@ from locstudio.ui.gallery.gallery_view import GalleryView
 _EMPTY = "No image passes the filter."
 _NO_IMAGES = "No images yet. Add a folder of images, or drop it here."
 _QUICK_S = 0.5
-"""What disagrees is counted anew after an edit where that takes no longer."""
+"""What heat and routing say is counted anew after an edit where that takes no longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
     wanted: ImageFilter
     heat: HeatWish
+    routing: RoutingWish
     ids: NDArray[np.int64]
     order: NDArray[np.int64]
+    routings: RoutingsOf | None
     facets: Facets
     classes: list[LabelClass]
+
+    @property
+    def wishes(self) -> tuple[ImageFilter, HeatWish, RoutingWish]:
+        """What was asked for."""
+        return self.wanted, self.heat, self.routing
+
+    @property
+    def sort(self) -> str:
+        """By what it is sorted; empty for the order of the dataset."""
+        return self.routing.order or ("heat" if self.heat.is_sorted else "")
 
 
 class Browsing(QObject):
@@ -56,6 +69,7 @@ class Browsing(QObject):
         gallery: GalleryView,
         filter_bar: FilterBar,
         disagreeing: Disagreeing,
+        routings: Routings,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -66,16 +80,17 @@ class Browsing(QObject):
         self._filter_bar = filter_bar
         self._image: Image | None = None
         self._wanted_image = 0
-        self._is_filtering = self._is_sorted = False
-        self._disagreeing = disagreeing
+        self._is_filtering, self._sort = False, ""
+        self._disagreeing, self._routings = disagreeing, routings
         self._counting = LatestOnly(self)
-        self._counting.arrived.connect(self._on_heat_counted)
+        self._counting.arrived.connect(self._on_counted)
         self._counting.failed.connect(lambda error: self.failed.emit(str(error)))
         self._is_quick = True
         model.items_wanted.connect(self._on_items_wanted)
         gallery.image_chosen.connect(self.open_image)
         filter_bar.filter_changed.connect(self._on_filter_changed)
-        filter_bar.heat_changed.connect(lambda _: self._on_filter_changed(filter_bar.filter))
+        for changed in (filter_bar.heat_changed, filter_bar.routing_changed):
+            changed.connect(lambda _: self._on_filter_changed(filter_bar.filter))
 
     @property
     def image(self) -> Image | None:
@@ -92,13 +107,13 @@ class Browsing(QObject):
         """Read the collection and open an image: this one, or the first."""
         self._wanted_image = image_id
         self._list(self._filter_bar.filter)
-        self.count_heat()
+        self.count_models()
 
     def refresh(self) -> None:
         """Read the list again, as after an import; the open image stays open."""
         self._model.forget_items()
         self._list(self._filter_bar.filter)
-        self.count_heat()
+        self.count_models()
         if self._image is not None:
             self.refresh_images([self._image.id])
 
@@ -133,11 +148,11 @@ class Browsing(QObject):
         """Count again what the chips show; the list itself stays as it is."""
         self._ask(self._dataset.facets, on_result=self._on_facets)
         if self._is_quick:
-            self.count_heat()
+            self.count_models()
 
-    def count_heat(self) -> None:
-        """Count what the chip of heat shows, as after another epoch of a training."""
-        self._counting.submit(count_heat, self._disagreeing)
+    def count_models(self) -> None:
+        """Count what the chips of heat and routing show, as after another epoch of a training."""
+        self._counting.submit(count_models, self._disagreeing, self._routings)
 
     def close(self) -> None:
         """Wait for what is being counted."""
@@ -147,18 +162,18 @@ class Browsing(QObject):
         self._reads.ask(function, *args, on_result=on_result, on_error=lambda e: self.failed.emit(str(e)))  # type: ignore[arg-type]  # handed on as it came
 
     def _list(self, wanted: ImageFilter) -> None:
-        self._ask(
-            load_listing, self._dataset, wanted, self._filter_bar.heat, self._disagreeing, on_result=self._on_listed
-        )
+        bar, sources = self._filter_bar, (self._dataset, self._disagreeing, self._routings)
+        self._ask(load_listing, *sources, wanted, bar.heat, bar.routing, on_result=self._on_listed)
 
     def _on_filter_changed(self, wanted: ImageFilter) -> None:
         self._is_filtering = True
         self._list(wanted)
 
     def _on_listed(self, listing: _Listing) -> None:
-        if (listing.wanted, listing.heat) != (self._filter_bar.filter, self._filter_bar.heat):
+        bar = self._filter_bar
+        if listing.wishes != (bar.filter, bar.heat, bar.routing):
             return
-        self._model.set_ids(listing.ids, listing.order)
+        self._model.set_ids(listing.ids, listing.order, listing.routings)
         self._filter_bar.set_facets(listing.facets, listing.classes)
         self._filter_bar.set_count(len(listing.ids), listing.facets.num_images)
         self._gallery.set_empty_text(_EMPTY if listing.facets.num_images else _NO_IMAGES)
@@ -168,18 +183,19 @@ class Browsing(QObject):
         is_shown = self._gallery.show_image(current) if current else False
         if self._image is None and len(listing.ids):
             self.open_image(current if is_shown else self._model.image_id(0))
-        elif self._is_filtering and len(listing.ids) and (not is_shown or listing.heat.is_sorted > self._is_sorted):
+        elif self._is_filtering and len(listing.ids) and (not is_shown or listing.sort not in ("", self._sort)):
             self.open_image(self._model.image_id(0))
         elif self._image is not None:
             self.image_opened.emit(self._image)
-        self._is_filtering, self._is_sorted = False, listing.heat.is_sorted
+        self._is_filtering, self._sort = False, listing.sort
 
     def _on_facets(self, facets: Facets) -> None:
         self._ask(self._dataset.classes, on_result=lambda classes: self._filter_bar.set_facets(facets, classes))
 
-    def _on_heat_counted(self, counted: "_HeatCounts") -> None:
+    def _on_counted(self, counted: "_Counts") -> None:
         self._is_quick = counted.seconds < _QUICK_S
-        self._filter_bar.set_heat(counted.counts, counted.num_images)
+        self._filter_bar.set_heat(counted.disagreeing, counted.num_heated)
+        self._filter_bar.set_routing(counted.routing)
 
     def _on_items_wanted(self, ids: NDArray[np.int64]) -> None:
         self._ask(load_items, self._dataset, ids.tolist(), on_result=self._model.put_items)
@@ -207,26 +223,37 @@ class Browsing(QObject):
         self.image_opened.emit(image)
 
 
-def load_listing(dataset: DatasetView, wanted: ImageFilter, heat: HeatWish, disagreeing: Disagreeing) -> _Listing:
+def load_listing(
+    dataset: DatasetView,
+    disagreeing: Disagreeing,
+    routings: Routings,
+    wanted: ImageFilter,
+    heat: HeatWish,
+    routing: RoutingWish,
+) -> _Listing:
     """Everything that a change of the filter shows."""
     ids = disagreeing.chosen(dataset.image_ids(wanted), heat, wanted.class_ids)
-    return _Listing(wanted, heat, ids, np.argsort(ids), dataset.facets(), dataset.classes())
+    ids = routings.chosen(ids, routing)
+    told = routings.of_images(ids) if routing else None
+    return _Listing(wanted, heat, routing, ids, np.argsort(ids), told, dataset.facets(), dataset.classes())
 
 
 @dataclass(frozen=True, slots=True)
-class _HeatCounts:
-    counts: dict[Disagreement, int]
-    num_images: int
+class _Counts:
+    disagreeing: dict[Disagreement, int]
+    num_heated: int
+    routing: RoutingCounts | None
     seconds: float
 
 
-def count_heat(disagreeing: Disagreeing) -> _HeatCounts:
-    """How many images disagree in each way, of how many that have heat, and how long it took to say so."""
+def count_models(disagreeing: Disagreeing, routings: Routings) -> _Counts:
+    """How many images disagree in each way, of how many that have heat, who took them, and how long that took."""
     start = time.perf_counter()
     counts = disagreeing.counts()
     found = disagreeing.read()
-    num_images = len(found.heatmaps.image_ids) if found is not None else 0
-    return _HeatCounts(counts, num_images, time.perf_counter() - start)
+    num_heated = len(found.heatmaps.image_ids) if found is not None else 0
+    routing = routings.counts()
+    return _Counts(counts, num_heated, routing, time.perf_counter() - start)
 
 
 def load_items(dataset: DatasetView, image_ids: list[int]) -> list[GalleryItem]:

@@ -14,6 +14,7 @@ from locstudio.domain.edits import Edit
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Image, Problem, Region
 from locstudio.services.heat.disagreeing import Disagreeing
+from locstudio.services.routing.wishes import Routings
 from locstudio.ui.background import DatasetWorker
 from locstudio.ui.browsing import Browsing
 from locstudio.ui.canvas.canvas_view import CanvasView
@@ -36,9 +37,15 @@ from locstudio.ui.masking import Masking
 from locstudio.ui.opening import Opening, Place
 from locstudio.ui.pictures import Pictures
 from locstudio.ui.project_loading import OpenedProject
+from locstudio.ui.region_looking import RegionLooking
+from locstudio.ui.routing.routing_panel import RoutingPanel
+from locstudio.ui.routing.routing_panel_asking import RoutingAsker
+from locstudio.ui.routing.routing_panel_flow import ImageRouting
+from locstudio.ui.routing.routing_panel_reading import RoutingReader
+from locstudio.ui.routing.routing_panel_source import RoutingSource
 from locstudio.ui.search.hits_model import HIT_ROLE, HitItem
 from locstudio.ui.search.search_panel import SearchPanel
-from locstudio.ui.searching import Searching
+from locstudio.ui.searching import Query, Searching
 from locstudio.ui.workspace import Panel, Workspace
 
 _FACETS_PAUSE_MS = 1500
@@ -73,16 +80,18 @@ class Desk(QObject):
         self.crops = PictureLoader(self.pictures.crop, max_bytes=96 * 2**20, parent=self)
         self._build_widgets()
         self.disagreeing = Disagreeing(opened.project, dataset)
-        self.browsing = Browsing(
-            dataset, self.reads, self._model, self.gallery, self.filter_bar, self.disagreeing, self
-        )
+        self.routings = Routings(opened.project, dataset)
+        shown = (self._model, self.gallery, self.filter_bar)
+        self.browsing = Browsing(dataset, self.reads, *shown, self.disagreeing, self.routings, self)
         self.opening = Opening(dataset, self.reads, self.pictures, self.canvas, self)
         self.editing = Editing(dataset, self.edits, self)
         self.following = Following(dataset, engine, self.work, self)
         self.searching = Searching(dataset, engine, opened.files.file_of, self.search, self.opening.crop, self)
         self.masking = Masking(engine, self.canvas, self)
         self.masking.said.connect(self.said)
+        self.asker = RoutingAsker(engine, self)
         self.heat = self._make_heat()
+        self.routing = self._make_routing()
         self._facets = QTimer(self, interval=_FACETS_PAUSE_MS, singleShot=True)
         self._facets.timeout.connect(self.browsing.forget_facets)
         self._known_phrases: frozenset[str] = frozenset()
@@ -99,6 +108,7 @@ class Desk(QObject):
         self.history = HistoryPanel()
         self.search = SearchPanel(self.crops, self._thumbnail_of)
         self.heat_panel, self.heat_bar = HeatPanel(), HeatBar()
+        self.routing_panel = RoutingPanel()
         self.workspace = Workspace(
             filter_bar=self.filter_bar,
             gallery=self.gallery,
@@ -108,11 +118,13 @@ class Desk(QObject):
             history=self.history,
             heat=self.heat_panel,
             heat_bar=self.heat_bar,
+            experts=self.routing_panel,
         )
 
     def _make_heat(self) -> Heating:
         dataset = self.opened.dataset
         source = HeatSource(HeatReader(self.opened.project, dataset), self.engine, self)
+        self.looking = self._make_looking(source)
         edits = HeatEdits(dataset, self.editing, self)
         can_edit = not dataset.is_read_only
         heat = Heating(source, edits, self.canvas, self.heat_panel, self.heat_bar, self, can_edit=can_edit)
@@ -120,6 +132,22 @@ class Desk(QObject):
         heat.switched.connect(self.workspace.tools.mark_heat)
         self.workspace.panel_shown.connect(lambda panel: heat.set_watched(panel is Panel.HEAT))
         return heat
+
+    def _make_looking(self, source: HeatSource) -> RegionLooking:
+        """Readers of its own: each is read by one thread."""
+        known = (self.opened.project, self.opened.dataset)
+        readers = RoutingReader(*known), HeatReader(*known)
+        looking = RegionLooking(*readers, source, self.asker, self.engine, self.search.look, self)
+        looking.failed.connect(self.said)
+        return looking
+
+    def _make_routing(self) -> ImageRouting:
+        source = RoutingSource(RoutingReader(self.opened.project, self.opened.dataset), self.asker, self)
+        routing = ImageRouting(source, self.routing_panel, self)
+        routing.said.connect(self.said)
+        routing.filter_wanted.connect(self.filter_bar.set_expert)
+        self.workspace.panel_shown.connect(lambda panel: routing.set_watched(panel is Panel.EXPERTS))
+        return routing
 
     def _thumbnail_of(self, image_id: int) -> QPixmap | None:
         return self.thumbnails.picture(image_id)
@@ -161,6 +189,10 @@ class Desk(QObject):
         self.search.clear_wanted.connect(lambda: canvas.set_query_box(None))
         self.search.hit_chosen.connect(self._on_hit_chosen)
         self.filter_bar.filter_changed.connect(searching.set_filter)
+        searching.begun.connect(self._on_search_begun)
+        searching.rested.connect(lambda query: self.looking.look_at(query.image, query.box))
+        self.search.look.class_chosen.connect(self._on_hot_class)
+        self.search.look.expert_chosen.connect(lambda _: self.workspace.show_panel(Panel.EXPERTS))
         searching.grounded.connect(self._on_grounded)
         searching.said.connect(self.said)
 
@@ -251,6 +283,8 @@ class Desk(QObject):
         closers: tuple[Callable[[], None], ...] = (
             self.searching.close,
             self.heat.close,
+            self.routing.close,
+            self.looking.close,
             self.opening.close,
             self.browsing.close,
             self.thumbnails.close,
@@ -270,6 +304,7 @@ class Desk(QObject):
         self.searching.set_image(image)
         self.masking.set_image(image)
         self.heat.set_image(image)
+        self.routing.set_image(image)
         self._tell_title()
 
     def _tell_title(self) -> None:
@@ -297,6 +332,7 @@ class Desk(QObject):
         self.browsing.refresh_images(sorted(images_of(edit)))
         self.following.follow(edit)
         self.heat.on_applied(edit)
+        self.routing.on_applied(edit)
         self._facets.start()
         if not phrases_of(edit) <= self._known_phrases:
             self._read_phrases()
@@ -323,6 +359,22 @@ class Desk(QObject):
             return
         x0, y0, x1, y1 = box.to_pixels(*self.canvas.image_size)
         self.box_measured.emit((x1 - x0, y1 - y0))
+
+    def _on_search_begun(self, query: Query | None) -> None:
+        """A box is looked at once it rests; words have no place to look at."""
+        if query is None or query.box is None:
+            self.looking.clear()
+        else:
+            self.looking.wait()
+
+    def _on_hot_class(self, class_id: int) -> None:
+        """Show the heat of a class over the image that the region is in."""
+        place = self.looking.place
+        if place is None or not class_id:
+            return
+        if self.browsing.image is None or self.browsing.image.id != place.image.id:
+            self.browsing.open_image(place.image.id)
+        self.heat.show_class(class_id)
 
     def _on_hit_chosen(self, hit: HitItem) -> None:
         text = f"{hit.phrase} {hit.score:.2f}".strip()

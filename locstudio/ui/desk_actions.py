@@ -13,6 +13,7 @@ _PANELS = {
     "show_regions": Panel.REGIONS,
     "show_history": Panel.HISTORY,
     "show_heat": Panel.HEAT,
+    "show_experts_panel": Panel.EXPERTS,
 }
 
 

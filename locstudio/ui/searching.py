@@ -65,11 +65,15 @@ class Searching(QObject):
     Signals:
         grounded: a ``UnitBox`` of the open image, the words, and their cosine.
         searched: a ``Query`` whose final hits are shown.
+        begun: a ``Query`` that is looked for from now on, previews too; None where the query was cleared.
+        rested: a ``Query`` of a box that rests: its hits are shown, or there is nothing to search in.
         said: a sentence.
     """
 
     grounded = Signal(object, str, float)
     searched = Signal(object)
+    begun = Signal(object)
+    rested = Signal(object)
     said = Signal(str)
 
     def __init__(
@@ -193,6 +197,7 @@ class Searching(QObject):
         self._asked.clear()
         self._latest.forget()
         self._panel.clear()
+        self.begun.emit(None)
 
     def close(self) -> None:
         """Wait for the search that runs."""
@@ -211,8 +216,10 @@ class Searching(QObject):
         query = replace(query, wanted=self._filter if self._is_filtered else None)
         self._query, self._picture = query, picture
         self._panel.set_query(query.title, "", picture, can_ground=bool(query.text))
+        self.begun.emit(query)
         if self._service is None:
             self._panel.set_hint(_NO_INDEX)
+            self._rest()
             return
         if not query.is_preview:
             self._remember(query, picture)
@@ -276,6 +283,11 @@ class Searching(QObject):
             self._panel.set_busy(False)
             if not found.query.is_preview:
                 self.searched.emit(found.query)
+                self._rest()
+
+    def _rest(self) -> None:
+        if self._query is not None and self._query.box is not None and not self._query.is_preview:
+            self.rested.emit(self._query)
 
     def _on_grounded(self, number: int, box: UnitBox, score: float) -> None:
         text = self._grounding.pop(number, None)
@@ -292,6 +304,7 @@ class Searching(QObject):
     def _refuse(self, sentence: str) -> None:
         self._panel.set_busy(False)
         self._panel.set_hint(sentence)
+        self._rest()
 
 
 def answer(service: SearchService, dataset: DatasetView, query: Query, vectors_RD: Vectors) -> _Answer:

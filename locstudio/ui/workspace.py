@@ -1,4 +1,4 @@
-"""The three panes of an open project: gallery, canvas, and the panels of search, regions, history and heat."""
+"""The three panes of an open project: gallery, canvas, and the panels of search, regions, history, heat and experts."""
 
 from enum import IntEnum
 
@@ -21,6 +21,7 @@ class Panel(IntEnum):
     REGIONS = 1
     HISTORY = 2
     HEAT = 3
+    EXPERTS = 4
 
 
 class Workspace(QWidget):
@@ -43,6 +44,7 @@ class Workspace(QWidget):
         history: QWidget,
         heat: QWidget,
         heat_bar: QWidget,
+        experts: QWidget,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -63,6 +65,7 @@ class Workspace(QWidget):
         self._tabs.addTab(self.regions_pane, "Regions")
         self._tabs.addTab(history, "History")
         self._tabs.addTab(heat, "Heat")
+        self._tabs.addTab(experts, "Experts")
         self._tabs.currentChanged.connect(lambda place: self.panel_shown.emit(Panel(place)))
         self._split = QSplitter(Qt.Orientation.Horizontal, self)
         self._split.setChildrenCollapsible(False)

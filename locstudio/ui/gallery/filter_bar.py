@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QPushButton, QVBox
 from locstudio.domain.regions import LabelClass, Origin, Problem, Review
 from locstudio.services.heat.disagreeing import HeatWish
 from locstudio.services.heat.inconsistency import Disagreement
+from locstudio.services.routing.wishes import SMALL_MARGIN, RoutingCounts, RoutingWish, WishOrder
 from locstudio.store.filters import Facets, ImageFilter
 from locstudio.ui.flow_layout import FlowLayout
 from locstudio.ui.gallery.choice_chip import ChoiceChip
@@ -34,23 +35,36 @@ HEAT_WORDS = {
     Disagreement.REGIONS: "Against boxes",
     Disagreement.RESTLESS: "Restless heat",
 }
+MISMATCH, UNSURE = "mismatch", "unsure"
+ROUTING_WORDS = {MISMATCH: "Expert mismatch", UNSURE: "Small margin"}
+HEAT_ORDER = "heat"
+ROUTING_ORDERS: dict[WishOrder, str] = {
+    "margin": "By margin, unsure first",
+    "mismatch": "By mismatch, surest first",
+    "expert": "Expert by expert",
+}
 
 
 class FilterBar(QFrame):
-    """Makes an ``ImageFilter``, and a ``HeatWish`` where there is heat, out of what a person ticks and types.
+    """Makes an ``ImageFilter`` out of what a person ticks and types; where there is heat or routing, a wish of each.
 
     Signals:
         filter_changed: the new filter; typing is announced after a short pause.
         heat_changed: what is wanted of heat is another, the filter is the same.
+        routing_changed: what is wanted of routing is another, filter and heat are the same.
     """
 
     filter_changed = Signal(object)
     heat_changed = Signal(object)
+    routing_changed = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._filter = ImageFilter()
         self._heat_wish = HeatWish()
+        self._routing_wish = RoutingWish()
+        self._num_heated = 0
+        self._counts: RoutingCounts | None = None
         self._words = QLineEdit(self)
         self._words.setPlaceholderText("Filter by name, phrase or caption")
         self._words.setAccessibleName("Filter images by words")
@@ -69,9 +83,11 @@ class FilterBar(QFrame):
         self._problem = ChoiceChip("Problem", self)
         self._verified = ChoiceChip("Verified", self, is_exclusive=True)
         self._heat = ChoiceChip("Heat", self, is_exclusive=True)
+        self._expert = ChoiceChip("Expert", self)
+        self._routing = ChoiceChip("Routing", self)
         self._order = ChoiceChip("Sort", self, is_exclusive=True)
         named = (self._review, self._origin, self._class, self._problem, self._verified)
-        self._chips = (*named, self._heat, self._order)
+        self._chips = (*named, self._heat, self._expert, self._routing, self._order)
         chips = FlowLayout()
         for chip in self._chips:
             chip.changed.connect(self._announce)
@@ -95,6 +111,7 @@ class FilterBar(QFrame):
         column.addLayout(foot)
         self.set_facets(Facets(0, 0, 0), [])
         self.set_heat({}, 0)
+        self.set_routing(None)
 
     @property
     def filter(self) -> ImageFilter:
@@ -121,7 +138,27 @@ class FilterBar(QFrame):
     def set_heat(self, counts: Mapping[Disagreement, int], num_images: int) -> None:
         """Show how many of the images that a run has seen disagree much in each way; nothing where there is no heat."""
         self._heat.set_choices([(kind, words, counts.get(kind, 0)) for kind, words in HEAT_WORDS.items()])
-        self._order.set_choices([(True, "By disagreement", num_images)])
+        self._num_heated = num_images
+        self._offer_orders()
+
+    @property
+    def routing(self) -> RoutingWish:
+        """What is wanted of routing, as it was last announced."""
+        return self._routing_wish
+
+    def set_routing(self, counts: RoutingCounts | None) -> None:
+        """Show how many images each expert took, and how many look wrong; nothing where none were routed."""
+        self._counts = counts
+        experts = zip(counts.names, counts.experts, strict=True) if counts is not None else ()
+        self._expert.set_choices([(expert, f"Expert {name}", n) for expert, (name, n) in enumerate(experts)])
+        found = {MISMATCH: counts.num_mismatched, UNSURE: counts.num_unsure} if counts is not None else {}
+        self._routing.set_choices([(kind, words, found.get(kind, 0)) for kind, words in ROUTING_WORDS.items()])
+        self._offer_orders()
+
+    def _offer_orders(self) -> None:
+        num_routed = self._counts.num_images if self._counts is not None else 0
+        heat = (HEAT_ORDER, "By disagreement", self._num_heated)
+        self._order.set_choices([heat, *((order, words, num_routed) for order, words in ROUTING_ORDERS.items())])
 
     def set_count(self, num_shown: int, num_all: int) -> None:
         """Say how many images pass."""
@@ -146,6 +183,15 @@ class FilterBar(QFrame):
         self._class.tick(class_id)
         self._announce()
 
+    def set_expert(self, expert: int) -> None:
+        """Let only images pass that this expert took, counted from 0, whatever else was chosen."""
+        with QSignalBlocker(self._words):
+            self._words.clear()
+        for chip in self._chips:
+            chip.clear()
+        self._expert.tick(expert)
+        self._announce()
+
     def _announce(self) -> None:
         self._pause.stop()
         verified = self._verified.ticked()
@@ -158,13 +204,21 @@ class FilterBar(QFrame):
             is_verified=verified[0] if verified else None,
             words=self._words.text().strip(),
         )
-        kinds = self._heat.ticked()
-        heat = HeatWish(kinds[0] if kinds else None, bool(self._order.ticked()))
-        self._clear.setVisible(bool(heat) or wanted != ImageFilter(order=wanted.order))
-        is_other = heat != self._heat_wish
-        self._heat_wish = heat
+        kinds, orders, doubts = self._heat.ticked(), self._order.ticked(), self._routing.ticked()
+        heat = HeatWish(kinds[0] if kinds else None, HEAT_ORDER in orders)
+        routing = RoutingWish(
+            experts=frozenset(self._expert.ticked()),
+            has_mismatch=MISMATCH in doubts,
+            max_margin=SMALL_MARGIN if UNSURE in doubts else None,
+            order=orders[0] if orders and orders[0] in ROUTING_ORDERS else "",
+        )
+        self._clear.setVisible(bool(heat) or bool(routing) or wanted != ImageFilter(order=wanted.order))
+        is_other_heat, is_other_routing = heat != self._heat_wish, routing != self._routing_wish
+        self._heat_wish, self._routing_wish = heat, routing
         if wanted != self._filter:
             self._filter = wanted
             self.filter_changed.emit(wanted)
-        elif is_other:
+        elif is_other_heat:
             self.heat_changed.emit(heat)
+        elif is_other_routing:
+            self.routing_changed.emit(routing)

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleO
 from locstudio.domain.regions import Problem
 from locstudio.media.files import ImageProblem
 from locstudio.ui import theme
-from locstudio.ui.gallery.gallery_model import ITEM_ROLE, GalleryItem
+from locstudio.ui.gallery.gallery_model import ITEM_ROLE, TOLD_ROLE, GalleryItem
 from locstudio.ui.gallery.picture_loader import PictureLoader
 from locstudio.ui.icons import drawn
 from locstudio.ui.plain_text import shown
@@ -50,6 +50,7 @@ class GalleryDelegate(QStyledItemDelegate):
         shown_area = self._paint_picture(painter, picture, item)
         self._paint_caption(painter, rect, item)
         self._paint_sign(painter, shown_area, item)
+        self._paint_told(painter, shown_area, str(index.data(TOLD_ROLE) or ""))
         if option.state & QStyle.StateFlag.State_HasFocus:
             painter.setPen(QPen(QColor(look.accent), 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -131,6 +132,24 @@ class GalleryDelegate(QStyledItemDelegate):
         painter.drawEllipse(disc)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.drawPixmap(disc.adjusted(2.5, 2.5, -2.5, -2.5), self._sign(name, color, 24), QRectF(0, 0, 24, 24))
+
+    def _paint_told(self, painter: QPainter, area: QRect, text: str) -> None:
+        """What is said of it where the gallery is sorted or filtered by that: white on dark, on any picture."""
+        if not text:
+            return
+        font = QFont(QApplication.font())
+        font.setPointSizeF(max(7.5, font.pointSizeF() - 1.25))
+        painter.setFont(font)
+        metrics = QFontMetrics(font)
+        width, height = metrics.horizontalAdvance(text) + 10, metrics.height() + 2
+        pill = QRectF(area.left() + 3, area.bottom() - height - 2, min(width, area.width() - 6), height)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(10, 12, 16, 205))
+        painter.drawRoundedRect(pill, 4, 4)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        painter.setPen(QColor("#ffffff"))
+        painter.drawText(pill, int(Qt.AlignmentFlag.AlignCenter), text)
 
     def _sign(self, name: str, color: str, side: int) -> QPixmap:
         key = (name, color)

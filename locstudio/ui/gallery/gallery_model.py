@@ -11,12 +11,14 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistent
 
 from locstudio.domain.regions import Image
 from locstudio.domain.text import counted
+from locstudio.services.routing.wishes import RoutingsOf
 from locstudio.ui.plain_text import shown, tip
 
 PAGE = 200
 _MAX_PAGES = 60
 
 ITEM_ROLE = int(Qt.ItemDataRole.UserRole)
+TOLD_ROLE = int(Qt.ItemDataRole.UserRole) + 1  # a few characters that the tile shows of its routing, or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class GalleryModel(QAbstractListModel):
         super().__init__(parent)
         self._ids: NDArray[np.int64] = np.empty(0, np.int64)
         self._order: NDArray[np.int64] = np.empty(0, np.int64)
+        self._routings: RoutingsOf | None = None
         self._items: OrderedDict[int, GalleryItem] = OrderedDict()
         self._asked: set[int] = set()
         self._stale: set[int] = set()
@@ -66,13 +69,19 @@ class GalleryModel(QAbstractListModel):
         """The image ids in the order of the rows; not to be changed."""
         return self._ids
 
-    def set_ids(self, ids: NDArray[np.int64], order: NDArray[np.int64] | None = None) -> None:
+    def set_ids(
+        self,
+        ids: NDArray[np.int64],
+        order: NDArray[np.int64] | None = None,
+        routings: RoutingsOf | None = None,
+    ) -> None:
         """Show these images instead; what is known of them stays known.
 
         ``order`` is ``np.argsort(ids)`` where somebody has it: at a million rows it takes a tenth of a second.
+        ``routings`` are the images', in the same order, where their tiles are to show them.
         """
         self.beginResetModel()
-        self._ids = ids
+        self._ids, self._routings = ids, routings
         self._order = np.argsort(ids) if order is None else order
         self._asked.clear()
         self.endResetModel()
@@ -137,8 +146,25 @@ class GalleryModel(QAbstractListModel):
             return item
         if role == Qt.ItemDataRole.DisplayRole:
             return shown(item.image.name) if item else ""
+        if role == TOLD_ROLE:
+            return self._told(index.row())
         if role == Qt.ItemDataRole.ToolTipRole:
-            return tip(item.sentence()) if item else None
+            return tip(item.sentence() + self._sentence(index.row())) if item else None
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return shown(item.sentence()) if item else "Image"
+            return shown(item.sentence() + self._sentence(index.row())) if item else "Image"
         return None
+
+    def _told(self, row: int) -> str:
+        """Its expert, counted from 1, and the margin; a sign of inequality where it belongs to another expert."""
+        found = self._routings
+        if found is None or row >= len(found.experts) or found.experts[row] < 0:
+            return ""
+        sign = "≠ " if found.mismatch[row] else ""
+        return f"{sign}{found.experts[row] + 1} · {found.margins[row]:.2f}"
+
+    def _sentence(self, row: int) -> str:
+        found = self._routings
+        if found is None or row >= len(found.experts) or found.experts[row] < 0:
+            return ""
+        other = ", which is not that of its class" if found.mismatch[row] else ""
+        return f", expert {found.experts[row] + 1}{other}, margin {found.margins[row]:.2f}"

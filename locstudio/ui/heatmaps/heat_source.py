@@ -53,6 +53,10 @@ class HeatSource(QObject):
         """The image that heat is wanted of."""
         return self._image
 
+    def is_looking_at(self, image_id: int) -> bool:
+        """Whether the model is asked about this image, so that ``arrived`` will tell what it has found."""
+        return self._asked is not None and self._asked[1] == image_id
+
     def set_image(self, image: Image | None) -> None:
         """Want the heat of another image, of the newest epoch; the same image again may have other fields."""
         if image is None or self._image is None or image.id != self._image.id:

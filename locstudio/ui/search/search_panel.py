@@ -1,4 +1,4 @@
-"""The search panel: the query, the phrases that fit it, the spread of the scores, and the hits."""
+"""The search panel: the query, what the models see in its box, phrases that fit it, the spread of scores, the hits."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from locstudio.ui.search.histogram import ScoreHistogram
 from locstudio.ui.search.hits_model import HitItem, HitsModel
 from locstudio.ui.search.hits_view import HitsView
 from locstudio.ui.search.phrase_bars import PhraseBars
+from locstudio.ui.search.region_look import RegionLook
 
 _PREVIEW_SIDE = 60
 _HINT = (
@@ -107,6 +108,8 @@ class SearchPanel(QFrame):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self._make_query())
+        self.look = RegionLook(self)
+        column.addWidget(self.look)
         column.addWidget(self._pages, 1)
         self.clear()
 
