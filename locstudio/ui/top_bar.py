@@ -24,6 +24,7 @@ from locstudio.ui.plain_text import action_text, shown, tip
 
 _TYPING_PAUSE_MS = 350
 _NARROW = 1400
+_SHORT = 16  # letters
 
 
 class Page(Enum):
@@ -70,7 +71,8 @@ class TopBar(QWidget):
         self._whole = self._short = ""
         theme.notifier.changed.connect(self._show_engine)
         menus.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
-        row = QHBoxLayout(self)
+        self._menus = menus
+        row = self._row = QHBoxLayout(self)
         row.setContentsMargins(4, 6, 8, 6)
         row.setSpacing(8)
         row.addWidget(menus)
@@ -145,8 +147,17 @@ class TopBar(QWidget):
         self._show_engine()
 
     def _fit(self) -> None:
-        """Leave the device out where the menus need the room; the status line says it too."""
-        self._engine.setText(action_text(self._short if self.width() < _NARROW else self._whole))
+        """Move together, and leave the device out, where the menus need the room; the status line says it too."""
+        is_narrow = self.width() < _NARROW
+        short = shown(self._short, _SHORT) if self._state.ready is not None else self._short
+        self._engine.setText(action_text(short if is_narrow else self._whole))
+        if self.property("is_narrow") != is_narrow:
+            self.setProperty("is_narrow", is_narrow)
+            self._row.setSpacing(4 if is_narrow else 8)
+            for widget in (self, self._menus, self._switch, *self._pages.values()):
+                widget.style().unpolish(widget)
+                widget.style().polish(widget)
+            self._menus.updateGeometry()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -3,9 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from locstudio.domain.text import counted
 from locstudio.ui.canvas.signs import class_icon
@@ -47,6 +56,7 @@ class ClassPicker(QDialog):
         self.field.installEventFilter(self)
         self.list = QListWidget(self)
         self.list.setAccessibleName("Classes")
+        self.list.setIconSize(QSize(12, 12))
         self.list.itemActivated.connect(lambda _: self.accept())
         self.list.itemDoubleClicked.connect(lambda _: self.accept())
         what = "this image" if num_images == 1 else counted(num_images, "image")
@@ -57,8 +67,9 @@ class ClassPicker(QDialog):
         )
         words.setWordWrap(True)
         buttons = QDialogButtonBox(self)
-        self._take = buttons.addButton("Change class", QDialogButtonBox.ButtonRole.AcceptRole)
+        self._take = QPushButton("Change class", self)
         self._take.setProperty("role", "primary")
+        buttons.addButton(self._take, QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.addButton("Cancel", QDialogButtonBox.ButtonRole.RejectRole)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)

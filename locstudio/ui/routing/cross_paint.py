@@ -15,9 +15,12 @@ from PySide6.QtWidgets import (
 from locstudio.ui import theme
 from locstudio.ui.routing.cross_model import CrossModel
 
+_WIDE = 74  # px: a column from which on a name of two lines is read
+_UPRIGHT = 92  # px: height of a turned name
+
 
 class ExpertHeader(QHeaderView):
-    """The number of an expert over its name, in up to two lines; an arrow where the rows are sorted by it."""
+    """The number of an expert below its name, which is turned where columns are narrow; an arrow where it sorts."""
 
     def __init__(self, parent: QTableView) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
@@ -32,36 +35,87 @@ class ExpertHeader(QHeaderView):
         self.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
 
     def sizeHint(self) -> QSize:
-        has_names = any(" · " in name for name in self._cells.cross.column_names)
-        return QSize(super().sizeHint().width(), (3 if has_names else 1) * self.fontMetrics().height() + 12)
+        line = self.fontMetrics().height()
+        width = super().sizeHint().width()
+        if not any(" · " in name for name in self._cells.cross.column_names):
+            return QSize(width, line + 12)
+        return QSize(width, line + 14 + (_UPRIGHT if self._is_upright() else 2 * line))
+
+    def _is_upright(self) -> bool:
+        """Whether names are turned, since the columns are too narrow for them."""
+        return self.count() > 0 and self.sectionSize(0) < _WIDE
 
     def paintSection(self, painter: QPainter, rect: QRect, logical: int) -> None:
         look = theme.current()
-        cells = self._cells
         painter.save()
         painter.fillRect(rect, QColor(look.window))
         index = self._table.currentIndex()
         is_marked = index.isValid() and index.column() == logical
-        text = str(cells.headerData(logical, Qt.Orientation.Horizontal) or "")
+        text = str(self._cells.headerData(logical, Qt.Orientation.Horizontal) or "")
         number, _, name = text.partition(" · ")
-        if cells.order == logical:
-            number += " ▾" if cells.is_falling else " ▴"
-        area = rect.adjusted(4, 5, -4, -5)
+        if self._cells.order == logical:
+            number += " ▾" if self._cells.is_falling else " ▴"
+        area = rect.adjusted(3, 5, -3, -6)
         bold = QFont(self.font())
         bold.setWeight(QFont.Weight.DemiBold)
+        line = self.fontMetrics().height()
+        self._paint_name(painter, area.adjusted(0, 0, 0, -line), name, is_marked=is_marked)
         painter.setFont(bold)
         painter.setPen(QColor(look.text))
-        line = self.fontMetrics().height()
-        top = int(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignHCenter)
-        painter.drawText(QRect(area.left(), area.top(), area.width(), line), top, number)
-        painter.setFont(QFont(self.font()))
-        painter.setPen(QColor(look.text if is_marked else look.muted))
-        below = area.adjusted(0, line, 0, 0)
-        for part in _two_lines(painter, name, below.width()):
-            painter.drawText(QRect(below.left(), below.top(), below.width(), line), top, part)
-            below.translate(0, line)
+        middle = int(Qt.AlignmentFlag.AlignBottom | Qt.AlignmentFlag.AlignHCenter)
+        painter.drawText(area, middle, number)
         painter.setPen(QColor(look.accent if is_marked else look.border))
         painter.drawLine(rect.bottomLeft(), rect.bottomRight())
+        painter.restore()
+
+    def _paint_name(self, painter: QPainter, area: QRect, name: str, *, is_marked: bool) -> None:
+        look = theme.current()
+        painter.setFont(QFont(self.font()))
+        painter.setPen(QColor(look.text if is_marked else look.muted))
+        line = painter.fontMetrics().height()
+        if not self._is_upright():
+            below = QRect(area)
+            for part in _two_lines(painter, name, area.width()):
+                painter.drawText(below, int(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignHCenter), part)
+                below.translate(0, line)
+            return
+        painter.save()
+        painter.translate(area.center().x() + 1, area.bottom() - 3)
+        painter.rotate(-90)
+        lines = _two_lines(painter, name, area.height() - 4)
+        box = QRect(0, -(line * len(lines)) // 2, area.height() - 4, line)
+        for part in lines:
+            painter.drawText(box, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), part)
+            box.translate(0, line - 1)
+        painter.restore()
+
+
+class RowHeader(QHeaderView):
+    """The names of the rows, cut where they are long; the marked one stands out."""
+
+    def __init__(self, parent: QTableView) -> None:
+        super().__init__(Qt.Orientation.Vertical, parent)
+        self._table = parent
+        model = parent.model()
+        assert isinstance(model, CrossModel)
+        self._cells = model
+
+    def paintSection(self, painter: QPainter, rect: QRect, logical: int) -> None:
+        look = theme.current()
+        painter.save()
+        index = self._table.currentIndex()
+        is_marked = index.isValid() and index.row() == logical
+        painter.fillRect(rect, QColor(theme.mixed(look.base, look.accent, 0.13) if is_marked else look.window))
+        font = QFont(self.font())
+        font.setWeight(QFont.Weight.DemiBold if is_marked else QFont.Weight.Normal)
+        painter.setFont(font)
+        painter.setPen(QColor(look.text))
+        text = str(self._cells.headerData(logical, Qt.Orientation.Vertical) or "")
+        room = rect.adjusted(8, 0, -8, 0)
+        words = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room.width())
+        painter.drawText(room, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), words)
+        painter.setPen(QColor(look.border))
+        painter.drawLine(rect.topRight(), rect.bottomRight())
         painter.restore()
 
 
@@ -93,7 +147,7 @@ class CellDelegate(QStyledItemDelegate):
         home = model.cross.home_of(row)
         share = float(model.shares[row, column]) if is_expert else 0.0
         is_quiet = model.cross.is_move and column == home  # what has stayed is no news
-        shade, ink = _shade_and_ink(look, 0.0 if is_quiet else round(share, 2))
+        shade, ink = _shade_and_ink(look, 0.0 if is_quiet or not share else max(round(share, 2), 0.01))
         if is_expert:
             painter.fillRect(cell, QColor(shade))
         painter.setFont(option.font)

@@ -12,12 +12,13 @@ from locstudio.ui.gallery.uniform_grid import AnyIndex
 from locstudio.ui.heatmaps.page_commands import is_move
 from locstudio.ui.plain_text import shown
 from locstudio.ui.routing.cross_model import Cross, CrossModel
-from locstudio.ui.routing.cross_paint import CellDelegate, ExpertHeader
+from locstudio.ui.routing.cross_paint import CellDelegate, ExpertHeader, RowHeader
 
 _ROW_HEIGHT = 23
-_MIN_COLUMN, _MAX_COLUMN = 54, 132
-_EXTRA_COLUMN = 62
-_MIN_NAMES, _MAX_NAMES = 90, 210
+_MIN_COLUMN, _MAX_COLUMN = 40, 132
+_EXTRA_COLUMN = 64
+_MIN_NAMES, _MAX_NAMES = 90, 230
+_NAMES_SHARE = 0.24  # of the width at most
 _ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
 
 
@@ -50,6 +51,7 @@ class CrossTable(QTableView):
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalHeader(ExpertHeader(self))
         self.horizontalHeader().sectionClicked.connect(self._on_column)
+        self.setVerticalHeader(RowHeader(self))
         rows = self.verticalHeader()
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         rows.setDefaultSectionSize(_ROW_HEIGHT)
@@ -90,6 +92,7 @@ class CrossTable(QTableView):
     def sort(self, order: int, *, is_falling: bool) -> None:
         """Sort by names (``BY_NAME``), by a column, or not at all (``AS_GIVEN``)."""
         self._keeping(lambda: self.cells.set_order(order, is_falling=is_falling))
+        self.scrollToTop()
         self.horizontalHeader().viewport().update()
 
     def _keeping(self, change: Callable[[], None]) -> None:
@@ -161,11 +164,15 @@ class CrossTable(QTableView):
         """Share the room among the experts: all of them are seen where there is room for their numbers."""
         metrics = self.fontMetrics()
         names = max((metrics.horizontalAdvance(shown(name)) for name in self.cells.cross.row_names), default=0)
-        self.verticalHeader().setFixedWidth(min(max(names + 18, _MIN_NAMES), _MAX_NAMES))
+        most = min(_MAX_NAMES, round(_NAMES_SHARE * self.width()))
+        self.verticalHeader().setFixedWidth(max(min(names + 20, most), _MIN_NAMES))
         num = len(self.cells.cross.column_names)
         extras = self.cells.columnCount() - num
-        room = self.width() - self.verticalHeader().width() - extras * _EXTRA_COLUMN - 14
+        bar = self.verticalScrollBar().sizeHint().width()
+        room = self.width() - self.verticalHeader().width() - extras * _EXTRA_COLUMN - bar - 2
         side = min(max(room // max(num, 1), _MIN_COLUMN), _MAX_COLUMN)
         header = self.horizontalHeader()
         for section in range(self.cells.columnCount()):
             header.resizeSection(section, side if section < num else _EXTRA_COLUMN)
+        header.updateGeometry()
+        self.updateGeometries()

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWi
 from locstudio.ui import theme
 from locstudio.ui.plain_text import label, shown
 
-_LABELS = 210  # px: room for the names at the right
+_LABELS = 0.22, 170, 320  # of the width, at least, at most: room for the names at the right
 _NEAR = 12.0  # px: a click so near to a line chooses it
 _TITLE = "Share of the images that each expert takes"
 
@@ -154,6 +154,8 @@ class LoadPlot(QFrame):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        share, least, most = _LABELS
+        self._ends.setFixedWidth(round(min(max(share * self.width(), least), most)))
         self._place()
 
 
@@ -253,7 +255,6 @@ class _Ends(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.setFixedWidth(_LABELS)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self._names: list[tuple[str, float]] = []
         self._chosen = 0

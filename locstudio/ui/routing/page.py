@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
@@ -21,6 +21,14 @@ from locstudio.ui.routing.page_model import ExpertModel
 _LEFT_SHARES = {ExpertCommand.EXPERTS: 0.29, ExpertCommand.MATRIX: 0.6, ExpertCommand.DRIFT: 0.5}
 _WITH_GALLERY = frozenset(_LEFT_SHARES)
 _MAX_CARDS = 440
+
+
+class _Views(QStackedWidget):
+    """As narrow as the view that is shown may be, not as the widest of all."""
+
+    def minimumSizeHint(self) -> QSize:
+        shown = self.currentWidget()
+        return shown.minimumSizeHint() if shown is not None else super().minimumSizeHint()
 
 
 class ExpertPage(QWidget):
@@ -51,7 +59,7 @@ class ExpertPage(QWidget):
             ExpertCommand.LOAD: self.load,
             ExpertCommand.DRIFT: self.drift,
         }
-        self._left = QStackedWidget(self)
+        self._left = _Views(self)
         for pane in self._panes.values():
             self._left.addWidget(pane)
         self._split = QSplitter(Qt.Orientation.Horizontal, self)
@@ -108,7 +116,7 @@ class ExpertPage(QWidget):
             ExpertCommand.MATRIX: lambda: self.matrix.table,
             ExpertCommand.DRIFT: lambda: self.drift.table,
             ExpertCommand.LOAD: lambda: self.load.load,
-            ExpertCommand.SUPERCLASSES: lambda: self.superclasses or self.gallery.grid,
+            ExpertCommand.SUPERCLASSES: lambda: self.superclasses if self.superclasses is not None else self.grid,
         }
         return firsts.get(self.view, lambda: self.gallery.grid)()
 

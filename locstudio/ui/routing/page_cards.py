@@ -72,7 +72,8 @@ class ExpertCard:
 
     def class_words(self) -> str:
         """What it takes most."""
-        return ", ".join(f"{name} {count:,}" for name, count in self.classes) or "no labelled image"
+        nothing = "no labelled image" if self.num_images else "no image"
+        return ", ".join(f"{name} {count:,}" for name, count in self.classes) or nothing
 
     def fact_words(self) -> str:
         """What is measured of it."""

@@ -6,6 +6,7 @@ from locstudio.ui.desk import Desk
 from locstudio.ui.routing.page import ExpertPage
 from locstudio.ui.routing.page_cells import TileCells, read_facts
 from locstudio.ui.routing.page_reviewing import ExpertReviewing
+from locstudio.ui.routing.superclass_view import SuperclassView
 
 
 class ExpertDesk(QObject):
@@ -13,7 +14,7 @@ class ExpertDesk(QObject):
 
     Signals:
         open_wanted: an image to be opened in the collection.
-        wanted: "train" or "route".
+        wanted: "train" to train experts, "route" to ask the model about every image.
         said: a sentence for the status line.
     """
 
@@ -34,7 +35,23 @@ class ExpertDesk(QObject):
         self.reviewing.open_wanted.connect(self.open_wanted)
         self.page.head.wanted.connect(self.wanted)
         self.page.empty.wanted.connect(self.wanted)
+        self.reviewing.superclasses_wanted.connect(self._show_superclasses)
+        self._superclasses: SuperclassView | None = None
         self.reviewing.read()
+
+    def _show_superclasses(self) -> None:
+        """Make the view of the superclasses when it is first wanted."""
+        if self._superclasses is None:
+            view = self._superclasses = SuperclassView(self._collection)
+            view.said.connect(self.said)
+            view.train_wanted.connect(lambda: self.wanted.emit("train"))
+            view.image_wanted.connect(self.open_wanted)
+            self.page.set_superclasses(view)
+
+    @property
+    def superclasses(self) -> SuperclassView | None:
+        """The view of the superclasses, once it was wanted."""
+        return self._superclasses
 
     def wake(self) -> None:
         """The page is seen again."""
@@ -45,9 +62,13 @@ class ExpertDesk(QObject):
         if has_other_files:
             self.cells.clear()
         self.reviewing.read()
+        if self._superclasses is not None:
+            self._superclasses.read()
 
     def close(self) -> None:
         """Wait for what is being read."""
         self.page.gallery.grid.blockSignals(True)  # nobody asks anything about the current tile any more
         self.reviewing.close()
         self.cells.close()
+        if self._superclasses is not None:
+            self._superclasses.close_view()

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from locstudio.domain.text import counted
 from locstudio.services.routing.drifting import Drift
 from locstudio.services.routing.runs import RoutingRun
-from locstudio.ui.plain_text import label, shown, tip
+from locstudio.ui.plain_text import label, shown
 from locstudio.ui.routing.cross_model import Cross
 from locstudio.ui.routing.cross_table import CrossTable
+from locstudio.ui.routing.elided import ElidedLabel
 from locstudio.ui.routing.page_head import words_of
 
 _ALONE = (
@@ -36,13 +36,11 @@ class DriftPane(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setMinimumWidth(380)
         self.older = QComboBox(self)
         self.older.setAccessibleName("Run to compare with")
         self.older.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.older.currentIndexChanged.connect(self._on_older)
-        self._newer = label("", "heading", self)
-        self._newer.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._newer = ElidedLabel("heading", self)
         self._words = label("", "", self)
         self._words.setWordWrap(True)
         self._all = QPushButton("All that moved", self)
@@ -102,9 +100,7 @@ class DriftPane(QFrame):
             for run in others:
                 self.older.addItem(shown(words_of(run), 70), run.id)
             self.older.setCurrentIndex(next((n for n, run in enumerate(others) if run.id == older_id), -1))
-        words = words_of(newer) if newer is not None else ""
-        self._newer.setText(shown(words))
-        self._newer.setToolTip(tip(words))
+        self._newer.say(words_of(newer) if newer is not None else "")
         self._body.setVisible(bool(others))
         self._nothing.setVisible(not others)
 
@@ -146,7 +142,7 @@ def told(found: Drift) -> str:
     if not num:
         return "The two runs have no image in common."
     share = f" ({moved / num:.0%})"
-    words = f"{moved:,} of {counted(num, 'image')}{share} moved to another expert"
+    words = f"{moved:,} of {num:,} images{share} moved to another expert"
     renamed = int(found.is_renamed.sum())
     both = int((found.is_renamed & found.is_moved).sum())
     words += f"; {renamed:,} are taken for another class now, {both:,} of them moved." if renamed else "."

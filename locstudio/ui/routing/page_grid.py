@@ -5,28 +5,23 @@ from enum import StrEnum
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import (
-    QButtonGroup,
-    QFrame,
-    QHBoxLayout,
-    QSizePolicy,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtGui import QAction, QActionGroup, QKeyEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QToolButton, QVBoxLayout, QWidget
 
 from locstudio.domain.text import counted
 from locstudio.ui.gallery.picture_loader import PictureLoader
 from locstudio.ui.gallery.working_grid import SIDE_STEP, WorkingGrid
 from locstudio.ui.icons import drawn
-from locstudio.ui.plain_text import label, shown, tip
+from locstudio.ui.plain_text import label, shown
+from locstudio.ui.routing.elided import ElidedLabel
 from locstudio.ui.routing.page_cells import TileCells
 from locstudio.ui.routing.page_commands import KEYS, ExpertCommand, command_for
 from locstudio.ui.routing.page_model import ExpertModel, ExpertTile
 from locstudio.ui.routing.page_tile import CAPTION_HEIGHT, ExpertDelegate
 
 DEFAULT_SIDE = 128
+
+_FOOT_LINES = 3
 
 
 class ImageOrder(StrEnum):
@@ -140,10 +135,8 @@ class ExpertGallery(QFrame):
         self.setMinimumWidth(300)
         self.grid = ExpertGrid(model, cells, thumbnails, self)
         self._model = model
-        self._title = label("", "heading", self)
-        self._details = label("", "muted", self)
-        for words in (self._title, self._details):
-            words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._title = ElidedLabel("heading", self)
+        self._details = ElidedLabel("muted", self)
         self._chosen = label("", "muted", self)
         self._foot = label("", "muted", self)
         self._foot.setWordWrap(True)
@@ -165,45 +158,45 @@ class ExpertGallery(QFrame):
         head = QFrame(self)
         first = QHBoxLayout()
         first.setSpacing(10)
-        first.addWidget(self._title, 3)
-        first.addWidget(self._details, 2)
+        first.addWidget(self._title, 1)
         first.addWidget(self._chosen)
-        second = QHBoxLayout()
-        second.setSpacing(8)
-        second.addWidget(self._make_orders())
-        second.addStretch(1)
+        tools = QHBoxLayout()
+        tools.setSpacing(8)
         self._relabel = self._button("Change class…", "pencil", ExpertCommand.RELABEL, "Say what the image shows")
         self._open = self._button("Open", "image", ExpertCommand.OPEN, "Open the image in the collection")
-        second.addWidget(self._relabel)
-        second.addWidget(self._open)
+        tools.addWidget(self._make_sort())
+        tools.addStretch(1)
+        tools.addWidget(self._relabel)
+        tools.addWidget(self._open)
         column = QVBoxLayout(head)
-        column.setContentsMargins(8, 8, 8, 6)
-        column.setSpacing(6)
+        column.setContentsMargins(10, 8, 8, 6)
+        column.setSpacing(3)
         column.addLayout(first)
-        column.addLayout(second)
+        column.addWidget(self._details)
+        column.addSpacing(2)
+        column.addLayout(tools)
         return head
 
-    def _make_orders(self) -> QWidget:
-        self._orders_box = QFrame(self)
-        self._orders_box.setProperty("role", "switch")
-        row = QHBoxLayout(self._orders_box)
-        row.setContentsMargins(2, 2, 2, 2)
-        row.setSpacing(2)
-        group = QButtonGroup(self._orders_box)
-        self._orders: dict[ImageOrder, QToolButton] = {}
+    def _make_sort(self) -> QToolButton:
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        group = QActionGroup(menu)
+        self._orders: dict[ImageOrder, QAction] = {}
         for order, words in ORDER_WORDS.items():
-            button = QToolButton(self._orders_box)
-            button.setText(words)
-            button.setCheckable(True)
-            button.setProperty("role", "segment")
-            button.setAccessibleName(f"Sort: {words}")
-            button.setToolTip(f"{_ORDER_HINTS[order]} (O for the next order)")
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            button.clicked.connect(lambda _=False, chosen=order: self._choose(chosen))
-            group.addButton(button)
-            row.addWidget(button)
-            self._orders[order] = button
-        return self._orders_box
+            action = menu.addAction(words)
+            action.setCheckable(True)
+            action.setToolTip(_ORDER_HINTS[order])
+            action.triggered.connect(lambda _=False, chosen=order: self._choose(chosen))
+            group.addAction(action)
+            self._orders[order] = action
+        self._sort = QToolButton(self)
+        self._sort.setProperty("role", "button")
+        self._sort.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._sort.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._sort.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._sort.setMenu(menu)
+        drawn.follow(self._sort, "sort")
+        return self._sort
 
     def _button(self, text: str, icon: str, command: ExpertCommand, hint: str) -> QToolButton:
         button = QToolButton(self)
@@ -223,17 +216,16 @@ class ExpertGallery(QFrame):
         column = QVBoxLayout(foot)
         column.setContentsMargins(10, 6, 10, 6)
         column.addWidget(self._foot)
-        foot.setMinimumHeight(2 * self.fontMetrics().height() + 16)
+        self._foot.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        self._foot.setMinimumHeight(_FOOT_LINES * self.fontMetrics().height())
         return foot
 
     # what is shown ----------------------------------------------------------------------------------------------
 
     def set_words(self, title: str, details: str) -> None:
         """Say whose images are shown, and what there is to say of them."""
-        self._title.setText(shown(title))
-        self._title.setToolTip(tip(title))
-        self._details.setText(shown(details))
-        self._details.setToolTip(tip(details))
+        self._title.say(title)
+        self._details.say(details)
         self.grid.setAccessibleName(f"Images: {shown(title)}")
 
     @property
@@ -248,14 +240,17 @@ class ExpertGallery(QFrame):
 
     def show_order(self, order: ImageOrder | None) -> None:
         """Mark an order without announcing it; None where the images come in an order of their own."""
-        self._orders_box.setVisible(order is not None)
+        self._sort.setVisible(order is not None)
         if order is not None:
             self._order = order
             self._orders[order].setChecked(True)
+            self._sort.setText(f"Sort: {ORDER_WORDS[order].lower()}")
+            self._sort.setToolTip(f"{_ORDER_HINTS[order]} (O for the next order)")
+            self._sort.setAccessibleName(f"Sort: {ORDER_WORDS[order]}")
 
     def next_order(self) -> None:
         """Go on to the next order."""
-        if not self._orders_box.isHidden():
+        if not self._sort.isHidden():
             orders = tuple(ImageOrder)
             self._choose(orders[(orders.index(self._order) + 1) % len(orders)])
 

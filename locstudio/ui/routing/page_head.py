@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import QButtonGroup, QComboBox, QFrame, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QButtonGroup, QComboBox, QFrame, QHBoxLayout, QMenu, QToolButton, QWidget
 
 from locstudio.services.routing.runs import RoutingRun
 from locstudio.ui.icons import drawn
-from locstudio.ui.plain_text import action_text, label, shown, tip
+from locstudio.ui.plain_text import action_text, shown, tip
+from locstudio.ui.routing.elided import ElidedLabel
 from locstudio.ui.routing.page_commands import KEYS, TITLES, VIEWS, ExpertCommand
 from locstudio.ui.training.wording import when
 
@@ -41,8 +42,7 @@ class ExpertHead(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("role", "head")
-        self._details = label("", "muted", self)
-        self._details.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._details = ElidedLabel("muted", self)
         self._menu = QMenu(self)
         self._runs = self._button("", "layers")
         self._runs.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -108,8 +108,7 @@ class ExpertHead(QFrame):
 
     def set_words(self, words: str) -> None:
         """Say what there is to say of the whole."""
-        self._details.setText(shown(words))
-        self._details.setToolTip(tip(words))
+        self._details.say(words)
 
     @property
     def words(self) -> str:

@@ -18,7 +18,7 @@ KINDS = (
     ("superclass", "Superclasses", "Rows are superclasses of what the images show"),
 )
 _UNITS = (("counts", "Counts", "Numbers of images"), ("shares", "Shares", "Shares of the images of a row"))
-_LEGEND = "Outlined: the expert that the row belongs to. The darker the shade, the larger its share of the row."
+_LEGEND = "Outlined: the expert that the row belongs to. The stronger the shade, the larger its share of the row."
 _NONE = "No superclasses are known here. Make some on the tab Superclasses, or train experts."
 
 
@@ -90,7 +90,6 @@ class MatrixPane(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setMinimumWidth(420)
         self._shown = ShownMatrix("truth", EMPTY, ())
         self.kinds = Segments("Rows", KINDS, self)
         self.kinds.chosen.connect(self.kind_wanted)
@@ -195,7 +194,7 @@ class MatrixPane(QFrame):
         names = self._shown.cross.column_names
         num = len(names)
         return [
-            (AS_GIVEN, "Expert it belongs to"),
+            (AS_GIVEN, "Its expert"),
             (BY_NAME, "Name"),
             (num + 1, "Spread"),
             (num, "Number of images"),

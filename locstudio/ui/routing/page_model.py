@@ -72,7 +72,7 @@ class ExpertTile:
             f"taken by expert {self.expert} ({self.share:.2f})",
             f"then {self.second} ({self.second_share:.2f})" if self.second else "",
             f"its class belongs to expert {self.home}" if self.home else "",
-            self.note,
+            f"moved {self.note}" if self.note else "",
             "the file is another one now than the run has seen" if self.is_stale else "",
         ]
         return shown(", ".join(part for part in parts if part), 600)

@@ -155,11 +155,11 @@ class ExpertReviewing(QObject):
         page.head.set_routers(book.table.header.layers if book.num_routers > 1 else (), book.router)
         page.model.set_book(book, found.classes)
         page.show_empty(False)
-        self._show_base()
         if is_other:
             self._scopes = {}
-            others = [run.id for run in found.runs if run.id != self.run_id]
-            self._older_id = self._older_id if self._older_id in others else _before(found, self.run_id)
+        if self._older_id in ("", self.run_id) or self._older_id not in {run.id for run in found.runs}:
+            self._older_id = _before(found, self.run_id)
+        self._show_base()
         expert, self._wanted_expert = self._wanted_expert, None
         if expert is not None:
             self._choose(OfExpert(expert, self._order))
