@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from locstudio import __version__
+from locstudio.commands.arguments import box, point, positive, reviews, share
+from locstudio.commands.class_words import add_class_options, add_expert_commands, add_heat_commands
 
 EXIT_STATUSES = """\
 exit status: 0 done; 2 wrong usage; 3 project locked; 4 bad input; 5 disk or permission; 6 model or schema too new;
@@ -22,58 +24,11 @@ _BOTH_WAYS = ("coco", "voc", "yolo", "labelme", "cvat", "labelstudio", "phrases"
 IMPORT_FORMATS = (*_BOTH_WAYS, "folders")
 EXPORT_FORMATS = (*_BOTH_WAYS, "csv", "parquet", "webdataset")
 """As in ``locstudio.interchange.formats``, which would take time to load here."""
-COLORMAPS = ("viridis", "cividis", "magma", "gray")
-DISAGREEMENTS = ("any", "restless", "labels", "missing", "regions")
-WORKLIST_ORDERS = ("turns", "score")
-MIN_SCORE = 0.03
-"""As in ``locstudio.services.heat``, likewise."""
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\nTry {self.prog} --help.\n")
-
-
-def _box(text: str) -> tuple[float, float, float, float]:
-    corners = text.split(",")
-    if len(corners) != 4:
-        raise argparse.ArgumentTypeError(f"a box is x0,y0,x1,y1 with four numbers, not {text!r}")
-    try:
-        x0, y0, x1, y1 = (float(corner) for corner in corners)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"a box is x0,y0,x1,y1 with four numbers, not {text!r}") from error
-    return x0, y0, x1, y1
-
-
-def _point(text: str) -> tuple[float, float]:
-    try:
-        x, y = (float(place) for place in text.split(","))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"a point is x,y with two numbers, not {text!r}") from error
-    return x, y
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"a whole number above 0, not {text!r}")
-    return int(text)
-
-
-def _reviews(text: str) -> str:
-    unknown = set(text.split(",")) - {"accepted", "pending", "rejected"}
-    if unknown:
-        raise argparse.ArgumentTypeError(f"accepted, pending or rejected, with commas between them, not {text!r}")
-    return text
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"a number from 0 to 1, not {text!r}")
-    return share
 
 
 def _parser() -> _Parser:
@@ -99,7 +54,8 @@ def _parser() -> _Parser:
     _add_search_commands(command)
     _add_run_commands(command)
     _add_curation_commands(command)
-    _add_heat_commands(command)
+    add_heat_commands(command)
+    add_expert_commands(command)
     _add_checkpoint_commands(command)
     sub = command("open", "window", "open the window on a project or a folder of images", project=False, json=False)
     sub.add_argument("path", type=Path, nargs="?", help="a project, or a folder of images")
@@ -131,7 +87,7 @@ def _add_project_commands(command) -> None:  # type: ignore[no-untyped-def]  # t
     sub.add_argument("--format", choices=EXPORT_FORMATS, required=True)
     sub.add_argument(
         "--reviews",
-        type=_reviews,
+        type=reviews,
         metavar="R,…",
         help="of accepted, pending, rejected (default: accepted, and pending where the format can say so)",
     )
@@ -142,9 +98,9 @@ def _add_project_commands(command) -> None:  # type: ignore[no-untyped-def]  # t
 def _add_search_commands(command) -> None:  # type: ignore[no-untyped-def]
     sub = command("search", "search", "find regions by a box or by words")
     sub.add_argument("--image", help="an image of the project (path in its folder, or id), or any image file")
-    sub.add_argument("--box", type=_box, metavar="x0,y0,x1,y1", help="in shares of the image; pixels if above 1")
+    sub.add_argument("--box", type=box, metavar="x0,y0,x1,y1", help="in shares of the image; pixels if above 1")
     sub.add_argument("--text", help='words, with "-word" for what must not be there')
-    sub.add_argument("--top", type=_positive, default=20)
+    sub.add_argument("--top", type=positive, default=20)
     sub = command("ground", "search", "find the box of a phrase in one image")
     sub.add_argument("--image", required=True)
     sub.add_argument("--text", required=True)
@@ -159,16 +115,15 @@ def _add_run_commands(command) -> None:  # type: ignore[no-untyped-def]
     sub.add_argument("--proposals", type=int, default=24, metavar="N", help="proposals per image")
     device(sub)
     sub = command("train", "runs", "train on what was curated, compare, and take the result if it is no worse")
-    sub.add_argument(
-        "--model", choices=["cloc", "consistency"], required=True, help="regions, or classes and their heatmaps"
-    )
+    what = "regions; classes and their heatmaps; or experts, each for classes that are alike"
+    sub.add_argument("--model", choices=["cloc", "consistency", "vmoe"], required=True, help=what)
     sub.add_argument("--preset", choices=["quick", "standard"], default="quick")
-    sub.add_argument("--steps", type=_positive, metavar="N", help="cloc: as the preset, with this number of steps")
-    _add_class_options(sub)
+    sub.add_argument("--steps", type=positive, metavar="N", help="cloc: as the preset, with this number of steps")
+    add_class_options(sub)
     sub.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped or interrupted, exactly")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--title", default="", help="what the run is called in lists")
-    sub.add_argument("--processes", type=_positive, default=1, metavar="N", help="processes that share a batch")
+    sub.add_argument("--processes", type=positive, default=1, metavar="N", help="processes that share a batch")
     sub.add_argument(
         "--adopt",
         choices=["auto", "never", "force"],
@@ -179,7 +134,7 @@ def _add_run_commands(command) -> None:  # type: ignore[no-untyped-def]
     sub.add_argument("--estimate", action="store_true", help="only time a few steps and say what it would take")
     device(sub)
     sub = command("evaluate", "runs", "measure a checkpoint on the project's own ground truth")
-    tasks = ["regions", "retrieval", "grounding", "images", "proposals", "multilabel", "all"]
+    tasks = ["regions", "retrieval", "grounding", "images", "proposals", "multilabel", "classes", "all"]
     sub.add_argument("--task", choices=tasks, required=True)
     sub.add_argument("--split", default="", help="only images of this split (default: all with ground truth)")
     device(sub)
@@ -190,16 +145,6 @@ def _add_run_commands(command) -> None:  # type: ignore[no-untyped-def]
     sub.add_argument("run", help="a run's id, or a part of it that no other has")
     sub.add_argument("--after", choices=["step", "epoch"], default="step", help="when it stops (default: step)")
     sub.add_argument("--now", action="store_true", help="end it also if it does not answer")
-
-
-def _add_class_options(sub: argparse.ArgumentParser) -> None:
-    """What ``train --model consistency`` can be told besides."""
-    of = "consistency: "
-    sub.add_argument("--epochs", type=_positive, metavar="N", help=f"{of}as the preset, with this number of epochs")
-    sub.add_argument("--loss", choices=["an", "ls", "en", "em", "ll_r"], help=f"{of}what is made of what is not said")
-    sub.add_argument("--memory", choices=["none", "scores", "maps"], help=f"{of}what is remembered of each image")
-    sub.add_argument("--min-scale", type=_share, metavar="S", help=f"{of}the smallest share of an image in a view")
-    sub.add_argument("--one-label", action="store_true", help=f"{of}learn from one known class an image")
 
 
 def _add_curation_commands(command) -> None:  # type: ignore[no-untyped-def]
@@ -223,12 +168,10 @@ def _add_proposing_commands(command) -> None:  # type: ignore[no-untyped-def]
     sub.add_argument("--detector-model", default="", metavar="MODEL", help="folder or hub tag of its weights")
     sub.add_argument("--phrases", default="", metavar="A,B", help="look for these instead of the captions' phrases")
     sub.add_argument("--class-names", action="store_true", help="look for the names of the classes too")
-    sub.add_argument("--boxes", type=_positive, metavar="N", help="raw proposals an image, at most")
+    sub.add_argument("--boxes", type=positive, metavar="N", help="raw proposals an image, at most")
     sub.add_argument("--take-in", action="store_true", help="make pending regions of the surer ones, in one undo step")
-    sub.add_argument(
-        "--min-score", type=_share, metavar="S", help="of those that are taken in (default: the run's own)"
-    )
-    sub.add_argument("--overlap", type=_share, metavar="O", help="at most, of those that are taken in")
+    sub.add_argument("--min-score", type=share, metavar="S", help="of those that are taken in (default: the run's own)")
+    sub.add_argument("--overlap", type=share, metavar="O", help="at most, of those that are taken in")
     sub.add_argument("--title", default="", help="what the run is called in lists")
     sub.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped or interrupted")
     sub.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -250,11 +193,11 @@ def _add_review_command(command) -> None:  # type: ignore[no-untyped-def]
         what.add_argument(f"--{action}", dest="action", action="store_const", const=action)
     sub.add_argument("--phrase", action="append", metavar="P", help="only this phrase; may be said again")
     sub.add_argument("--class", dest="class_name", action="append", metavar="C", help="only this class, by name or id")
-    sub.add_argument("--min-score", type=_share, default=0.2, metavar="S", help="only what is as sure (default: 0.2)")
-    sub.add_argument("--max-score", type=_share, metavar="S", help="only what is not surer")
+    sub.add_argument("--min-score", type=share, default=0.2, metavar="S", help="only what is as sure (default: 0.2)")
+    sub.add_argument("--max-score", type=share, metavar="S", help="only what is not surer")
     sub.add_argument(
         "--max-overlap",
-        type=_share,
+        type=share,
         default=0.6,
         metavar="S",
         help="of two that overlap more, the surer (default: 0.6)",
@@ -262,15 +205,15 @@ def _add_review_command(command) -> None:  # type: ignore[no-untyped-def]
     sub.add_argument("--origin", action="append", choices=["human", "imported", "model", "edited"])
     sub.add_argument("--rule", action="append", choices=["sliver", "tiny", "nested", "outside", "duplicate"])
     sub.add_argument("--run", help="only what this run has proposed: its id, or a part of it that no other has")
-    sub.add_argument("--limit", type=_positive, metavar="N", help="only the N surest")
+    sub.add_argument("--limit", type=positive, metavar="N", help="only the N surest")
     sub.add_argument("--dry-run", action="store_true", help="only say how many it would be")
 
 
 def _add_phrases_command(command) -> None:  # type: ignore[no-untyped-def]
     sub = command("phrases", "curating", "list, map and merge phrases; or rank the collection's phrases for a box")
     sub.add_argument("--image", help="with --box: the image to look at")
-    sub.add_argument("--box", type=_box, metavar="x0,y0,x1,y1")
-    sub.add_argument("--top", type=_positive, default=8, help="how many for a box")
+    sub.add_argument("--box", type=box, metavar="x0,y0,x1,y1")
+    sub.add_argument("--top", type=positive, default=8, help="how many for a box")
     sub.add_argument("--map", action="append", metavar="PHRASE=CLASS", help="give a phrase a class (empty: none)")
     sub.add_argument("--merge", action="append", metavar="A,B=C", help="let phrases become one of them")
     sub.add_argument("--similar", action="store_true", help="list phrases that may mean the same")
@@ -281,45 +224,13 @@ def _add_segment_command(command) -> None:  # type: ignore[no-untyped-def]
     where = sub.add_mutually_exclusive_group(required=True)
     where.add_argument("--image", help="an image of the project: path in its folder, or id")
     where.add_argument("--all", action="store_true", help="give every region without a mask one, in one undo step")
-    sub.add_argument("--box", type=_box, action="append", metavar="x0,y0,x1,y1", help="only print the mask of this box")
-    sub.add_argument("--point", type=_point, action="append", metavar="x,y", help="only print the mask at this point")
-    sub.add_argument("--not-point", type=_point, action="append", metavar="x,y", help="a point outside the thing")
+    sub.add_argument("--box", type=box, action="append", metavar="x0,y0,x1,y1", help="only print the mask of this box")
+    sub.add_argument("--point", type=point, action="append", metavar="x,y", help="only print the mask at this point")
+    sub.add_argument("--not-point", type=point, action="append", metavar="x,y", help="a point outside the thing")
     sub.add_argument("--review", choices=["accepted", "pending"], help="only regions of this review")
     sub.add_argument(
         "--sam", type=Path, metavar="FILE", help="a Segment Anything checkpoint instead of the bundled head"
     )
-
-
-def _add_heat_commands(command) -> None:  # type: ignore[no-untyped-def]
-    run = "whose heatmaps: its id, or a part of it that no other has (default: the newest)"
-    sub = command("heatmap", "heat", "say how hot the classes of an image are, and draw one of them over it")
-    sub.add_argument("--image", required=True, help="an image of the project: path in its folder, or id")
-    sub.add_argument("--class", dest="class_name", metavar="C", help="only this class, by name or id")
-    sub.add_argument("--out", type=Path, metavar="F.png", help="draw it over the image; an existing file is refused")
-    sub.add_argument("--epoch", type=_positive, metavar="E", help="as it was after this epoch (default: now)")
-    sub.add_argument("--threshold", type=_share, metavar="T", help="of the boxes (default: half of the peak)")
-    sub.add_argument("--colormap", choices=COLORMAPS, default=COLORMAPS[0])
-    sub.add_argument("--opacity", type=_share, default=0.6, metavar="O", help="of the heat, from 0 to 1 (default: 0.6)")
-    sub.add_argument("--run", help=f"{run}; where none has seen the image, the model in use looks now")
-    sub.add_argument("--checkpoint", type=Path, metavar="DIR", help="let this multi-label model look now")
-    sub = command("expected", "heat", "list classes that are expected and not labelled; add or deny them")
-    sub.add_argument("--class", dest="class_name", metavar="C", help="only this class, by name or id")
-    sub.add_argument(
-        "--min-score", type=_share, default=MIN_SCORE, metavar="S", help=f"only what is as sure (default: {MIN_SCORE})"
-    )
-    turns = "the surest of each class first, then the second of each (turns, the default), or the surest of all (score)"
-    sub.add_argument("--order", choices=WORKLIST_ORDERS, default=WORKLIST_ORDERS[0], help=turns)
-    sub.add_argument("--limit", type=_positive, default=1000, metavar="N", help="at most so many (default: 1000)")
-    key = "IMAGE:CLASS as in the list, or all of the list"
-    sub.add_argument("--add", nargs="+", metavar="KEY", help=f"say that they are there, in one undo step: {key}")
-    sub.add_argument("--deny", nargs="+", metavar="KEY", help="say that they are not there, likewise")
-    sub.add_argument("--run", help=run)
-    sub = command("disagreements", "heat", "list images whose heat does not agree with labels, boxes or earlier epochs")
-    sub.add_argument("--kind", choices=DISAGREEMENTS, default=DISAGREEMENTS[0], help="with what (default: any)")
-    sub.add_argument("--class", dest="class_name", metavar="C", help="only this class, by name or id")
-    sub.add_argument("--min", type=_share, default=0.5, metavar="S", help="only what disagrees so much (default: 0.5)")
-    sub.add_argument("--limit", type=_positive, default=1000, metavar="N", help="at most so many (default: 1000)")
-    sub.add_argument("--run", help=run)
 
 
 def _add_checkpoint_commands(command) -> None:  # type: ignore[no-untyped-def]
@@ -344,7 +255,7 @@ def _add_checkpoint_commands(command) -> None:  # type: ignore[no-untyped-def]
     sub.add_argument("old", help="a run, or a checkpoint that was trained here")
     sub.add_argument("new", nargs="?", default="now", help="the same, or now (the default)")
     sub.add_argument("--show", choices=["added", "removed", "moved", "renamed", "reviewed"], help="list such regions")
-    sub.add_argument("--top", type=_positive, default=20, help="how many of them")
+    sub.add_argument("--top", type=positive, default=20, help="how many of them")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

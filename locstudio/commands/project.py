@@ -6,6 +6,7 @@ from dataclasses import asdict
 from locstudio.commands.opening import opened
 from locstudio.commands.output import ProgressLine, print_json, say
 from locstudio.domain.regions import Review
+from locstudio.services.checkpoints import MODELS
 from locstudio.store.dataset import Dataset, ImageFilter
 from locstudio.store.labels import PRESENCE_CODES
 
@@ -47,11 +48,12 @@ def info(options: argparse.Namespace) -> int:
 def _counts(dataset: Dataset) -> dict[str, object]:
     facets = dataset.facets()
     labels = dataset.label_columns()
-    active, of_classes = (dataset.active_checkpoint(model) for model in ("cloc", "consistency"))
+    active, of_classes, experts = (dataset.active_checkpoint(model) for model in MODELS)
     return {
         "images": dataset.count_images(ImageFilter()),
         "regions": dataset.count_regions(),
         "classes": len(dataset.classes()),
+        "superclasses": len(dataset.superclasses()),
         "labels": {word: int((labels.presence == code).sum()) for word, code in PRESENCE_CODES.items()},
         "painted": len(dataset.corrected_image_ids()),
         "review": {str(key): count for key, count in facets.reviews.items()},
@@ -60,6 +62,7 @@ def _counts(dataset: Dataset) -> dict[str, object]:
         "roots": [str(root.path) for root in dataset.roots()],
         "checkpoint": active.id if active else "cloc-lite (bundled)",
         "classifier": of_classes.id if of_classes else "consistency-lite (bundled)",
+        "experts": experts.id if experts else "vmoe-lite (bundled)",
     }
 
 

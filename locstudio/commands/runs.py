@@ -14,6 +14,7 @@ from locstudio.commands.promoting import compared, print_promotion, promoted
 from locstudio.commands.waiting import metrics_text, tell, wait_for
 from locstudio.domain.errors import DatasetInUse, JobCrashed, StorageFailed, UserError
 from locstudio.jobs.checkpoint_folder import ModelKind
+from locstudio.jobs.configs import Task
 from locstudio.jobs.messages import Estimated
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
@@ -21,7 +22,7 @@ from locstudio.jobs.run_tail import RunTail
 from locstudio.services import runs as service
 from locstudio.services.adoption import register_checkpoint
 from locstudio.services.checkpoints import MODELS
-from locstudio.services.retrain_plan import Choice, ClassesChoice, RetrainChoice
+from locstudio.services.retrain_plan import Choice, ClassesChoice, ExpertsChoice, RetrainChoice
 from locstudio.services.retraining import forget_run, start_dry_run
 from locstudio.services.run_control import end_run, stop_after_epoch, stop_after_step
 from locstudio.services.run_events import ingest
@@ -30,6 +31,9 @@ from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project, find_project
 
 INTERRUPTED = 130
+_MODEL_OF: dict[Task, ModelKind] = {"multilabel": "consistency", "classes": "vmoe"}
+"""What a task measures, where that is not the model of regions."""
+_COUNTED: dict[ModelKind, str] = {"cloc": "--steps", "consistency": "--epochs", "vmoe": "--epochs"}
 
 
 def embed(options: argparse.Namespace) -> int:
@@ -84,7 +88,7 @@ def train(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Measure a checkpoint on the project's own ground truth."""
-    model: ModelKind = "consistency" if options.task == "multilabel" else "cloc"
+    model = _MODEL_OF.get(options.task, "cloc")
     with opened(options.project) as (project, dataset):
         checkpoint = checkpoint_folder(project, dataset, options.checkpoint, model)
         folder = service.start_evaluate(
@@ -184,14 +188,25 @@ def _choice(options: argparse.Namespace) -> Choice:
     """What the words of the command line choose.
 
     Raises:
-        UserError: a word is about the other model.
+        UserError: a word is about another model.
     """
+    if strange := _of_others(options):
+        counted = "" if _COUNTED[options.model] in strange else f" It counts {_COUNTED[options.model]}."
+        raise UserError(f"--model {options.model} has no {', '.join(strange)}.{counted}")
     if options.model == "cloc":
-        if _of_classes(options):
-            raise UserError(f"{', '.join(_of_classes(options))}: only --model consistency has that.")
         return RetrainChoice(preset=options.preset, num_steps=options.steps or 0, seed=options.seed)
-    if options.steps is not None or options.processes > 1:
-        raise UserError("--steps and --processes are about --model cloc; consistency counts --epochs, in one process.")
+    if options.model == "vmoe":
+        return ExpertsChoice(
+            preset=options.preset,
+            num_epochs=options.epochs or 0,
+            seed=options.seed,
+            routing=options.routing or "superclass",
+            num_experts=options.experts or 0,
+            num_moe_layers=options.layers or 0,
+            num_active=options.active or 0,
+            is_upcycled=False if options.no_upcycling else None,
+            has_shared_expert=options.shared_expert or None,
+        )
     return ClassesChoice(
         preset=options.preset,
         num_epochs=options.epochs or 0,
@@ -203,21 +218,30 @@ def _choice(options: argparse.Namespace) -> Choice:
     )
 
 
-def _of_classes(options: argparse.Namespace) -> list[str]:
-    given = {
-        "--epochs": options.epochs,
-        "--loss": options.loss,
-        "--memory": options.memory,
-        "--min-scale": options.min_scale,
-        "--one-label": options.one_label or None,
+def _of_others(options: argparse.Namespace) -> list[str]:
+    """The words that were said and are about other models than the one to train."""
+    words: dict[str, tuple[tuple[ModelKind, ...], bool]] = {
+        "--steps": (("cloc",), options.steps is not None),
+        "--processes": (("cloc",), options.processes > 1),
+        "--epochs": (("consistency", "vmoe"), options.epochs is not None),
+        "--loss": (("consistency",), options.loss is not None),
+        "--memory": (("consistency",), options.memory is not None),
+        "--min-scale": (("consistency",), options.min_scale is not None),
+        "--one-label": (("consistency",), options.one_label),
+        "--routing": (("vmoe",), options.routing is not None),
+        "--experts": (("vmoe",), options.experts is not None),
+        "--layers": (("vmoe",), options.layers is not None),
+        "--active": (("vmoe",), options.active is not None),
+        "--shared-expert": (("vmoe",), options.shared_expert),
+        "--no-upcycling": (("vmoe",), options.no_upcycling),
     }
-    return [word for word, value in given.items() if value is not None]
+    return [word for word, (models, is_said) in words.items() if is_said and options.model not in models]
 
 
 def _start_of(project: Project, dataset: Dataset, options: argparse.Namespace) -> Path | None:
     """The checkpoint that a training begins with; None where one of classes can begin with its backbone alone."""
-    if options.model == "consistency" and options.checkpoint is None:
-        return None  # what the project uses, if it has one
+    if options.model != "cloc" and options.checkpoint is None:
+        return None  # heatmaps go on from what the project uses, if it has one; experts begin anew
     return checkpoint_folder(project, dataset, options.checkpoint, options.model)
 
 
@@ -225,6 +249,16 @@ def _new_training(project: Project, dataset: Dataset, options: argparse.Namespac
     choice, checkpoint = _choice(options), _start_of(project, dataset, options)
     if isinstance(choice, ClassesChoice):
         return service.start_consistency(
+            project,
+            dataset,
+            training=choice.training(),
+            checkpoint=checkpoint,
+            seed=options.seed,
+            device=options.device,
+            title=options.title,
+        )
+    if isinstance(choice, ExpertsChoice):
+        return service.start_vmoe(
             project,
             dataset,
             training=choice.training(),
@@ -253,7 +287,7 @@ def _resumable(project: Project, name: str, model: ModelKind) -> RunFolder:
         raise UserError(f"{folder.id} is no training, so there is nothing to go on with.")
     if row.kind != model:
         raise UserError(
-            f"{folder.id} trains the other model: locstudio train {project.path} --model {row.kind} --resume {name}"
+            f"{folder.id} trains another model: locstudio train {project.path} --model {row.kind} --resume {name}"
         )
     if row.has_process:
         raise UserError(f"The run {folder.id} goes on already.")

@@ -75,7 +75,7 @@ def _counted_by(config: RunConfig) -> str:
     model = model_of(config)
     with suppress(BadInput):  # of a damaged checkpoint the run itself says so
         model = model or checkpoint_info(Path(config.checkpoint)).model
-    return "labels" if model == "consistency" else "regions"
+    return "regions" if model in ("cloc", None) else "labels"
 
 
 def tell(sentence: str) -> None:

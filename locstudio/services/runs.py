@@ -29,7 +29,9 @@ from locstudio.services.starting import (
     start_consistency,
     start_embed,
     start_evaluate,
+    start_route,
     start_train,
+    start_vmoe,
 )
 from locstudio.store.project import Project
 
@@ -49,7 +51,9 @@ __all__ = [
     "start_consistency",
     "start_embed",
     "start_evaluate",
+    "start_route",
     "start_train",
+    "start_vmoe",
     "trainer_environment",
 ]
 

@@ -141,9 +141,9 @@ def test_that_a_run_of_classes_is_adopted_and_listed_by_what_it_trains(project, 
 
 def test_that_words_about_the_other_model_are_refused(locstudio):
     assert locstudio("train", "--model", "cloc", "--epochs", 3, "--one-label")[0] == 2
-    assert "--epochs, --one-label: only --model consistency has that." in locstudio.stderr
+    assert "--model cloc has no --epochs, --one-label. It counts --steps." in locstudio.stderr
     assert locstudio("train", "--model", "consistency", "--steps", 3)[0] == 2
-    assert "consistency counts --epochs" in locstudio.stderr
+    assert "--model consistency has no --steps. It counts --epochs." in locstudio.stderr
 
 
 def test_that_a_stopped_run_is_gone_on_with_by_its_own_model_only(locstudio, monkeypatch):
@@ -152,7 +152,7 @@ def test_that_a_stopped_run_is_gone_on_with_by_its_own_model_only(locstudio, mon
     assert status == 130
     assert f"--model consistency --resume {document['run']}" in locstudio.stderr
     assert locstudio("train", "--model", "cloc", "--resume", document["run"])[0] == 2
-    assert "trains the other model" in locstudio.stderr
+    assert "trains another model" in locstudio.stderr
     monkeypatch.setenv("HOW", "well")
     assert locstudio("train", "--model", "consistency", "--resume", document["run"])[1]["state"] == "done"
 

@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from locstudio.cli import COLORMAPS as COLORMAPS_OF_CLI
-from locstudio.cli import DISAGREEMENTS as DISAGREEMENTS_OF_CLI
-from locstudio.cli import MIN_SCORE as MIN_SCORE_OF_CLI
-from locstudio.cli import WORKLIST_ORDERS, main
+from locstudio.cli import main
+from locstudio.commands import class_words
 from locstudio.commands import heat as heat_commands
 from locstudio.domain.edits import ClassChange, Edit, LabelChange
 from locstudio.domain.image_labels import ImageLabel, Presence
@@ -214,7 +212,7 @@ def test_that_images_are_listed_whose_heat_disagrees(place, capsys):
 
 
 def test_that_the_command_line_offers_what_the_services_have():
-    assert tuple(Disagreement) == DISAGREEMENTS_OF_CLI
-    assert COLORMAPS_OF_CLI == COLORMAPS
-    assert MIN_SCORE_OF_CLI == MIN_SCORE
-    assert tuple(Order) == WORKLIST_ORDERS
+    assert tuple(Disagreement) == class_words.DISAGREEMENTS
+    assert class_words.COLORMAPS == COLORMAPS
+    assert class_words.MIN_SCORE == MIN_SCORE
+    assert tuple(Order) == class_words.WORKLIST_ORDERS

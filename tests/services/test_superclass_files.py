@@ -144,7 +144,7 @@ def test_that_of_thousands_left_out_the_first_thousand_are_listed(tmp_path):
         ),
         (
             b'{"format": "locstudio-superclasses", "version": 1, "superclasses": [{"name": "\\ud800", "classes": []}]}',
-            "",
+            "strange",
         ),
     ],
 )
