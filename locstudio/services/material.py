@@ -85,7 +85,8 @@ def count_class_material(dataset: DatasetView) -> ClassMaterial:
 def count_expert_material(dataset: DatasetView, *, num_experts: int = 0) -> ExpertMaterial:
     """Count what a training of experts would learn from; ``num_experts`` 0 is what superclasses and classes ask for."""
     counts = _count_shown(dataset)
-    known = {one.id for one in dataset.superclasses()}
+    superclasses = dataset.superclasses()
+    known = {one.id for one in superclasses}
     classes = [label for label in dataset.classes() if not label.is_retired]
     homes = {label.superclass_id for label in classes} & known
     num_superclasses = len(homes)
@@ -93,6 +94,7 @@ def count_expert_material(dataset: DatasetView, *, num_experts: int = 0) -> Expe
     return replace(
         counts,
         num_superclasses=num_superclasses,
+        superclass_names=tuple(one.name for one in superclasses if one.id in homes),
         num_without=sum(label.superclass_id not in homes for label in classes) if homes else 0,
         num_experts=max(num_experts, num_superclasses) or chosen,
     )

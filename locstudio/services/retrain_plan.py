@@ -189,6 +189,7 @@ class ExpertMaterial:
         num_unlabelled: Images of which no class is known.
         num_classes: Classes that are known to be somewhere.
         num_superclasses: Superclasses that have a class in use; 0 where they are found in what a dense twin confuses.
+        superclass_names: What those are called.
         num_without: Classes that are in no superclass, where there are some.
         num_experts: As many experts there will be.
         num_unusable: Images whose file cannot be read.
@@ -200,6 +201,7 @@ class ExpertMaterial:
     num_unlabelled: int = 0
     num_classes: int = 0
     num_superclasses: int = 0
+    superclass_names: tuple[str, ...] = ()
     num_without: int = 0
     num_experts: int = 0
     num_unusable: int = 0

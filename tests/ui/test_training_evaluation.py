@@ -132,7 +132,7 @@ def test_that_cards_say_the_difference_in_a_sign_as_well(shown):
 def test_that_a_task_that_was_not_measured_has_no_card(shown):
     cards = shown(MetricCards())
     cards.set_metrics({"mean_iou": 0.5}, {})
-    assert [card.isVisible() for card in cards._cards] == [False, False, True, False, False]
+    assert [card.isVisible() for card in cards._cards] == [False, False, False, True, False, False]
     cards.set_metrics({"recall_100": 0.5, "ap50": 0.25}, {})
     assert cards.sentences == ["Proposing boxes, found by 100: 50.0 %", "Proposing boxes, by class name: 25.0 %"]
 

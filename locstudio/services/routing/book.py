@@ -4,13 +4,14 @@ An expert's home is what it is there for: the superclass that its router was tau
 was taught, what most of the images show of those that chose it.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from locstudio.domain.errors import BadInput
-from locstudio.jobs.routing import RoutingTable, read_routing, routing_mark
+from locstudio.jobs.routing import RoutingHeader, RoutingTable, read_routing, routing_mark
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.services.routing.known import Shown, read_shown, read_states, rows_of
 from locstudio.services.routing.runs import RoutingRun, chosen_folder, readable_folder, run_of
@@ -121,8 +122,7 @@ class RoutingBook:
     @property
     def is_taught(self) -> bool:
         """Whether each expert has a superclass, which its router was taught."""
-        header = self.table.header
-        return header.routing in _TAUGHT and len(header.superclass_names) == header.num_experts
+        return is_taught(self.table.header)
 
     @cached_property
     def experts_N(self) -> NDArray[np.int16]:
@@ -223,9 +223,24 @@ class RoutingBook:
     @cached_property
     def expert_names(self) -> tuple[str, ...]:
         """What each expert is called: its number, counted from 1, and its superclass where it has one."""
-        if not self.is_taught:
-            return tuple(expert_name(expert) for expert in range(self.num_experts))
-        return tuple(expert_name(expert, name) for expert, name in enumerate(self.group_names))
+        return names_of_experts(self.table.header, self.group_names)
+
+
+def is_taught(header: RoutingHeader) -> bool:
+    """Whether each expert has a superclass, which its router was taught."""
+    return header.routing in _TAUGHT and len(header.superclass_names) == header.num_experts
+
+
+def names_of_experts(header: RoutingHeader, group_names: Sequence[str] = ()) -> tuple[str, ...]:
+    """What each expert is called.
+
+    Args:
+        header: Of a table.
+        group_names: What the superclasses are called now; those of the header where empty.
+    """
+    if not is_taught(header):
+        return tuple(expert_name(expert) for expert in range(header.num_experts))
+    return tuple(expert_name(expert, name) for expert, name in enumerate(group_names or header.superclass_names))
 
 
 def expert_name(expert: int, superclass: str = "") -> str:

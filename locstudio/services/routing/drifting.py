@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locstudio.jobs.routing import RoutingTable
-
-NO_ONE = -1
-_TAUGHT = ("superclass", "oracle")
+from locstudio.services.routing.book import NO_ONE, is_taught
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,8 +105,9 @@ def _matched(old: RoutingTable, new: RoutingTable, matrix: NDArray[np.int64]) ->
 
 def _expert_names(table: RoutingTable) -> list[str]:
     header = table.header
-    is_taught = header.routing in _TAUGHT and len(header.superclass_names) == header.num_experts
-    return [name.strip().casefold() for name in header.superclass_names] if is_taught else [""] * header.num_experts
+    if not is_taught(header):
+        return [""] * header.num_experts
+    return [name.strip().casefold() for name in header.superclass_names]
 
 
 def _distance(

@@ -14,6 +14,7 @@ from locstudio.jobs.predictions import Gate, PredictionFolder, read_gate
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
 from locstudio.services.changes import Change, Choice, changes_between, choice_edit
+from locstudio.services.checkpoints import MODELS
 from locstudio.services.promotion import active_id
 from locstudio.services.retraining import start_comparison
 from locstudio.services.run_summary import RunSummary, describe_run
@@ -25,11 +26,16 @@ from locstudio.ui.editing import Editing
 from locstudio.ui.training.change_words import ChangeItem
 from locstudio.ui.training.changes_view import ChangesView
 from locstudio.ui.training.checkpoint_names import names_in
-from locstudio.ui.training.class_gains import ClassGain, class_gains
+from locstudio.ui.training.class_gains import ClassGain, class_gains, moved_words
 from locstudio.ui.training.gate_card import ShownGate
 from locstudio.ui.training.run_book import TRAININGS
 
 MAX_ITEMS = 20_000  # more than anybody works off; the smallest are left out
+_DOES: dict[ModelKind, str] = {
+    "cloc": "Search, grounding and proposals use",
+    "consistency": "Heat of images without a run comes from",
+    "vmoe": "Experts of images without a run are those of",
+}
 _GOING_ON = (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING)
 
 
@@ -39,7 +45,7 @@ class Comparison:
 
     Without ``items``, ``sentence`` says why there are none; ``can_compare``: one could be made now; ``is_busy``: one is
     being made.  ``num_left_out`` smaller changes are not among the items.  ``gains`` are what models of classes have
-    instead of items, which are empty then.
+    instead of items, which are empty then, and ``moved`` what models with experts have besides.
     """
 
     run_id: str = ""
@@ -47,6 +53,7 @@ class Comparison:
     gate: ShownGate | None = None
     items: tuple[ChangeItem, ...] | None = None
     gains: tuple[ClassGain, ...] = ()
+    moved: str = ""
     num_left_out: int = 0
     sentence: str = ""
     can_compare: bool = False
@@ -119,7 +126,7 @@ class ChangeReview(QObject):
             return
         before, self.comparison = self.comparison, found
         if found.items is not None:
-            self.view.show_changes(found.items, found.gate, found.num_left_out, gains=found.gains)
+            self.view.show_changes(found.items, found.gate, found.num_left_out, gains=found.gains, moved=found.moved)
         elif found.compare_id and found.compare_id == before.compare_id and before.items is not None:
             self.comparison = Comparison(
                 run_id=found.run_id,
@@ -237,7 +244,8 @@ def find_comparison(project: Project, dataset: Dataset, run_id: str, known_id: s
     of_run = run_id if kind in TRAININGS else folder.config().parent_run
     known = Comparison(run_id=of_run, compare_id=folder.id, gate=shown)
     if has_class_results(folder.results / "new"):
-        return replace(known, items=(), gains=class_gains(folder.results / "old", folder.results / "new"))
+        both = folder.results / "old", folder.results / "new"
+        return replace(known, items=(), gains=class_gains(*both), moved=moved_words(*both))
     old, new = (PredictionFolder(folder.results / part) for part in ("old", "new"))
     if not (old.is_present and new.is_present):
         return replace(known, items=())
@@ -293,7 +301,7 @@ def _unfinished(folder: RunFolder, state: RunSummary, run_id: str) -> Comparison
 
 def _shown_gate(project: Project, dataset: Dataset, folder: RunFolder, gate: Gate) -> ShownGate:
     names = names_in(project, dataset)
-    model: ModelKind = "consistency" if gate.old_id.startswith("consistency-") else "cloc"
+    model: ModelKind = next((kind for kind in MODELS if gate.old_id.startswith(f"{kind}-")), "cloc")
     in_use = active_id(dataset, model)
     for part, checkpoint_id in (("old", gate.old_id), ("new", gate.new_id)):
         place = PredictionFolder(folder.results / part)
@@ -307,5 +315,5 @@ def _shown_gate(project: Project, dataset: Dataset, folder: RunFolder, gate: Gat
         new_name=names.get(gate.new_id, "The new model"),
         is_active=bool(gate.new_id) and gate.new_id == in_use,
         is_old_active=gate.old_id == in_use,
-        does="Search, grounding and proposals use" if model == "cloc" else "Heat of images without a run comes from",
+        does=_DOES[model],
     )

@@ -49,6 +49,7 @@ class ChangesView(QWidget):
         place_wanted: a ``ChangeItem`` to open in its image.
         activate_wanted: take the new model into use; True if against the gate.
         keep_wanted: the old model stays.
+        experts_wanted: a person wants to see which image went to which expert.
         compare_wanted: compare the model of the run in front with the one in use.
     """
 
@@ -56,6 +57,7 @@ class ChangesView(QWidget):
     place_wanted = Signal(object)
     activate_wanted = Signal(bool)
     keep_wanted = Signal()
+    experts_wanted = Signal()
     compare_wanted = Signal()
 
     def __init__(
@@ -130,13 +132,30 @@ class ChangesView(QWidget):
         self.gains = GainsTable(self)
         self.gains.setMaximumWidth(_GAINS_WIDTH)
         self._gains_page = QWidget(self)
-        row = QHBoxLayout(self._gains_page)
-        row.setContentsMargins(12, 0, 12, 8)
+        page = QVBoxLayout(self._gains_page)
+        page.setContentsMargins(12, 0, 12, 8)
+        page.addWidget(self._make_moved())
+        row = QHBoxLayout()
         row.addWidget(self.gains, 1)
         row.addStretch()
+        page.addLayout(row, 1)
         self._list.addWidget(self._gains_page)
         self._list.setMinimumWidth(340)
         return self._list
+
+    def _make_moved(self) -> QWidget:
+        self._moved_bar = QWidget(self)
+        self._moved = label("", "", self._moved_bar)
+        self._moved.setWordWrap(True)
+        button = QPushButton("Show experts", self._moved_bar)
+        button.setToolTip("See which image went to which expert, and which moved")
+        button.clicked.connect(self.experts_wanted)
+        row = QHBoxLayout(self._moved_bar)
+        row.setContentsMargins(0, 0, 0, 4)
+        row.addWidget(self._moved)
+        row.addWidget(button)
+        row.addStretch()
+        return self._moved_bar
 
     def _make_filters(self) -> QHBoxLayout:
         chips = QWidget(self)
@@ -203,13 +222,17 @@ class ChangesView(QWidget):
         num_left_out: int = 0,
         *,
         gains: Sequence[ClassGain] = (),
+        moved: str = "",
     ) -> None:
         """Show the changes between two models, and whether the new one may be activated.
 
-        ``num_left_out`` smaller ones are not among them.  Of models of classes ``gains`` are shown instead.
+        ``num_left_out`` smaller ones are not among them.  Of models of classes ``gains`` are shown instead, and
+        ``moved`` says how many images went to another expert.
         """
         self._num_left_out = num_left_out
         self.gains.set_gains(gains)
+        self._moved.setText(shown(moved))
+        self._moved_bar.setVisible(bool(moved))
         self.gate.set_gate(gate)
         self.model.set_changes(items)
         self._pages.setCurrentIndex(1)

@@ -5,13 +5,16 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import cast, get_args
 
+import msgspec
 from PySide6.QtCore import QObject, Signal
 
 from locstudio.domain.errors import BadInput, UserError
 from locstudio.domain.regions import Image
 from locstudio.jobs.class_results import has_class_results, read_class_results
+from locstudio.jobs.json_files import read_json
 from locstudio.jobs.predictions import PredictionFolder
 from locstudio.jobs.run_folder import RunFolder
+from locstudio.jobs.vmoe_config import VmoeConfig
 from locstudio.services.lineage import config_of, diff_data, diff_settings, lineage
 from locstudio.services.promotion import find_comparison
 from locstudio.services.registry import (
@@ -31,6 +34,7 @@ from locstudio.ui.training.checkpoints_model import day_and_time
 from locstudio.ui.training.checkpoints_view import CheckpointFacts, CheckpointsView
 from locstudio.ui.training.crops_view import Part
 from locstudio.ui.training.diff_view import DiffLine
+from locstudio.ui.training.expert_words import experts_sentence
 from locstudio.ui.training.region_items import MAX_SHOWN, tile_of
 from locstudio.ui.training.wording import counted, metric_name
 
@@ -233,6 +237,9 @@ def read_facts(project: Project, dataset: Dataset, checkpoint_id: str) -> Checkp
         sentences.append("It was taken into use against its gate.")
     if entry.model == "consistency":
         sentences.append("It says which classes an image shows, and where.")
+    elif entry.model == "vmoe":
+        with suppress(OSError, msgspec.MsgspecError):
+            sentences.append(experts_sentence(read_json(entry.folder / "config.json", VmoeConfig)))
     elif not entry.is_indexed and entry.is_present:
         when_used = "" if entry.is_active else "after it is activated, "
         sentences.append(f"It has no index yet: {when_used}the collection must be indexed.")

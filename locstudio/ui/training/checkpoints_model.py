@@ -17,10 +17,15 @@ ENTRY_ROLE = int(Qt.ItemDataRole.UserRole)
 _RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 _METRICS = ("top1", "macc", "hit50")
 _CLASS_METRICS = ("", "map", "")
-MODEL_WORDS = {"cloc": "regions", "consistency": "classes"}
+_EXPERT_METRICS = ("top1", "", "")
+MODEL_WORDS = {"cloc": "regions", "consistency": "classes", "vmoe": "experts"}
 
 
-USES = {"cloc": "search, grounding and proposals are", "consistency": "heatmaps of images without a run are"}
+USES = {
+    "cloc": "search, grounding and proposals are",
+    "consistency": "heatmaps of images without a run are",
+    "vmoe": "experts of images without a run are",
+}
 """What a checkpoint in use is used for, by its model."""
 
 
@@ -43,9 +48,9 @@ _TITLES = ("", "Checkpoint", "Of", "Made", "Right", "Mean", "Boxes", "From", "Da
 _TIPS = (
     "",
     "",
-    "What it names: regions, or the classes of whole images with their heatmaps",
+    "What it is a model of: regions, the classes of whole images with their heatmaps, or experts that images go to",
     "When it was taken into the project",
-    "Held-out regions named right (top-1), as its own run measured",
+    "Held-out regions named right (top-1), as its own run measured; of a model with experts held-out images",
     "The same as a mean over classes; of a model of classes the mean of their average precisions",
     "Held-out phrases whose box was found",
     "The checkpoint its training began with",
@@ -140,7 +145,7 @@ class CheckpointsModel(QAbstractTableModel):
             return shown(self.name_of(entry.parent_id))
         if column == CheckpointColumn.DATA:
             return entry.snapshot_sha256[:8]
-        names = _METRICS if entry.model == "cloc" else _CLASS_METRICS
+        names = {"consistency": _CLASS_METRICS, "vmoe": _EXPERT_METRICS}.get(entry.model, _METRICS)
         value = entry.metrics.get(names[column - CheckpointColumn.TOP1])
         if value is None:
             return "–"

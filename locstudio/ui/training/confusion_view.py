@@ -74,8 +74,8 @@ class ConfusionView(QFrame):
         self.matrix.cell_chosen.connect(self._announce)
         self.list.cell_chosen.connect(self._announce)
 
-    def set_confusion(self, names: Sequence[str], counts_CC: NDArray[np.int64]) -> None:
-        """Show counts of true class by named class; classes with most mistakes stand first."""
+    def set_confusion(self, names: Sequence[str], counts_CC: NDArray[np.int64], what: str = "region") -> None:
+        """Show counts of true class by named class; classes with most mistakes stand first.  ``what`` is counted."""
         counts_CC = np.asarray(counts_CC, np.int64)
         wrong_CC = counts_CC - np.diag(np.diag(counts_CC))
         mistakes_C = wrong_CC.sum(axis=0) + wrong_CC.sum(axis=1)
@@ -87,7 +87,7 @@ class ConfusionView(QFrame):
         cells = [self.matrix.cell(int(rows[n]), int(columns[n])) for n in largest]
         self.list.rows.set_cells(cells)
         total, wrong = int(counts_CC.sum()), int(wrong_CC.sum())
-        self._says.setText(f"{wrong:,} of {total:,} regions named wrong" if total else "")
+        self._says.setText(f"{wrong:,} of {total:,} {what}s named wrong" if total else "")
         if not total:
             self._pages.setCurrentWidget(self._none)
         else:

@@ -35,25 +35,32 @@ _PLOTS = {
         "Held-out metrics",
         "Measured on what is held out, at every evaluation; nothing has been measured yet.",
     ),
+    "load": ("Load of the experts", "Experts have a load once the dense twin is trained."),
     "rate": ("Learning rate", "The learning rate appears with the first steps."),
+    "dead": ("Experts with hardly any image", "Experts have a load once the dense twin is trained."),
 }
+_OF_EXPERTS = ("load", "dead")
+_DENSE = "dense_"
+_NUM_DASHES = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunCurves:
     """The curves of one run.  ``color`` is its number in the list of runs, so that it keeps its colour.
 
-    ``curves`` are by name: ``loss``, ``rate``, ``part/NAME``, ``metric/NAME``.
+    ``curves`` are by name: ``loss``, ``rate``, ``part/NAME``, ``metric/NAME``, ``load/EXPERT``, ``dead``.
+    ``has_experts``: it trains experts, whose load is shown besides.
     """
 
     id: str
     title: str
     color: int
     curves: Mapping[str, Curve] = field(default_factory=dict)
+    has_experts: bool = False
 
 
 class CurvesView(QWidget):
-    """Four plots that point at the same step.
+    """Four plots that point at the same step, and two more for a training of experts.
 
     With one run a colour is a quantity; with several a colour is a run and dashes tell quantities apart.
 
@@ -68,14 +75,13 @@ class CurvesView(QWidget):
         self._runs: tuple[RunCurves, ...] = ()
         self._plots = {name: CurvePlot(title, empty, self) for name, (title, empty) in _PLOTS.items()}
         self._sheet = QWidget(self)
-        grid = QGridLayout(self._sheet)
-        grid.setContentsMargins(12, 0, 12, 12)
-        grid.setSpacing(8)
-        for number, plot in enumerate(self._plots.values()):
-            grid.addWidget(plot, number // 2, number % 2)
+        self._grid = QGridLayout(self._sheet)
+        self._grid.setContentsMargins(12, 0, 12, 12)
+        self._grid.setSpacing(8)
+        for plot in self._plots.values():
             plot.pointed.connect(self._point_at)
-            grid.setColumnStretch(number % 2, 1)
-            grid.setRowStretch(number // 2, 1)
+        self._has_experts: bool | None = None
+        self._lay_out(has_experts=False)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -120,9 +126,26 @@ class CurvesView(QWidget):
         row.addWidget(self._export)
         return row
 
+    def _lay_out(self, *, has_experts: bool) -> None:
+        """Two plots in a row, or three."""
+        if has_experts is self._has_experts:
+            return
+        self._has_experts = has_experts
+        shown = [name for name in self._plots if has_experts or name not in _OF_EXPERTS]
+        num_columns = 3 if has_experts else 2
+        order = ("loss", "metric", "load", "part", "rate", "dead") if has_experts else shown
+        for name in _OF_EXPERTS:
+            self._plots[name].setVisible(has_experts)
+        for number, name in enumerate(order):
+            self._grid.addWidget(self._plots[name], number // num_columns, number % num_columns)
+        for column in range(3):
+            self._grid.setColumnStretch(column, 1 if column < num_columns else 0)
+        for row in range(2):
+            self._grid.setRowStretch(row, 1)
+
     @property
     def plots(self) -> Mapping[str, CurvePlot]:
-        """The plots by name: loss, part, metric, rate."""
+        """The plots by name: loss, part, metric, load, rate, dead."""
         return self._plots
 
     @property
@@ -134,6 +157,7 @@ class CurvesView(QWidget):
         """Show these runs, the one that matters most first."""
         self._runs = tuple(runs)
         self._legend.set_runs([(run.title, run.color) for run in runs] if len(runs) > 1 else [])
+        self._lay_out(has_experts=any(run.has_experts for run in runs))
         self._draw()
 
     def _draw(self) -> None:
@@ -180,14 +204,17 @@ class CurvesView(QWidget):
 
 
 def lines_of(runs: Sequence[RunCurves], plot: str) -> list[Line]:
-    """The lines of one plot: names in their order of appearance, coloured by quantity or, with several runs, by run."""
+    """The lines of one plot: names in their order of appearance, coloured by quantity or, with several runs, by run.
+
+    With one run a dense twin's metrics are dashed, and the many lines of experts differ in their dashes too.
+    """
     names = list(dict.fromkeys(name for run in runs for name in run.curves if name.partition("/")[0] == plot))
     lines = []
     for run in runs:
         for place, name in enumerate(names):
             if (curve := run.curves.get(name)) is not None:
-                has_many = len(runs) > 1
-                color, dash = (run.color, place) if has_many else (place, 0)
+                own_dash = place % _NUM_DASHES if plot == "load" else int(_DENSE in name)
+                color, dash = (run.color, place) if len(runs) > 1 else (place, own_dash)
                 lines.append(Line(_quantity(name), run.title, curve, color, dash))
     return lines
 
@@ -196,7 +223,9 @@ def _quantity(name: str) -> str:
     kind, _, own = name.partition("/")
     if kind == "metric":
         return metric_name(own)
-    return own.replace("_", " ") or {"rate": "learning rate"}.get(kind, kind)
+    if kind == "load":
+        return own
+    return own.replace("_", " ") or {"rate": "learning rate", "dead": "experts"}.get(kind, kind)
 
 
 def _write_table(file: Path, runs: Sequence[RunCurves]) -> None:

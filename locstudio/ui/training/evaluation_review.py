@@ -1,6 +1,5 @@
 """Evaluations of a project, looked into: read on a worker, shown by the view, down to the regions of every number."""
 
-import math
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
@@ -8,37 +7,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from locstudio.domain.errors import BadInput
-from locstudio.domain.regions import Image, Region
 from locstudio.jobs.class_results import has_class_results, read_class_results
 from locstudio.jobs.predictions import PredictionFolder
-from locstudio.services.evaluation import Direction, Evaluation, PrCurve, RegionList
+from locstudio.services.evaluation import Direction, Evaluation, RegionList
 from locstudio.services.runs_of import run_folders
 from locstudio.store.project import Project
 from locstudio.store.view import DatasetView
 from locstudio.ui.background import DatasetWorker
 from locstudio.ui.training.checkpoint_names import names_in
-from locstudio.ui.training.class_table import ClassLine
 from locstudio.ui.training.confusion_matrix import Cell
 from locstudio.ui.training.crops_view import Part
+from locstudio.ui.training.evaluation_reading import (
+    DIRECTIONS,
+    MAX_CLASSES,
+    captions_of,
+    curve_of,
+    older_row,
+    shown_evaluation,
+    shown_of_images,
+)
 from locstudio.ui.training.evaluation_view import EvaluationView, ShownEvaluation
+from locstudio.ui.training.image_confusion import ImageConfusion, read_image_confusion
 from locstudio.ui.training.pr_view import Curve
-from locstudio.ui.training.recall_bars import RecallGroup
-from locstudio.ui.training.region_items import MAX_SHOWN, items_of, named_by_itself
-from locstudio.ui.training.wording import counted, when
+from locstudio.ui.training.region_items import MAX_SHOWN, items_of
+from locstudio.ui.training.wording import when
 
-_MAX_CLASSES = 400  # with a row of their own in the matrix
-_MAX_POINTS = 2000  # of a curve on the screen
 _KEPT = 6
-_DIRECTIONS: dict[Direction, str] = {
-    "r2t": "A region finds its phrase",
-    "t2r": "A phrase finds a region of it",
-    "i2t": "An image finds a caption of it",
-    "t2i": "A caption finds its image",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +95,7 @@ class EvaluationReview(QObject):
         self._opened: OrderedDict[str, Evaluation] = OrderedDict()
         self._shown: Evaluation | None = None
         self._older: Evaluation | None = None
+        self._confused: ImageConfusion | None = None
         self._number = 0
         self._asked = ("", "")
         view.evaluation_chosen.connect(lambda key: self._choose(key, self._older_key))
@@ -147,12 +145,14 @@ class EvaluationReview(QObject):
         keys = (self._key, self._older_key)
         names = {ref.key: ref.name for ref in self._refs}
 
-        def read() -> tuple[Evaluation | None, Evaluation | None, ShownEvaluation]:
+        def read() -> tuple[Evaluation | ImageConfusion | None, Evaluation | None, ShownEvaluation]:
             if has_class_results(self._place(keys[0])):
+                place, older_place = self._place(keys[0]), self._place(keys[1]) if keys[1] else None
+                confused = read_image_confusion(place)
                 return (
+                    confused,
                     None,
-                    None,
-                    shown_of_images(*map(self._place, filter(None, keys)), older_name=names.get(keys[1], "")),
+                    shown_of_images(place, older_place, older_name=names.get(keys[1], ""), confused=confused),
                 )
             is_alike = bool(keys[1]) and not has_class_results(self._place(keys[1]))
             shown, older = self._open(keys[0]), self._open(keys[1]) if is_alike else None
@@ -181,17 +181,23 @@ class EvaluationReview(QObject):
         return Path(self._project.runs) / run_id / "results" / part
 
     def _on_read(
-        self, number: int, shown: Evaluation | None, older: Evaluation | None, values: ShownEvaluation
+        self,
+        number: int,
+        found: Evaluation | ImageConfusion | None,
+        older: Evaluation | None,
+        values: ShownEvaluation,
     ) -> None:
         if number != self._number:
             return
+        shown = found if isinstance(found, Evaluation) else None
+        self._confused = found if isinstance(found, ImageConfusion) else None
         self._shown, self._older = shown, older
         self.view.set_can_hold_out(shown is not None and bool(shown.summary.num_held_out_images))
         self.view.show_evaluation(values)
 
     def _on_unreadable(self, number: int, error: Exception) -> None:
         if number == self._number:
-            self._shown = self._older = None
+            self._shown = self._older = self._confused = None
             self.view.show_problem(str(error))
 
     def _on_error(self, error: Exception) -> None:
@@ -204,16 +210,20 @@ class EvaluationReview(QObject):
         shown = self._shown
         if shown is None:
             return
-        self._number += 1
-        number = self._number
-        self.view.crops.set_busy(heading)
 
         def read() -> list[Part]:
-            caption = _captions(shown)
+            caption = captions_of(shown)
             return [
                 Part(words, len(found), items_of(self._dataset, found.region_ids, found.image_ids, caption))
                 for words, found in find(shown)
             ]
+
+        self._show_parts(heading, detail, read)
+
+    def _show_parts(self, heading: str, detail: str, read: Callable[[], list[Part]]) -> None:
+        self._number += 1
+        number = self._number
+        self.view.crops.set_busy(heading)
 
         def show(parts: list[Part]) -> None:
             if number == self._number:
@@ -223,7 +233,18 @@ class EvaluationReview(QObject):
 
     def _on_cell(self, row: int, column: int, cell: Cell) -> None:
         heading = f"“{cell.truth}” named right" if cell.is_right else f"“{cell.truth}” named “{cell.named}”"
-        self._list(heading, cell.sentence(), lambda shown: [("", shown.regions_in_cell(row, column, _MAX_CLASSES))])
+        if (confused := self._confused) is not None:
+
+            def read() -> list[Part]:
+                image_ids, scores = confused.images_in_cell(row, column)
+                tiles = items_of(
+                    self._dataset, [None] * len(image_ids), image_ids, lambda _, image: (image.name, scores[image.id])
+                )
+                return [Part("", len(image_ids), tiles)]
+
+            self._show_parts(heading, cell.sentence(), read)
+            return
+        self._list(heading, cell.sentence(), lambda shown: [("", shown.regions_in_cell(row, column, MAX_CLASSES))])
 
     def _on_curve(self, class_row: int | None) -> None:
         shown, older = self._shown, self._older
@@ -232,7 +253,7 @@ class EvaluationReview(QObject):
 
         def read() -> tuple[Curve | None, Curve | None]:
             name = "All classes" if class_row is None else shown.class_names[class_row]
-            before = _older_row(shown, older, class_row)
+            before = older_row(shown, older, class_row)
             return curve_of(name, shown.precision_recall(class_row)), (
                 None if older is None or before is False else curve_of(name, older.precision_recall(before))
             )
@@ -258,129 +279,11 @@ class EvaluationReview(QObject):
     def _on_recall(self, key: str, k: int) -> None:
         direction: Direction = next(way for way in get_args(Direction) if way == key)
         among = "not first" if k == 1 else f"not among the first {k}"
-        self._list(f"{_DIRECTIONS[direction]}: {among}", "", lambda shown: [("Missed", shown.missed_at(k, direction))])
+        self._list(f"{DIRECTIONS[direction]}: {among}", "", lambda shown: [("Missed", shown.missed_at(k, direction))])
 
     def _on_overlap(self, low: float, high: float) -> None:
         heading = f"Found with {100 * low:.0f} to {100 * high:.0f} % overlap"
         self._list(heading, "", lambda shown: [("", shown.regions_with_overlap(low, high))])
-
-
-def shown_evaluation(shown: Evaluation, older: Evaluation | None, older_name: str) -> ShownEvaluation:
-    """An evaluation as the view shows it."""
-    confusion = shown.confusion(_MAX_CLASSES)
-    classes = [
-        ClassLine(each.row, each.name, each.num_regions, _number(each.top1), _number(each.average_precision))
-        for each in shown.classes()
-        if each.num_regions
-    ]
-    if classes:
-        whole = shown.precision_recall(None)
-        total = sum(line.count for line in classes)
-        top1 = float(np.trace(confusion.counts)) / total if len(classes) < _MAX_CLASSES else _number(None)
-        top1 = shown.metrics.get("top1", top1)
-        classes.insert(0, ClassLine(None, "All classes", total, top1, _number(whole.average_precision)))
-    recalls = [
-        RecallGroup(way, words, _num_asked(shown, way), shares)
-        for way, words in _DIRECTIONS.items()
-        if (shares := shown.recall_at_k(way))
-    ]
-    return ShownEvaluation(
-        metrics=shown.metrics,
-        older=older.metrics if older else {},
-        older_name=older_name,
-        class_names=confusion.names,
-        counts_CC=confusion.counts,
-        classes=classes,
-        recalls=recalls,
-        overlaps=shown.overlaps(),
-        note=_note(shown),
-    )
-
-
-def shown_of_images(place: Path, older_place: Path | None = None, *, older_name: str = "") -> ShownEvaluation:
-    """An evaluation of the classes of images as the view shows it; against another one where that is one, too.
-
-    Raises:
-        BadInput: it cannot be read.
-    """
-    found = read_class_results(place)
-    older = read_class_results(older_place) if older_place is not None and has_class_results(older_place) else None
-    classes = [
-        ClassLine(row, line.name, line.num_positives, math.nan, _number(line.average_precision))
-        for row, line in enumerate(found.classes)
-        if line.num_positives
-    ]
-    if "map" in found.metrics:
-        total = sum(line.count for line in classes)
-        classes.insert(0, ClassLine(None, "All classes", total, math.nan, found.metrics["map"]))
-    is_held_out = found.num_held_out == found.num_images
-    return ShownEvaluation(
-        metrics=found.metrics,
-        older=older.metrics if older else {},
-        older_name=older_name if older else "",
-        classes=classes,
-        note=counted(found.num_images, "image") + (" not learnt from" if is_held_out else ""),
-        is_of_images=True,
-    )
-
-
-def curve_of(name: str, found: PrCurve) -> Curve | None:
-    """A curve as the view draws it, thinned to what a screen can show."""
-    if found.average_precision is None:
-        return None
-    count = len(found.recall)
-    at = np.unique(np.linspace(0, count - 1, min(count, _MAX_POINTS)).astype(np.int64))
-    return Curve(
-        name,
-        found.recall[at].astype(np.float64),
-        found.precision[at].astype(np.float64),
-        found.thresholds[at].astype(np.float64),
-        found.average_precision,
-    )
-
-
-def _older_row(shown: Evaluation, older: Evaluation | None, class_row: int | None) -> int | bool | None:
-    """The row of the same class in the older evaluation; False where it has none."""
-    if class_row is None or older is None:
-        return None
-    name = shown.class_names[class_row]
-    return older.class_names.index(name) if name in older.class_names else False
-
-
-def _captions(shown: Evaluation) -> Callable[[Region | None, Image], tuple[str, float]]:
-    """What stands below the tiles: what the region is, and what it was named."""
-    regions = shown.predictions.regions
-    if regions is None:
-        return named_by_itself
-    names = shown.class_names
-    place_of = {region_id: place for place, region_id in enumerate(regions.region_ids.tolist())}
-
-    def caption(region: Region | None, image: Image) -> tuple[str, float]:
-        place = None if region is None else place_of.get(region.id)
-        if place is None:
-            return named_by_itself(region, image)
-        true, found = int(regions.true_rows[place]), int(regions.found_rows[place])
-        words = names[true] if true == found else f"{names[true]} → {names[found]}"
-        return words, float(regions.scores[place, found])
-
-    return caption
-
-
-def _num_asked(shown: Evaluation, direction: Direction) -> int:
-    retrieval, images = shown.predictions.retrieval, shown.predictions.images
-    if retrieval is not None and direction in ("r2t", "t2r"):
-        asked = retrieval.region_ids if direction == "r2t" else np.unique(retrieval.phrase_rows)
-        return len(asked)
-    if images is not None and direction in ("i2t", "t2i"):
-        return len(images.image_ids if direction == "i2t" else images.caption_ids)
-    return 0
-
-
-def _note(shown: Evaluation) -> str:
-    summary = shown.summary
-    if shown.is_held_out_only:
-        return f"{counted(summary.num_held_out_images, 'image')} not learnt from"
-    return counted(summary.num_images, "image")
 
 
 def _with_rest(detail: str, parts: list[Part]) -> str:
@@ -389,7 +292,3 @@ def _with_rest(detail: str, parts: list[Part]) -> str:
     if not detail and len(parts) == 1:
         detail = f"{parts[0].count:,} {'region' if parts[0].count == 1 else 'regions'}"
     return " ".join(filter(None, (detail, rest)))
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value

@@ -1,5 +1,6 @@
 """An evaluation: its numbers, and behind every number the regions it stands for."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -45,7 +46,8 @@ _SIDE = 96  # px of room beside a sentence that stands alone
 class ShownEvaluation:
     """One evaluation as the view shows it; ``older`` are the metrics it is compared with.
 
-    ``is_of_images``: the classes of whole images were measured; behind its numbers there are no regions.
+    ``is_of_images``: the classes of whole images were measured; behind its numbers there are no regions, but images
+    where ``counts_CC`` says what was taken for what.
     """
 
     metrics: Mapping[str, float]
@@ -244,7 +246,8 @@ class EvaluationView(QWidget):
         self._note.setText(shown(evaluation.note))
         self._note.setVisible(bool(evaluation.note))
         self.crops.clear()
-        self.confusion.set_confusion(evaluation.class_names, evaluation.counts_CC)
+        what = "image" if evaluation.is_of_images else "region"
+        self.confusion.set_confusion(evaluation.class_names, evaluation.counts_CC, what)
         self.curve.set_curve(None)
         self.classes.set_lines(evaluation.classes)
         self.recalls.set_groups(evaluation.recalls)
@@ -254,12 +257,17 @@ class EvaluationView(QWidget):
         self._overlap_title.setVisible(bool(evaluation.overlaps))
         self.overlaps.setVisible(bool(evaluation.overlaps))
         self._no_search.setVisible(not (evaluation.recalls or evaluation.overlaps))
-        self._tabs.setTabVisible(0, not evaluation.is_of_images)
+        has_cells = not evaluation.is_of_images or bool(evaluation.counts_CC.size)
+        self._tabs.setTabVisible(0, has_cells)
         self._tabs.setTabVisible(2, not evaluation.is_of_images)
         self._tabs.setTabText(1, "Classes of images" if evaluation.is_of_images else "Precision and recall")
-        for part in (self.curve, self.crops, self._held_out):
+        for part in (self.curve, self._held_out):
             part.setVisible(not evaluation.is_of_images)
-        self.classes.setColumnHidden(ClassColumn.TOP1, evaluation.is_of_images)
+        self.crops.setVisible(has_cells)
+        has_top1 = any(not math.isnan(line.top1) for line in evaluation.classes)
+        has_precision = any(not math.isnan(line.average_precision) for line in evaluation.classes)
+        self.classes.setColumnHidden(ClassColumn.TOP1, evaluation.is_of_images and not has_top1)
+        self.classes.setColumnHidden(ClassColumn.PRECISION, evaluation.is_of_images and not has_precision)
         self.classes.rows.set_what("Images that show this class" if evaluation.is_of_images else "")
 
     def show_problem(self, sentence: str) -> None:

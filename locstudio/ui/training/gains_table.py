@@ -1,4 +1,4 @@
-"""What a model of classes has gained on another one, as a table that can be sorted."""
+"""What a model of classes, or with experts, has gained on another one, as a table that can be sorted."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidge
 
 from locstudio.ui import theme
 from locstudio.ui.plain_text import shown
-from locstudio.ui.training.class_gains import ClassGain
+from locstudio.ui.training.class_gains import PRECISION, ClassGain
 
 AnyIndex = QModelIndex | QPersistentModelIndex
 _RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -30,9 +30,9 @@ _TITLES = ("Class", "Images", "Old", "New", "Gain")
 _TIPS = (
     "",
     "Measured images that show the class",
-    "Average precision by the model in use when the two were compared",
-    "Average precision by the new model",
-    "In points of average precision",
+    "{Measure} by the model in use when the two were compared",
+    "{Measure} by the new model",
+    "In points of {measure}",
 )
 
 
@@ -61,7 +61,8 @@ class GainsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return _TITLES[section]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return _TIPS[section] or None
+            measure = self._gains[0].measure if self._gains else PRECISION
+            return _TIPS[section].format(measure=measure, Measure=measure.capitalize()) or None
         if role == Qt.ItemDataRole.TextAlignmentRole and section != GainColumn.NAME:
             return _RIGHT
         return None

@@ -38,6 +38,15 @@ GROUPS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
         (Metric("map", "mean precision", "Average precision of the classes of images, as a mean over them (mAP)."),),
     ),
     (
+        "Naming images",
+        (
+            Metric("image_top1", "right", "Share of images whose likeliest class they show (top-1)."),
+            Metric("image_top5", "in first five", "Share of images with one of their classes among the first five."),
+            Metric("superclass_top1", "superclass", "Share of images whose likeliest class is of their superclass."),
+            Metric("router_accuracy", "right expert", "Share of images that went to the expert of their superclass."),
+        ),
+    ),
+    (
         "Finding the box of a phrase",
         (
             Metric("hit50", "found", "Share of phrases whose found box overlaps a true one by at least half."),

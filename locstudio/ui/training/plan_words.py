@@ -3,10 +3,20 @@
 from dataclasses import dataclass
 
 from locstudio.jobs.messages import Started
-from locstudio.services.retrain_plan import ClassMaterial, Estimate, Material, RetrainChoice, RetrainPlan
+from locstudio.services.retrain_plan import (
+    ClassMaterial,
+    Estimate,
+    ExpertMaterial,
+    ExpertsChoice,
+    Material,
+    RetrainChoice,
+    RetrainPlan,
+)
 from locstudio.ui.plain_text import shown
+from locstudio.ui.training.expert_words import listed
 from locstudio.ui.training.wording import counted, size_in_words
 
+_TAUGHT = ("superclass", "oracle")
 _KNOWN_BY = {
     "guess": "a guess",
     "earlier runs": "going by earlier runs",
@@ -30,6 +40,8 @@ class Drawn:
 
 def made_from(plan: RetrainPlan) -> str:
     """Which model the new one begins as, and how much has been corrected since that was made."""
+    if isinstance(plan.choice, ExpertsChoice) and not plan.choice.goes_on:
+        return "A dense twin is trained first; the experts then begin with what it has learnt and what it confuses."
     if not plan.parent:
         return "A new model is made; there is none yet that it could begin with."
     words = f"A new model is made from “{shown(plan.parent, 40)}”, which stays in use until you activate the new one."
@@ -42,7 +54,7 @@ def made_from(plan: RetrainPlan) -> str:
 def learns_from(plan: RetrainPlan, drawn: Drawn | None = None) -> str:
     """What is learnt from: "612 reviewed regions of 146 images", "146 images with 12 classes"."""
     material = plan.material
-    if isinstance(material, ClassMaterial):
+    if isinstance(material, ClassMaterial | ExpertMaterial):
         num_images = drawn.num_images if drawn else material.num_images
         return f"{counted(num_images, 'image')} with {counted(material.num_classes, 'class', 'classes')}"
     num_regions, num_images = (drawn.num_known, drawn.num_images) if drawn else _regions_and_images(material)
@@ -53,7 +65,7 @@ def left_out(plan: RetrainPlan, drawn: Drawn | None = None) -> str:
     """What is known besides, what is not learnt from, and why; ``drawn`` is what the run has chosen."""
     material = plan.material
     parts = _known_words(material, drawn) if isinstance(material, ClassMaterial) else []
-    is_of_classes = isinstance(material, ClassMaterial)
+    is_of_classes = isinstance(material, ClassMaterial | ExpertMaterial)
     what = ("label" if drawn else "image") if is_of_classes else "region"
     num_held_out = drawn.num_held_out if drawn else material.num_held_out
     if num_held_out is None:
@@ -66,6 +78,42 @@ def left_out(plan: RetrainPlan, drawn: Drawn | None = None) -> str:
     elif drawn:
         parts.append(f"Too few {what}s to hold any out, so the result cannot be measured.")
     return " ".join([*parts, *_unused(plan)])
+
+
+def experts_of(plan: RetrainPlan) -> str:
+    """How many experts there will be, and what for; empty for another model."""
+    material, choice = plan.material, plan.choice
+    if not (isinstance(material, ExpertMaterial) and isinstance(choice, ExpertsChoice)):
+        return ""
+    experts = counted(choice.num_experts or material.num_experts, "expert")
+    if choice.routing not in _TAUGHT:
+        return f"{experts}, not tied to superclasses"
+    if material.num_superclasses:
+        return f"{counted(material.num_experts, 'expert')}, one for each superclass"
+    return f"{experts}, one for each superclass that is found"
+
+
+def grouped_by(plan: RetrainPlan) -> str:
+    """Which superclasses will be used; empty for a model without experts."""
+    material, choice = plan.material, plan.choice
+    if not (isinstance(material, ExpertMaterial) and isinstance(choice, ExpertsChoice)):
+        return ""
+    if choice.routing not in _TAUGHT:
+        return "Which image goes where is not taught; look at it afterwards."
+    if not material.num_superclasses:
+        return (
+            "The project has no superclass yet: they are made of what the dense twin confuses. Change them afterwards "
+            "on the page Experts, and train again."
+        )
+    names = f": {listed(material.superclass_names)}" if material.superclass_names else ""
+    words = f"Your superclasses are used as they are{names}."
+    if material.num_without:
+        verb = "is" if material.num_without == 1 else "are"
+        words += (
+            f" {counted(material.num_without, 'class', 'classes')} {verb} in none, and put to the one with which the "
+            "dense twin confuses them most."
+        )
+    return words
 
 
 def _known_words(material: ClassMaterial, drawn: Drawn | None) -> list[str]:
@@ -82,7 +130,7 @@ def _known_words(material: ClassMaterial, drawn: Drawn | None) -> list[str]:
 
 def _unused(plan: RetrainPlan) -> list[str]:
     material, parts = plan.material, []
-    if isinstance(material, ClassMaterial):
+    if isinstance(material, ClassMaterial | ExpertMaterial):
         if material.num_unlabelled:
             verb = "has" if material.num_unlabelled == 1 else "have"
             parts.append(f"{counted(material.num_unlabelled, 'image')} {verb} no class yet.")

@@ -4,14 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
 from locstudio.jobs.checkpoint_folder import ModelKind
-from locstudio.jobs.configs import ClocTraining
+from locstudio.jobs.configs import ClocTraining, ConsistencyTraining, VmoeTraining
 from locstudio.jobs.messages import Estimated, Started
 from locstudio.jobs.run_folder import RunFolder
-from locstudio.services.retrain_plan import Choice, ClassesChoice, RetrainChoice, RetrainPlan, Training
+from locstudio.services.retrain_plan import Choice, ClassesChoice, ExpertsChoice, RetrainChoice, RetrainPlan, Training
 from locstudio.services.retraining import forget_run, measured, plan_retraining, start_dry_run, sweep_dry_runs
 from locstudio.ui.background import DatasetWorker
 from locstudio.ui.project_loading import OpenedProject
@@ -20,6 +21,7 @@ from locstudio.ui.training.plan_words import Drawn
 from locstudio.ui.training.retrain_sheet import RetrainSheet
 
 _CHOICE_PAUSE_MS = 250
+_CHOICES: dict[ModelKind, type[Choice]] = {"cloc": RetrainChoice, "consistency": ClassesChoice, "vmoe": ExpertsChoice}
 _NOT_MEASURED = "a guess; it could not be measured: {reason}"
 _OTHERS_GO_ON = "not measured while another run is going on"
 
@@ -82,8 +84,7 @@ class Planning(QObject):
                 self._sheet.choose_model(model)
             return
         preset = self._choice.preset if model in (None, self._choice.model) else "quick"
-        is_of_classes = (model or self._choice.model) == "consistency"
-        choice = ClassesChoice(preset=preset) if is_of_classes else RetrainChoice(preset=preset)
+        choice = _CHOICES[model or self._choice.model](preset=preset)
         sheet = self._sheet = RetrainSheet(choice, parent)
         self._choice, self._plan, self._found = sheet.choice, None, None
         sheet.show_device(self._device() or "The model is loading; it says in a moment")
@@ -205,6 +206,12 @@ def _is_alike(one: Training, other: Training) -> bool:
             other.text_filter,
             other.include_pending,
         )
-    if isinstance(one, ClocTraining) or isinstance(other, ClocTraining):
+    if isinstance(one, VmoeTraining) and isinstance(other, VmoeTraining):
+        return _without_length(one) == _without_length(other)
+    if not (isinstance(one, ConsistencyTraining) and isinstance(other, ConsistencyTraining)):
         return False
     return (one.batch_size, one.trains, one.memory) == (other.batch_size, other.trains, other.memory)
+
+
+def _without_length(training: VmoeTraining) -> VmoeTraining:
+    return msgspec.structs.replace(training, preset="quick", num_epochs=0, num_dense_epochs=0, num_warmup_epochs=0)

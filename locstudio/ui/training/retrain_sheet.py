@@ -21,15 +21,26 @@ from PySide6.QtWidgets import (
 )
 
 from locstudio.jobs.checkpoint_folder import ModelKind
-from locstudio.services.retrain_plan import Choice, ClassesChoice, Estimate, RetrainChoice, RetrainPlan
+from locstudio.services.retrain_plan import (
+    Choice,
+    ClassesChoice,
+    Estimate,
+    ExpertMaterial,
+    ExpertsChoice,
+    RetrainChoice,
+    RetrainPlan,
+)
 from locstudio.ui import theme
 from locstudio.ui.icons import drawn
 from locstudio.ui.indexing import in_words
 from locstudio.ui.plain_text import label, shown
 from locstudio.ui.training.class_settings import ClassSettings
+from locstudio.ui.training.expert_settings import ExpertSettings
 from locstudio.ui.training.plan_words import (
     Drawn,
     disk_words,
+    experts_of,
+    grouped_by,
     how_known,
     learns_from,
     left_out,
@@ -40,9 +51,11 @@ from locstudio.ui.training.region_settings import RegionSettings
 from locstudio.ui.training.wording import size_in_words
 
 _WIDTH = 600
+_EXPERTS = "Experts"
 _MODEL_WORDS: dict[ModelKind, tuple[str, str]] = {
     "cloc": ("Regions", "The model that searches, names and proposes regions (CLOC)"),
     "consistency": ("Classes and heatmaps", "The model that says which classes an image shows, and where"),
+    "vmoe": ("Experts", "The model that sends each image to an expert, which names its class (Mobile V-MoE)"),
 }
 
 
@@ -64,9 +77,11 @@ class RetrainSheet(QDialog):
         choice = choice or RetrainChoice()
         self.regions = RegionSettings(choice if isinstance(choice, RetrainChoice) else RetrainChoice(), self)
         self.classes = ClassSettings(choice if isinstance(choice, ClassesChoice) else ClassesChoice(), self)
-        self._settings: dict[ModelKind, RegionSettings | ClassSettings] = {
+        self.experts = ExpertSettings(choice if isinstance(choice, ExpertsChoice) else ExpertsChoice(), self)
+        self._settings: dict[ModelKind, RegionSettings | ClassSettings | ExpertSettings] = {
             "cloc": self.regions,
             "consistency": self.classes,
+            "vmoe": self.experts,
         }
         self._model: ModelKind = choice.model
         self._plan: RetrainPlan | None = None
@@ -134,7 +149,9 @@ class RetrainSheet(QDialog):
         grid.setColumnStretch(1, 1)
         self._facts: dict[str, QLabel] = {}
         self._details: dict[str, QLabel] = {}
-        for number, name in enumerate(("Learns from", "Where", "Time", "Memory", "Disk")):
+        self._titles: dict[str, QLabel] = {}
+        names = ("Learns from", _EXPERTS, "Where", "Time", "Memory", "Disk")
+        for number, name in enumerate(names):
             title, fact, detail = label(name, "muted", card), label("", "heading", card), label("", "muted", card)
             for part in (fact, detail):
                 part.setWordWrap(True)
@@ -145,7 +162,7 @@ class RetrainSheet(QDialog):
             words.addWidget(detail)
             grid.addWidget(title, number, 0, Qt.AlignmentFlag.AlignTop)
             grid.addLayout(words, number, 1)
-            self._facts[name], self._details[name] = fact, detail
+            self._titles[name], self._facts[name], self._details[name] = title, fact, detail
             detail.setVisible(name in ("Learns from", "Time"))
         self._busy = QProgressBar(card)
         self._busy.setRange(0, 0)
@@ -154,7 +171,7 @@ class RetrainSheet(QDialog):
         policy = self._busy.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self._busy.setSizePolicy(policy)
-        grid.addWidget(self._busy, 5, 0, 1, 2)
+        grid.addWidget(self._busy, len(names), 0, 1, 2)
         return card
 
     def _make_problems(self) -> QWidget:
@@ -235,6 +252,8 @@ class RetrainSheet(QDialog):
         """Show what would happen; ``is_measuring`` says that a better estimate is on its way."""
         self._plan, self._is_measuring, self._drawn = plan, is_measuring, None
         self.classes.set_remembered(plan.remembered)
+        if isinstance(plan.material, ExpertMaterial):
+            self.experts.set_material(plan.material)
         self._show()
 
     def show_estimate(self, estimate: Estimate) -> None:
@@ -259,6 +278,9 @@ class RetrainSheet(QDialog):
         plan = self._plan
         self._busy.setVisible(plan is None or self._is_measuring)
         self._start.setEnabled(plan is not None and not plan.problems)
+        has_experts = plan is not None and isinstance(plan.material, ExpertMaterial)
+        for part in (self._titles[_EXPERTS], self._facts[_EXPERTS], self._details[_EXPERTS]):
+            part.setVisible(has_experts)
         if plan is None:
             self._facts["Learns from"].setText("Counting…")
             self._details["Learns from"].setText("")
@@ -269,6 +291,8 @@ class RetrainSheet(QDialog):
         self._parent_name.setText(made_from(plan))
         self._facts["Learns from"].setText(learns_from(plan, self._drawn))
         self._details["Learns from"].setText(left_out(plan, self._drawn))
+        self._facts[_EXPERTS].setText(experts_of(plan))
+        self._details[_EXPERTS].setText(grouped_by(plan))
         self._facts["Time"].setText(f"about {in_words(estimate.seconds)}")
         self._details["Time"].setText(how_known(estimate, is_measuring=self._is_measuring))
         self._facts["Memory"].setText(size_in_words(estimate.memory_bytes) if estimate.memory_bytes else "–")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 NOTICE = "training"
 _READ_ONLY = "This project is open read-only, so nothing can be trained here."
+_EXPERTS_IN_USE = "The new model with experts is in use."
+_SHOW_EXPERTS = "Show experts"
 _GOES_ON = "Training in the background: go on, or close the window; it will be found again."
 
 
@@ -36,6 +38,7 @@ class News(Enum):
     RUN = "run"
     CHANGES = "changes"
     HEATMAPS = "heatmaps"
+    EXPERTS = "experts"
 
 
 class Retraining(QObject):
@@ -49,6 +52,8 @@ class Retraining(QObject):
         said: a sentence for the status line.
         model_changed: the project uses another checkpoint of regions from now on.
         classes_changed: the project uses another checkpoint of classes from now on.
+        experts_changed: the project uses another checkpoint with experts from now on.
+        experts_wanted: the id of the run whose experts a person wants to see; empty for the newest.
         heatmaps_wanted: the id of the run whose heatmaps a person wants to see.
         proposing_resumed: a ``RunFolder``: what had stopped proposing goes on.
     """
@@ -60,6 +65,8 @@ class Retraining(QObject):
     said = Signal(str)
     model_changed = Signal()
     classes_changed = Signal()
+    experts_changed = Signal()
+    experts_wanted = Signal(str)
     heatmaps_wanted = Signal(str)
     proposing_resumed = Signal(object)
 
@@ -132,6 +139,8 @@ class Retraining(QObject):
             self.show_changes(run_id)
         elif what is News.HEATMAPS:
             self.heatmaps_wanted.emit(run_id)
+        elif what is News.EXPERTS:
+            self.experts_wanted.emit(run_id)
         else:
             self.show(run_id)
 
@@ -201,6 +210,7 @@ class Retraining(QObject):
         desk.reviewing.said.connect(self.said)
         desk.reviewing.place_wanted.connect(self.place_wanted)
         desk.reviewing.run_made.connect(self._on_review_made)
+        desk.reviewing.experts_wanted.connect(self.experts_wanted)
         desk.reviewing.activated.connect(self._on_activated)
         for wish, act in (
             (page.head.stop_wanted, self.stop),
@@ -224,7 +234,12 @@ class Retraining(QObject):
     def _on_activated(self, adopted: Mapping[str, object]) -> None:
         self.said.emit("This model is in use again." if adopted["is_again"] else "The new model is in use.")
         self.book.read()
-        (self.classes_changed if adopted.get("model") == "consistency" else self.model_changed).emit()
+        if adopted.get("model") == "vmoe":
+            sentence = "This model with experts is in use again." if adopted["is_again"] else _EXPERTS_IN_USE
+            self._notice("", sentence, _SHOW_EXPERTS, what=News.EXPERTS)
+            self.experts_changed.emit()
+        else:
+            (self.classes_changed if adopted.get("model") == "consistency" else self.model_changed).emit()
 
     def _on_comparison_made(self, run: KnownRun, folder: RunFolder | None) -> None:
         if folder is None:
@@ -269,6 +284,8 @@ class Retraining(QObject):
             self._on_compared(run)
         elif run.config.kind == "evaluate" and run.summary.state is RunState.DONE:
             self.said.emit("The evaluation is done.")
+        elif run.config.kind == "route" and run.summary.state is RunState.DONE:
+            self._notice(run.id, "The images are routed.", _SHOW_EXPERTS, what=News.EXPERTS)
         elif run.is_training and run.summary.state is RunState.DONE:
             self.compare(run.id)
         elif run.summary.state is RunState.STOPPED:
@@ -291,6 +308,8 @@ class Retraining(QObject):
     def _tell_trained(self, run: KnownRun, how: str) -> None:
         if run.config.kind == "consistency":
             self._notice(run.id, f"“{run.name}” {how}: its heatmaps are ready.", "Look at them", what=News.HEATMAPS)
+        elif run.config.kind == "vmoe":
+            self._notice(run.id, f"“{run.name}” {how}.", _SHOW_EXPERTS, what=News.EXPERTS)
         elif self.book.comparison_of(run.id) is not None:
             self._notice(run.id, f"“{run.name}” {how}.", "What changed", what=News.CHANGES)
         else:
@@ -322,7 +341,7 @@ def device_of(desk: Desk) -> str:
 def progress_of(run: KnownRun) -> tuple[str, float]:
     """What a run that goes on is at, in a few words, and its share (negative: nobody knows)."""
     row = run.summary
-    what = {"compare": "Comparing", "evaluate": "Evaluating"}.get(run.config.kind, "Training")
+    what = {"compare": "Comparing", "evaluate": "Evaluating", "route": "Routing"}.get(run.config.kind, "Training")
     if row.is_silent:
         return f"{what}: not responding", -1.0
     if row.state is RunState.QUEUED:

@@ -27,6 +27,7 @@ from locstudio.ui.training.evaluation_review import EvaluationReview
 from locstudio.ui.training.evaluation_view import EvaluationView
 
 _LARGE_BYTES = 48 * 2**20
+_TASKS: dict[ModelKind, Task] = {"cloc": "all", "consistency": "multilabel", "vmoe": "classes"}
 
 
 class Reviewing(QObject):
@@ -44,6 +45,7 @@ class Reviewing(QObject):
         place_wanted: a ``Place`` to show in the collection.
         run_made: a ``RunFolder`` that waits to be started: an evaluation or a comparison.
         activated: what ``CheckpointReview.activated`` tells; engine and index must follow.
+        experts_wanted: the id of the run whose experts a person wants to see.
         changes_wanted: what changed is to come to the front.
         said: a sentence for the status line.
     """
@@ -51,6 +53,7 @@ class Reviewing(QObject):
     place_wanted = Signal(object)
     run_made = Signal(object)
     activated = Signal(object)
+    experts_wanted = Signal(str)
     changes_wanted = Signal()
     said = Signal(str)
 
@@ -96,6 +99,7 @@ class Reviewing(QObject):
         checkpoint.comparison_found.connect(self._on_comparison_found)
         change.shown.connect(self._on_comparison_shown)
         change.activate_wanted.connect(self._on_activate_wanted)
+        self.changes.experts_wanted.connect(lambda: self.experts_wanted.emit(self.comparison.run_id))
         evaluation.evaluate_wanted.connect(self.evaluate)
         checkpoint.activated.connect(self._on_activated)
         checkpoint.not_activated.connect(self._on_not_activated)
@@ -114,7 +118,7 @@ class Reviewing(QObject):
     def evaluate(self) -> None:
         """Measure the model in use on everything that was reviewed, in a run of its own.
 
-        That is the model of classes where a run in front is about one.
+        That is the model of the kind that the run in front is about.
         """
         self.evaluation.set_can_evaluate(False, "An evaluation is being started.")
         run_id = self._run_id
@@ -122,8 +126,7 @@ class Reviewing(QObject):
         def make() -> RunFolder:
             model = self._model_of(run_id)
             checkpoint = active_folder(self._project, self._dataset, model)
-            task: Task = "multilabel" if model == "consistency" else "all"
-            return start_evaluate(self._project, self._dataset, checkpoint, task=task)
+            return start_evaluate(self._project, self._dataset, checkpoint, task=_TASKS[model])
 
         self._reads.ask(make, on_result=self._on_evaluation_made, on_error=self._on_not_made)
 

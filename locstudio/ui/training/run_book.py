@@ -21,10 +21,10 @@ from locstudio.store.project import Project
 from locstudio.ui.background import DatasetWorker
 from locstudio.ui.job_process import JobProcess
 
-TRAININGS = ("cloc", "consistency")
-"""Kinds of run that make a new model: of regions, of classes and their heatmaps."""
-_KINDS = (*TRAININGS, "compare", "evaluate", "vesl")
-_IN_LIST = (*TRAININGS, "vesl")
+TRAININGS = ("cloc", "consistency", "vmoe")
+"""Kinds of run that make a new model: of regions, of classes and their heatmaps, of experts."""
+_KINDS = (*TRAININGS, "compare", "evaluate", "vesl", "route")
+_IN_LIST = (*TRAININGS, "vesl", "route")
 _LIST_PAUSE_MS = 300
 _OVER = (RunState.DONE, RunState.STOPPED, RunState.FAILED, RunState.INTERRUPTED)
 
@@ -50,6 +50,10 @@ class KnownRun:
             return f"Proposing: {self.config.title}" if self.config.title else "Proposing"
         if self.config.title:
             return self.config.title
+        if self.config.kind == "route":
+            return "Routing"
+        if self.config.vmoe is not None:
+            return f"Experts, {self.config.vmoe.preset}"
         if self.config.consistency is not None:
             return f"Heatmaps, {self.config.consistency.preset}"
         return (self.config.cloc.preset if self.config.cloc is not None else self.config.kind).capitalize()

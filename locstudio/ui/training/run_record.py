@@ -4,14 +4,16 @@ No widget and no Qt here: a record belongs to the worker thread that reads it.
 """
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from locstudio.domain.errors import BadInput
+from locstudio.domain.errors import BadInput, TooNew
 from locstudio.domain.geometry import UnitBox
 from locstudio.jobs.configs import RunConfig
 from locstudio.jobs.messages import (
@@ -26,10 +28,12 @@ from locstudio.jobs.messages import (
     Started,
     Waiting,
 )
+from locstudio.jobs.routing import read_routing_header, routing_mark
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_tail import RunTail
 from locstudio.jobs.training_files import read_samples
 from locstudio.services.curves import CurveReader, Curves
+from locstudio.services.routing.book import names_of_experts
 from locstudio.services.starting import model_of
 from locstudio.store.view import DatasetView
 from locstudio.ui.training.lines import Curve
@@ -38,6 +42,8 @@ from locstudio.ui.training.wording import counted, metric_name
 
 _LOG_BYTES = 64 * 1024
 _COUNT = "n_"  # before the name of what was counted, and not measured
+_LOAD = re.compile(r"expert_(\d+)")
+_DENSE_FIRST = "Training the dense twin first"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +73,8 @@ class RunRecord:
         self._sheets: dict[int, SampleSheet] = {}
         self._phase = ""
         self._known = known
+        self._mark = (0, 0)
+        self._expert_names: tuple[str, ...] = ()
 
     def read(self) -> RunContent:
         """What is known now."""
@@ -75,7 +83,7 @@ class RunRecord:
         for message in messages:
             self._take(message)
         return RunContent(
-            curves=named_curves(self._curves.curves()),
+            curves=named_curves(self._curves.curves(), self._names_of_experts()),
             sheets=tuple(self._sheets[step] for step in sorted(self._sheets)),
             said=tuple(self._said),
             log=_end_of(self._folder),
@@ -93,6 +101,15 @@ class RunRecord:
             except BadInput as problem:
                 self._said.append(str(problem))
 
+    def _names_of_experts(self) -> tuple[str, ...]:
+        """What a training of experts calls them, once it has written where its images go."""
+        mark = routing_mark(self._folder.results)
+        if mark != self._mark:
+            with suppress(BadInput, TooNew):
+                self._expert_names = names_of_experts(read_routing_header(self._folder.results))
+                self._mark = mark
+        return self._expert_names
+
     def _sheet(self, message: Sampled) -> SampleSheet:
         samples = read_samples(self._folder.path / message.path)
         images = {image.id: image for image in self._dataset.images([region.image_id for region in samples.regions])}
@@ -106,8 +123,11 @@ class RunRecord:
         )
 
 
-def named_curves(curves: Curves) -> dict[str, Curve]:
-    """The curves by the names that the view knows: ``loss``, ``part/NAME``, ``metric/NAME``, ``rate``."""
+def named_curves(curves: Curves, expert_names: Sequence[str] = ()) -> dict[str, Curve]:
+    """The curves by the names that the view knows.
+
+    These are ``loss``, ``part/NAME``, ``metric/NAME``, ``rate``, and of experts ``load/NAME`` and ``dead``.
+    """
     named: dict[str, Curve] = {}
     table = {"loss": curves.loss, **{f"part/{name}": values for name, values in curves.parts.items()}}
     for name, values in {**table, "rate": curves.learning_rate}.items():
@@ -115,15 +135,24 @@ def named_curves(curves: Curves) -> dict[str, Curve]:
         if len(curve.steps):
             named[name] = curve
     for name, (steps, values) in curves.evaluated.items():
-        if name.startswith(_COUNT):
+        if name == "n" or name.startswith(_COUNT):
             continue
-        named[f"metric/{name}"] = _finite(steps, values)
+        named[_curve_name(name, expert_names)] = _finite(steps, values)
     return named
+
+
+def _curve_name(metric: str, expert_names: Sequence[str]) -> str:
+    if metric == "dead_experts":
+        return "dead"
+    if (load := _LOAD.fullmatch(metric)) is None:
+        return f"metric/{metric}"
+    number = int(load[1])
+    return f"load/{expert_names[number - 1] if 0 < number <= len(expert_names) else number}"
 
 
 def known_word(config: RunConfig) -> str:
     """What a run counts that it learns from or measures: a region, or a label of an image."""
-    return "label" if model_of(config) == "consistency" else "region"
+    return "label" if model_of(config) in ("consistency", "vmoe") else "region"
 
 
 def phase_after(message: AnyMessage, phase: str, *, has_index: bool = True) -> str:
@@ -131,6 +160,8 @@ def phase_after(message: AnyMessage, phase: str, *, has_index: bool = True) -> s
     match message:
         case Started():
             return "Reading images"
+        case Progress() if "dense" in message.parts:
+            return _DENSE_FIRST
         case Progress() if message.loss is not None:
             return "Embedding the collection" if has_index and message.step >= message.num_steps else ""
         case Finished() | Failed():
@@ -146,7 +177,8 @@ def sentence_of(message: AnyMessage, known: str = "region") -> str:
         case Started():
             return _started(message, known)
         case Evaluated():
-            told = ", ".join(_measured(name, value) for name, value in message.metrics.items())
+            named = message.metrics.items()
+            told = ", ".join(_measured(name, value) for name, value in named if not _LOAD.fullmatch(name))
             return f"Step {message.step:,}: {told}."
         case Saved():
             return f"Step {message.step:,}: checkpoint saved."
@@ -160,6 +192,8 @@ def sentence_of(message: AnyMessage, known: str = "region") -> str:
 
 
 def _measured(name: str, value: float) -> str:
+    if name in ("n", "dead_experts"):
+        return f"{value:,.0f} {'images' if name == 'n' else metric_name(name)}"
     if name.startswith(_COUNT):
         return f"{value:,.0f} {name.removeprefix(_COUNT).replace('_', ' ')}"
     return f"{metric_name(name)} {value:.3f}"

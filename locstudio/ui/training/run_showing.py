@@ -158,7 +158,13 @@ class RunShowing(QObject):
         drawn = [run] if run is not None else []
         drawn += [other for other in self._book.in_list if other.id in self._overlaid and other is not run]
         curves = [
-            RunCurves(one.id, title_of(one), self._color_of(one), self._contents[one.id].curves)
+            RunCurves(
+                one.id,
+                title_of(one),
+                self._color_of(one),
+                self._contents[one.id].curves,
+                has_experts=one.config.kind == "vmoe",
+            )
             for one in drawn
             if one.id in self._contents
         ]
@@ -204,6 +210,8 @@ def row_of(run: KnownRun, phase: str = "", comparison: KnownRun | None = None) -
     metrics = run.best if summary.state is RunState.DONE and run.best else summary.metrics
     if run.config.kind == "vesl":
         phase = "Proposing" if summary.state is RunState.RUNNING else ""
+    if run.config.kind == "route" and summary.state is RunState.RUNNING:
+        phase = "Routing"
     if comparison is not None and not comparison.is_over:
         phase = "Comparing with the model in use"
     return RunRow(

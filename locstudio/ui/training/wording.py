@@ -11,6 +11,10 @@ _METRICS = {
     "macc": "mean accuracy",
     "top1": "top 1",
     "top5": "top 5",
+    "superclass_top1": "superclass, top 1",
+    "router_accuracy": "router finds the superclass",
+    "margin": "margin of the router",
+    "dead_experts": "experts with hardly any image",
     "mean_iou": "grounding IoU",
     "hit50": "grounding hits",
     "r2t": "region → text",
@@ -32,11 +36,14 @@ STATES = {
     RunState.INTERRUPTED: "Interrupted",
 }
 _LEADING = ("macc", "map", "top1", "hit50", "mean_iou")
+_DENSE = "dense_"
 _BYTES = ("bytes", "KB", "MB", "GB", "TB")
 
 
 def metric_name(name: str) -> str:
     """The name of a metric in words: ``r2t_r5`` becomes "region → text, recall at 5"."""
+    if name.startswith(_DENSE):
+        return f"dense twin, {metric_name(name.removeprefix(_DENSE))}"
     way, _, rank = name.rpartition("_r")
     if way in _METRICS and rank.isdigit():
         return f"{_METRICS[way]}, recall at {rank}"
