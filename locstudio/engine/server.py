@@ -11,6 +11,7 @@ from locstudio.domain.errors import LocStudioError, ProtocolError, UserError
 from locstudio.domain.geometry import UnitBox
 from locstudio.engine.heating import heat_reply
 from locstudio.engine.process import LineReader, write_all
+from locstudio.engine.routing import routed_reply
 from locstudio.engine.segmenting import prompt_of, reply_of
 from locstudio.engine.session import EngineSession
 from locstudio.jobs.engine_messages import (
@@ -25,6 +26,7 @@ from locstudio.jobs.engine_messages import (
     EncodeTexts,
     Failed,
     FindHeat,
+    FindRouting,
     Grounded,
     GroundText,
     ImageSet,
@@ -101,7 +103,7 @@ def _is_superseded(request: AnyRequest, waiting: deque[AnyRequest]) -> bool:
         return any(isinstance(later, EncodeBoxes) and later.key == request.key for later in waiting)
     if isinstance(request, Segment) and request.is_preview:
         return any(isinstance(later, Segment) and later.key == request.key for later in waiting)
-    if isinstance(request, SetImage | FindHeat):
+    if isinstance(request, SetImage | FindHeat | FindRouting):
         return any(type(later) is type(request) for later in waiting)
     return False
 
@@ -149,6 +151,10 @@ def _reply(session: EngineSession, request: AnyRequest) -> AnyReply:
             return heat_reply(
                 request.id, session.find_heat(path_of(request.checkpoint), request.class_names, key=request.key)
             )
+        case FindRouting():
+            inside = UnitBox(*request.box) if request.box is not None else None
+            routed = session.find_routing(path_of(request.checkpoint), inside, key=request.key)
+            return routed_reply(request.id, routed)
         case Quit():
             raise AssertionError("Quit is not answered")
 

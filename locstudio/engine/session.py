@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from locstudio.domain.errors import UserError
 from locstudio.domain.geometry import BoxArray, Letterbox, UnitBox
 from locstudio.engine.heating import FoundHeat, Heating
+from locstudio.engine.routing import Routing
 from locstudio.engine.segmenting import Segmenting
 from locstudio.jobs.checkpoint_folder import checkpoint_info
+from locstudio.jobs.engine_messages import Routed
 from locstudio.jobs.token_cache import MAX_BYTES, TokenCache, token_key
 from locstudio.media.decode import read_header
 from locstudio.media.square import load_square
@@ -86,6 +88,7 @@ class EngineSession:
         self._cache = TokenCache(folder, shape, max_bytes=max_cache_bytes) if folder else None
         self._segmenting = Segmenting(self._model, cache / "tokens" if cache else None, max_cache_bytes=max_cache_bytes)
         self._heating = Heating(self._model, cache / "tokens" if cache else None, max_cache_bytes=max_cache_bytes)
+        self._routing = Routing(self._device)
         self._known: OrderedDict[str, tuple[Path, str]] = OrderedDict()
         self._open: OrderedDict[str, _Ready] = OrderedDict()
         self._texts: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
@@ -211,11 +214,28 @@ class EngineSession:
         )
         return found.of_classes(class_names)
 
-    def _ready(self, key: str | None) -> _Ready:
+    def find_routing(self, checkpoint: Path, box: UnitBox | None = None, *, key: str | None = None) -> Routed:
+        """Which expert takes an open image, or a box of it, by a checkpoint with experts; the answer has the ``id`` 0.
+
+        Raises:
+            BadInput: the checkpoint is missing or damaged.
+            CheckpointMismatch: it holds another kind of model, or one without experts.
+            UserError: no image is open under this key.
+            ImageProblem: its file has gone.
+        """
+        key = self._known_key(key)  # the session's own model has nothing to say here
+        path, sha256 = self._known[key]
+        return self._routing.route(checkpoint, path=path, box=box, sha256=sha256)
+
+    def _known_key(self, key: str | None) -> str:
         key = self._current if key is None else key
+        if key not in self._known:
+            raise UserError("No image is open in the model. Open the image again.")
+        return key
+
+    def _ready(self, key: str | None) -> _Ready:
+        key = self._known_key(key)
         if key not in self._open:
-            if key not in self._known:
-                raise UserError("No image is open in the model. Open the image again.")
             self._open[key] = self._load(key, *self._known[key])
             while len(self._open) > MAX_OPEN_IMAGES:
                 self._open.popitem(last=False)

@@ -333,6 +333,8 @@ def request_line(request: AnyRequest) -> bytes:
     elif isinstance(request, Segment):
         _require_finite(corner for prompt in request.prompts for corner in prompt.box or ())
         _require_finite(place for prompt in request.prompts for point in prompt.points for place in point[:2])
+    elif isinstance(request, FindRouting):
+        _require_finite(request.box or ())
     return _line(request)
 
 
@@ -349,6 +351,9 @@ def reply_line(reply: AnyReply) -> bytes:
         _require_finite(corner for box in reply.boxes for corner in box)
     elif isinstance(reply, Segmented | Heated):
         _require_finite(reply.scores)
+    elif isinstance(reply, Routed):
+        _require_finite(share for of_router in reply.probabilities for share in of_router)
+        _require_finite(share for said in (reply.classes, *reply.what_if) for _, share in said)
     return _line(reply)
 
 

@@ -250,8 +250,10 @@ def _to_rgb8_at(image: PillowImage.Image, target: tuple[int, int] | None, box: _
     return resized(to_rgb8(image), target, None)
 
 
-def resized(image: PillowImage.Image, size: tuple[int, int], box: _Box | None = None) -> PillowImage.Image:
-    """The one resampling: antialiased bicubic, after a box filter where the picture is far larger."""
+def resized(
+    image: PillowImage.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+) -> PillowImage.Image:
+    """The one resampling, of a picture or a box of it: antialiased bicubic, after a box filter if that is far larger."""
     return image.resize(size, PillowImage.Resampling.BICUBIC, box=box, reducing_gap=2.0)
 
 

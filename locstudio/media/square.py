@@ -1,12 +1,13 @@
 """The padded square that a model sees; engine and trainer make it here and nowhere else."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from locstudio.domain.geometry import Letterbox
+from locstudio.domain.geometry import Letterbox, UnitBox
 from locstudio.media.decode import decode_upright, read_header, resized
 
 PADDING = (124, 116, 104)
@@ -29,17 +30,21 @@ def load_square(path: Path, side: int) -> tuple[NDArray[np.uint8], Letterbox]:
     return _padded(picture, letterbox, side), letterbox
 
 
-def load_stretched(path: Path, side: int) -> NDArray[np.uint8]:
-    """A picture stretched to a square of ``side`` pixels, whatever its shape: (side, side, 3) RGB8.
+def load_stretched(path: Path, side: int, box: UnitBox | None = None) -> NDArray[np.uint8]:
+    """A picture, or a box of it, stretched to a square of ``side`` pixels, whatever its shape: (side, side, 3) RGB8.
 
     Raises:
         ImageProblem: nothing of it can be decoded.
     """
     header = read_header(path)
-    longer, shorter = max(header.width, header.height), max(1, min(header.width, header.height))
-    # Decoded so that the shorter side is large enough, unless the picture is a mere strip.
-    picture, _ = decode_upright(path, min(-(-side * longer // shorter), _MAX_STRETCHED * side))
-    return np.array(resized(picture, (side, side)))
+    x0, y0, x1, y1 = box.as_tuple() if box is not None else (0.0, 0.0, 1.0, 1.0)
+    longer = max(header.width, header.height)
+    shorter = max(1.0, min(header.width * (x1 - x0), header.height * (y1 - y0)))
+    # Decoded so that the shorter side is large enough, unless that side is a mere strip, or a speck.
+    picture, _ = decode_upright(path, min(math.ceil(side * longer / shorter), _MAX_STRETCHED * side))
+    width, height = picture.size
+    inside = None if box is None else (x0 * width, y0 * height, x1 * width, y1 * height)
+    return np.array(resized(picture, (side, side), inside))
 
 
 def square_of(rgb_HW3: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], Letterbox]:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from locstudio.jobs.vmoe_config import VmoeConfig
 from locstudio.models.backbones import Backbone
 from locstudio.models.mobile_vmoe_macs import stem_maps
+from locstudio.models.moe_choosing import Choice, Router, drawn, forced, likeliest, of_images
 from locstudio.models.moe_layers import Dispatch, Layer
 from locstudio.models.towers import LITE
 
@@ -52,17 +53,6 @@ class Routed:
     gates_BRk: Tensor
     router_logits: list[Tensor]
     noisy_logits: list[Tensor]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Choice:
-    """One router's decision about rows X: images, or images and tokens."""
-
-    probabilities_XE: Tensor
-    experts_Xk: Tensor
-    gates_Xk: Tensor
-    logits_XE: Tensor | None = None
-    noisy_XE: Tensor | None = None
 
 
 class MobileVmoe(nn.Module):
@@ -167,7 +157,7 @@ class MobileVmoe(nn.Module):
         if self.config.routing == "dense":
             return _routed(self._classes(x_BND[:, 0]), [], self.config)
         choice = self._choose(x_BND[:, 0], superclass_B, self._seeds(inputs) if seed_B is None else seed_B)
-        return self._by_images(x_BND, choice if forced_B is None else _forced(choice, forced_B))
+        return self._by_images(x_BND, choice if forced_B is None else forced(choice, forced_B))
 
     @torch.no_grad()
     def what_if(self, inputs: Tensor) -> Tensor:
@@ -188,7 +178,7 @@ class MobileVmoe(nn.Module):
         else:
             seed_B = self._seeds(inputs)
             choice = self._choose(x_MND[:, 0], None, None if seed_B is None else seed_B.repeat(num_experts))
-            routed = self._by_images(x_MND, _forced(choice, forced_M))
+            routed = self._by_images(x_MND, forced(choice, forced_M))
         return routed.logits_BL.unflatten(0, (num_experts, num_images))
 
     def _dense(self, inputs: Tensor) -> Tensor:
@@ -215,7 +205,7 @@ class MobileVmoe(nn.Module):
     def _classes(self, token_BD: Tensor) -> Tensor:
         return self.head(self.norm(token_BD))
 
-    def _by_images(self, x_BND: Tensor, choice: _Choice) -> Routed:
+    def _by_images(self, x_BND: Tensor, choice: Choice) -> Routed:
         experts_Bk, gates_Bk = choice.experts_Xk, choice.gates_Xk
         if experts_Bk.shape[1] > 1 or len(x_BND) == 1:
             dispatch = Dispatch.of(experts_Bk, gates_Bk)
@@ -238,14 +228,14 @@ class MobileVmoe(nn.Module):
             assert layer.router is not None
             x_BND = layer.attend(x_BND)
             normed_BND = layer.mlp_norm(x_BND)
-            choice = _likeliest(layer.router(normed_BND), self._noise(), self.config)
-            of_images = _of_images(choice, self.config)
+            choice = likeliest(layer.router(normed_BND), self._noise(), self.config)
+            shares = of_images(choice, self.config)
             if forced_B is not None:
-                choice = _forced(choice, forced_B[:, None].expand(x_BND.shape[:2]))
-                of_images = _forced(of_images, forced_B)
+                choice = forced(choice, forced_B[:, None].expand(x_BND.shape[:2]))
+                shares = forced(shares, forced_B)
             dispatch = Dispatch.of(choice.experts_Xk.flatten(0, 1), choice.gates_Xk.flatten(0, 1))
             x_BND = layer.compute(x_BND, normed_BND, dispatch)
-            choices.append(of_images)
+            choices.append(shares)
         return _routed(self._classes(x_BND[:, 0]), choices, self.config)
 
     def _seeds(self, inputs: Tensor) -> Tensor | None:
@@ -256,18 +246,18 @@ class MobileVmoe(nn.Module):
             return torch.randint(2**62, (len(inputs),), device=self.device)
         return inputs.detach().to(self.device, torch.float32).flatten(1).view(torch.int32).sum(dim=1)
 
-    def _choose(self, token_BD: Tensor, superclass_B: Tensor | None, seed_B: Tensor | None) -> _Choice:
+    def _choose(self, token_BD: Tensor, superclass_B: Tensor | None, seed_B: Tensor | None) -> Choice:
         if self.router is None:
             assert seed_B is not None
-            return _drawn(seed_B.to(self.device), self.config)
+            return drawn(seed_B.to(self.device), self.config)
         logits_BE = self.router(token_BD)
         if self.config.routing != "oracle" or superclass_B is None:
-            return _likeliest(logits_BE, self._noise(), self.config)
+            return likeliest(logits_BE, self._noise(), self.config)
         superclass_B = superclass_B.to(self.device)
         is_true_BE = F.one_hot(superclass_B.clamp(min=0), self.config.num_experts).bool()
         is_false_BE = ~is_true_BE & (superclass_B >= 0)[:, None]
-        choice = _likeliest(logits_BE.masked_fill(is_false_BE, _NEVER), 0.0, self.config)
-        return _Choice(choice.probabilities_XE, choice.experts_Xk, choice.gates_Xk, logits_BE, logits_BE)
+        choice = likeliest(logits_BE.masked_fill(is_false_BE, _NEVER), 0.0, self.config)
+        return Choice(choice.probabilities_XE, choice.experts_Xk, choice.gates_Xk, logits_BE, logits_BE)
 
     def _noise(self) -> float:
         """Standard deviation of what is added to a router's logits while training, where no superclass teaches it."""
@@ -281,20 +271,6 @@ class MobileVmoe(nn.Module):
         if self._packaged[0].mean_3.device != self.device:
             self._packaged[0].to(self.device)
         return self._packaged[0]
-
-
-class Router(nn.Module):
-    """Logits of the experts from an image's class token: a linear map without a bias, behind a norm of its own."""
-
-    def __init__(self, width: int, num_experts: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.weight = nn.Parameter(torch.empty(num_experts, width))
-        nn.init.trunc_normal_(self.weight, std=_INIT_STD)
-
-    def forward(self, token_BD: Tensor) -> Tensor:
-        """Logits (B, E)."""
-        return F.linear(self.norm(token_BD), self.weight)
 
 
 def _stem(config: VmoeConfig) -> nn.Module:
@@ -334,50 +310,7 @@ def _layer(config: VmoeConfig, place: int) -> Layer:
     )
 
 
-def _likeliest(logits_XE: Tensor, noise: float, config: VmoeConfig) -> _Choice:
-    """The k experts of the largest probabilities, which are their gates.
-
-    Source: V-MoE (arXiv:2106.05974) and its public code: a softmax over all experts before the choice, and no sum of
-    one after it, but where the configuration asks for that.
-    """
-    logits_XE = logits_XE.float()
-    noisy_XE = logits_XE + noise * torch.randn_like(logits_XE) if noise else logits_XE
-    probabilities_XE = noisy_XE.softmax(dim=-1)
-    gates_Xk, experts_Xk = probabilities_XE.topk(config.num_active, dim=-1)
-    if config.renormalises:
-        gates_Xk = gates_Xk / gates_Xk.sum(dim=-1, keepdim=True)
-    return _Choice(probabilities_XE, experts_Xk, gates_Xk, logits_XE, noisy_XE)
-
-
-def _drawn(seed_B: Tensor, config: VmoeConfig) -> _Choice:
-    """k different experts by chance, the same for the same seed, and all with the same gate."""
-    places_E = torch.arange(config.num_experts, device=seed_B.device)
-    # The finisher of SplitMix64 (Steele et al., 2014), so that neighbouring seeds have nothing in common.
-    mixed_BE = seed_B[:, None] * config.num_experts + places_E
-    for shift, factor in ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15)):
-        mixed_BE = (mixed_BE ^ ((mixed_BE >> shift) & (2 ** (64 - shift) - 1))) * factor
-    mixed_BE = mixed_BE ^ ((mixed_BE >> 31) & (2**33 - 1))
-    experts_Bk = mixed_BE.argsort(dim=1)[:, : config.num_active]
-    gates_Bk = torch.full(experts_Bk.shape, 1 / config.num_active, device=seed_B.device)
-    probabilities_BE = torch.zeros(mixed_BE.shape, device=seed_B.device).scatter(1, experts_Bk, gates_Bk)
-    return _Choice(probabilities_BE, experts_Bk, gates_Bk)
-
-
-def _forced(choice: _Choice, forced_X: Tensor) -> _Choice:
-    gates_X1 = choice.gates_Xk.sum(dim=-1, keepdim=True)
-    forced_X1 = forced_X.to(gates_X1.device)[..., None]
-    return _Choice(choice.probabilities_XE, forced_X1, gates_X1, choice.logits_XE, choice.noisy_XE)
-
-
-def _of_images(choice: _Choice, config: VmoeConfig) -> _Choice:
-    """What the tokens of each image chose, as shares of them."""
-    first_BNE = F.one_hot(choice.experts_Xk[..., 0], config.num_experts)
-    shares_BE = first_BNE.float().mean(dim=1)
-    gates_Bk, experts_Bk = shares_BE.topk(choice.experts_Xk.shape[-1], dim=1)
-    return _Choice(shares_BE, experts_Bk, gates_Bk, choice.logits_XE, choice.noisy_XE)
-
-
-def _routed(logits_BL: Tensor, choices: list[_Choice], config: VmoeConfig) -> Routed:
+def _routed(logits_BL: Tensor, choices: list[Choice], config: VmoeConfig) -> Routed:
     if not choices:
         none_B0k = logits_BL.new_zeros(len(logits_BL), 0, config.num_active)
         router_B0E = logits_BL.new_zeros(len(logits_BL), 0, config.num_experts)

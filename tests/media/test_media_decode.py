@@ -160,6 +160,24 @@ def test_that_a_stretched_picture_fills_the_square_from_edge_to_edge(tmp_path, s
     assert np.abs(square[4:-4, 32, 1] - middle[4:-4]).max() < 255 / 10
 
 
+@pytest.mark.parametrize("size", [(800, 200), (90, 60)])
+def test_that_a_box_is_stretched_as_if_it_had_been_cut_out_before(tmp_path, size):
+    picture = saved(gradient(*size), tmp_path / "a.png")
+    square = load_stretched(picture, 64, UnitBox(0.25, 0.5, 0.75, 1.0))
+    places = (np.arange(64) + 0.5) / 64
+    assert np.abs(square[32, 4:-4, 0] - (0.25 + places[4:-4] / 2) * 255).max() < 255 / 20
+    assert np.abs(square[4:-4, 32, 1] - (0.5 + places[4:-4] / 2) * 255).max() < 255 / 20
+    whole = load_stretched(picture, 64, UnitBox(0.0, 0.0, 1.0, 1.0))
+    assert np.array_equal(whole, load_stretched(picture, 64))
+
+
+def test_that_a_speck_of_a_large_picture_is_stretched_too(tmp_path):
+    picture = saved(Image.new("RGB", (4000, 3000), (200, 10, 30)), tmp_path / "a.jpg")
+    square = load_stretched(picture, 32, UnitBox(0.5, 0.5, 0.5001, 0.5001))
+    assert square.shape == (32, 32, 3)
+    assert np.abs(square.astype(int) - (200, 10, 30)).max() < 6
+
+
 def test_that_a_stretched_picture_is_upright_and_the_callers_own(tmp_path):
     square = load_stretched(oriented(gradient(80, 40), tmp_path / "a.jpg", 6), 32)
     # Turned a quarter: what grew to the right grows downwards now.
