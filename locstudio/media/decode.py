@@ -253,7 +253,7 @@ def _to_rgb8_at(image: PillowImage.Image, target: tuple[int, int] | None, box: _
 def resized(
     image: PillowImage.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
 ) -> PillowImage.Image:
-    """The one resampling, of a picture or a box of it: antialiased bicubic, after a box filter if that is far larger."""
+    """The one resampling, also of a box alone: antialiased bicubic, after a box filter where that is far larger."""
     return image.resize(size, PillowImage.Resampling.BICUBIC, box=box, reducing_gap=2.0)
 
 
