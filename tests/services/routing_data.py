@@ -16,10 +16,12 @@ from locstudio.domain.edits import ClassChange, Edit, ImageChange, LabelChange, 
 from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.regions import LabelClass, Origin, Superclass
 from locstudio.jobs.checkpoint_folder import checkpoint_info, seal_checkpoint
-from locstudio.jobs.configs import RunConfig, VmoeTraining
+from locstudio.jobs.class_results import ClassPrecision, ClassResults, write_class_results
+from locstudio.jobs.configs import Comparison, Evaluation, RunConfig, VmoeTraining
 from locstudio.jobs.confusions import Confusion, ConfusionHeader, write_confusion
-from locstudio.jobs.messages import Evaluated, Finished, Progress, Saved, Started
-from locstudio.jobs.routing import EpochRouting, RoutingHeader, RoutingTable, write_routing
+from locstudio.jobs.messages import Evaluated, Finished, Note, Progress, Saved, Started
+from locstudio.jobs.predictions import Gate, GateCheck, write_gate
+from locstudio.jobs.routing import EpochRouting, RoutingHeader, RoutingTable, read_routing, write_routing
 from locstudio.jobs.run_folder import EventLog, RunFolder
 from locstudio.jobs.vmoe_config import VmoeConfig
 from locstudio.services.collection import new_project
@@ -274,9 +276,7 @@ def table_of(plan: Plan, run_id, checkpoint_id, class_ids, image_ids, contents, 
 def write_run(project, run_id, plan, class_ids, image_ids, contents, expert_N, *, title="") -> RunFolder:
     """A finished run with a checkpoint, its events, its table and what its dense twin confused."""
     config = RunConfig(kind="vmoe", checkpoint="", title=title, vmoe=VmoeTraining(num_epochs=plan.num_epochs))
-    made = RunFolder.create(project.runs, config)
-    made.path.rename(project.runs / run_id)
-    folder = RunFolder(project.runs / run_id)
+    folder = _placed(project, config, run_id)
     checkpoint = write_vmoe_checkpoint(folder.checkpoints / "best", f"experts {run_id[-6:]}", plan)
     checkpoint_id = checkpoint_info(checkpoint).id
     table = table_of(plan, run_id, checkpoint_id, class_ids, image_ids, contents, expert_N)
@@ -373,40 +373,105 @@ def _epochs(plan: Plan, final, mean_RE, accuracy: float, top1: float) -> tuple[E
 
 
 def _write_events(folder: RunFolder, plan: Plan, table: RoutingTable) -> None:
+    """What the run has said: a dense twin's epochs, then as many of the experts."""
     log = EventLog(folder)
-    steps = 10
-    total = plan.num_epochs * steps
-    num = len(plan.truth_N)
-    log.append(
-        Started(
-            sequence=log.next_sequence,
-            device="CPU, 2 cores",
-            num_images=num,
-            num_regions=0,
-            num_steps=total,
-            num_held_out=int(table.held_out.sum()),
-            steps_per_epoch=steps,
-        )
+    steps, num = 10, len(plan.truth_N)
+    first, total = plan.num_epochs * steps, 2 * plan.num_epochs * steps
+
+    def say(kind, **fields):
+        log.append(kind(sequence=log.next_sequence, **fields))
+
+    def progress(step, parts):
+        numbers = {"images_per_second": 400.0, "seconds_left": float(total - step), "learning_rate": 1e-3}
+        say(Progress, step=step, num_steps=total, loss=sum(parts.values()), parts=parts, **numbers)
+
+    say(
+        Started,
+        device="CPU, 2 cores",
+        num_images=num,
+        num_regions=num,
+        num_steps=total,
+        num_held_out=int(table.held_out.sum()),
+        steps_per_epoch=steps,
     )
+    say(Note, text=f"The dense twin is trained first ({plan.num_epochs} epochs).")
     for entry in table.header.epochs:
-        step = entry.epoch * steps
-        parts = {"class": 2.0 / entry.epoch, "router": 0.3 / entry.epoch}
-        log.append(
-            Progress(
-                sequence=log.next_sequence,
-                step=step,
-                num_steps=total,
-                images_per_second=400.0,
-                seconds_left=float(total - step),
-                loss=sum(parts.values()),
-                parts=parts,
-                learning_rate=1e-3,
-            )
-        )
+        progress(entry.epoch * steps, {"dense": 2.4 / entry.epoch**0.5})
+        say(Evaluated, step=entry.epoch * steps, metrics={"dense_top1": round(0.9 * (entry.top1 or 0.0), 4)})
+    for entry in table.header.epochs:
+        step = first + entry.epoch * steps
+        progress(step, {"class": 1.8 / entry.epoch**0.5, "router": 0.6 / entry.epoch**0.5})
+        load_E = np.mean(entry.load, axis=0)
         metrics = {"top1": entry.top1 or 0.0, "margin": entry.margin}
-        if entry.router_accuracy is not None:
-            metrics["router_accuracy"] = entry.router_accuracy
-        log.append(Evaluated(sequence=log.next_sequence, step=step, metrics=metrics))
-    log.append(Saved(sequence=log.next_sequence, step=total, path="checkpoints/best"))
+        metrics |= {} if entry.router_accuracy is None else {"router_accuracy": entry.router_accuracy}
+        metrics["dead_experts"] = float((load_E * plan.num_experts < 0.1).sum())
+        metrics |= {f"expert_{number}": float(share) for number, share in enumerate(load_E, 1)}
+        say(Evaluated, step=step, metrics=metrics)
+    say(Saved, step=total, path="checkpoints/best")
+    say(Finished)
+    log.close()
+
+
+def class_results_of(table: RoutingTable) -> ClassResults:
+    """What an evaluation of a table's model says, class by class."""
+    header = table.header
+    lines = []
+    for place, (class_id, name) in enumerate(zip(header.class_ids, header.class_names, strict=True)):
+        is_its = table.truth == place
+        num = int(is_its.sum())
+        top1 = float((table.predicted[is_its] == place).mean()) if num else None
+        negatives = len(table) - num
+        lines.append(
+            ClassPrecision(class_id=class_id, name=name, num_positives=num, num_negatives=negatives, top1=top1)
+        )
+    metrics = {"top1": float((table.predicted == table.truth).mean()), "top5": 0.93, "router_accuracy": 0.88}
+    return ClassResults(
+        checkpoint_id=header.checkpoint_id,
+        name=header.name,
+        num_images=len(table),
+        num_held_out=len(table),
+        metrics=metrics,
+        classes=tuple(lines),
+    )
+
+
+def evaluate_run(project, run_id=SECOND_RUN) -> RunFolder:
+    """A finished evaluation of a run's checkpoint, on all of its images."""
+    table = read_routing(project.runs / run_id / "results")
+    config = RunConfig(kind="evaluate", checkpoint="x", evaluate=Evaluation(task="classes"))
+    folder = _placed(project, config, "20260803T100000Z-evaluate-cccccc")
+    write_class_results(folder.results / "predictions", class_results_of(table))
+    write_routing(folder.results, table)
+    _finish(folder)
+    return folder
+
+
+def compare_run(project, old_run=FIRST_RUN, new_run=SECOND_RUN) -> RunFolder:
+    """A finished comparison of two runs' checkpoints, which the new one passes."""
+    new = project.runs / new_run / "checkpoints" / "best"
+    config = RunConfig(kind="compare", checkpoint="x", parent_run=new_run, compare=Comparison(new=str(new)))
+    folder = _placed(project, config, "20260804T100000Z-compare-dddddd")
+    values = []
+    for part, run_id in (("old", old_run), ("new", new_run)):
+        table = read_routing(project.runs / run_id / "results")
+        write_class_results(folder.results / part, class_results_of(table))
+        write_routing(folder.results / part, table)
+        values.append((table.header.checkpoint_id, class_results_of(table).metrics["top1"]))
+    (old_id, was), (new_id, now) = values
+    sentence = f"It names the class of the held-out images as well: {now:.3f} against {was:.3f} are right."
+    check = GateCheck(name="metric", passed=True, sentence=sentence, old=was, new=now)
+    write_gate(folder.results, Gate(passed=True, old_id=old_id, new_id=new_id, checks=(check,)))
+    _finish(folder)
+    return folder
+
+
+def _placed(project, config, run_id) -> RunFolder:
+    made = RunFolder.create(project.runs, config)
+    made.path.rename(project.runs / run_id)
+    return RunFolder(project.runs / run_id)
+
+
+def _finish(folder: RunFolder) -> None:
+    log = EventLog(folder)
     log.append(Finished(sequence=log.next_sequence))
     log.close()
