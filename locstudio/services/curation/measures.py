@@ -14,6 +14,7 @@ from locstudio.services.curation.names import Names, names_of, without_vector
 from locstudio.services.curation.overlaps import Rows
 from locstudio.services.curation.table import ACCEPTED, EDITED, MODEL, PENDING, REJECTED, Pool, row_of_key
 from locstudio.services.curation.vectors import ItemVectors
+from locstudio.services.routing.wishes import RoutingsOf
 
 __all__ = [
     "ItemVectors",
@@ -48,6 +49,7 @@ class Measures:
         value: What asking a person about it is worth: see ``value_of``, (N,).
         likeness: Cosine to the pinned item; None while nothing is pinned, (N,).
         heat: How much the heat of its class in its image contradicts labels and boxes; None while nobody asked, (N,).
+        routing: The routing of its image, row by row; None while nobody asked.
         pinned: Key of that item.
         texts: The phrases that were compared.
         best: The other phrase that fits best, a row of ``texts``; -1 for none, (N,).
@@ -59,6 +61,7 @@ class Measures:
     value: _Floats
     likeness: _Floats | None = None
     heat: _Floats | None = None
+    routing: RoutingsOf | None = None
     pinned: str = ""
     texts: tuple[str, ...] = ()
     best: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
@@ -74,7 +77,16 @@ class Measures:
             "likeness": self.likeness,
             "heat": self.heat,
         }
-        return known.get(name)
+        return known[name] if name in known else self._of_routing(name)
+
+    def _of_routing(self, name: str) -> _Floats | None:
+        """The least sure router has most of "margin"; of "mismatch" the surest that belongs to another expert."""
+        routing = self.routing
+        if routing is None or name not in ("margin", "mismatch"):
+            return None
+        margins = routing.margins
+        doubt = 1 - margins if name == "margin" else np.where(routing.mismatch, margins + 1, margins - 1)
+        return doubt.astype(np.float32)
 
     def remember(self, what: Hashable, work_out: Callable[[], Rows]) -> Rows:
         """What ``work_out`` makes of these measures, worked out once."""

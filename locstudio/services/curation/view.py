@@ -15,8 +15,10 @@ from locstudio.services.curation.geometry import DEFAULTS, GeometrySettings, Rul
 from locstudio.services.curation.measures import Measures
 from locstudio.services.curation.overlaps import Rows, suppressed
 from locstudio.services.curation.table import EDITED, MODEL, ORIGINS, REJECTED, REVIEWS, Pool
+from locstudio.services.routing.wishes import RoutingWish
 
 _NUM_OVERLAPS = 8
+_ANY_ROUTING = RoutingWish()
 
 
 class Order(StrEnum):
@@ -29,6 +31,8 @@ class Order(StrEnum):
     LIKENESS = "likeness"
     DISAGREEMENT = "disagreement"
     HEAT = "heat"
+    MARGIN = "margin"
+    MISMATCH = "mismatch"
     VALUE = "value"
     IMAGE = "image"
 
@@ -42,6 +46,7 @@ class Wish:
         max_overlap: Of two that overlap more, the less sure is hidden.
         class_ids: 0 is no class.
         rules: Break one of these.
+        routing: What the image's routing must be like; without measures of it nothing meets that.
         words: Must all occur in the phrase or the name of the class.
         order: Without measures, those that need them are by score.
         pinned: Key of the item that ``LIKENESS`` speaks of.
@@ -56,6 +61,7 @@ class Wish:
     rules: frozenset[Rule] = frozenset()
     image_ids: frozenset[int] = frozenset()
     runs: frozenset[str] = frozenset()
+    routing: RoutingWish = _ANY_ROUTING
     words: str = ""
     order: Order = Order.VALUE
     is_descending: bool = True
@@ -71,8 +77,19 @@ def rows_of(pool: Pool, wish: Wish, measures: Measures | None = None, settings: 
         for rule in wish.rules:
             broken |= is_breaking(pool, rule, settings, among)
         is_wanted &= broken
+    if wish.routing.is_filter:
+        is_wanted &= _routed(pool, wish.routing, measures)
     order = _ordered(pool, wish, measures)
     return order[is_wanted[order]]
+
+
+def _routed(pool: Pool, wish: RoutingWish, measures: Measures | None) -> NDArray[np.bool_]:
+    """Which rows are in images of such a routing; what came since it was measured is in none, (N,)."""
+    found = np.zeros(len(pool), bool)
+    if measures is not None and measures.routing is not None:
+        meets = measures.routing.meets(wish)[: len(pool)]
+        found[: len(meets)] = meets
+    return found
 
 
 def visible(pool: Pool, min_score: float, max_overlap: float) -> NDArray[np.bool_]:

@@ -85,6 +85,18 @@ class RoutingsOf:
             passes &= np.nan_to_num(self.margins, nan=np.inf) < np.float32(wish.max_margin)
         return passes
 
+    def counted(self, names: tuple[str, ...], is_counted: NDArray[np.bool_]) -> RoutingCounts:
+        """What there is to choose from among the images that count, (N,)."""
+        is_known = (self.experts != NO_ONE) & is_counted
+        experts = np.bincount(self.experts[is_known], minlength=len(names))
+        return RoutingCounts(
+            experts=tuple(experts.tolist()),
+            names=names,
+            num_mismatched=int((self.mismatch & is_known).sum()),
+            num_unsure=int((self.margins[is_known] < np.float32(SMALL_MARGIN)).sum()),
+            num_images=int(is_known.sum()),
+        )
+
     def ordered(self, order: WishOrder) -> NDArray[np.int64]:
         """What sorts the images, (N,); those not routed last, else as they were."""
         is_unknown = self.experts == NO_ONE
@@ -129,16 +141,7 @@ class Routings:
         book = self.read()
         if book is None:
             return None
-        found = self._of_rows(book, np.arange(book.num_images))
-        is_known = (found.experts != NO_ONE) & book.is_shown_N
-        experts = np.bincount(found.experts[is_known], minlength=book.num_experts)
-        return RoutingCounts(
-            experts=tuple(experts.tolist()),
-            names=book.expert_names,
-            num_mismatched=int((found.mismatch & is_known).sum()),
-            num_unsure=int((found.margins[is_known] < np.float32(SMALL_MARGIN)).sum()),
-            num_images=int(is_known.sum()),
-        )
+        return self._of_rows(book, np.arange(book.num_images)).counted(book.expert_names, book.is_shown_N)
 
     def of_images(self, image_ids: NDArray[np.int64]) -> RoutingsOf:
         """The routing of these images, in their order."""

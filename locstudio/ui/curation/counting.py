@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from locstudio.domain.regions import Origin, Review
 from locstudio.services.curation.geometry import Rule, is_breaking
+from locstudio.services.curation.measures import Measures
 from locstudio.services.curation.pool import Pool
 from locstudio.services.curation.progress import ReviewProgress, review_progress
 from locstudio.services.curation.view import Order, Wish, rows_of, visible
@@ -55,12 +56,13 @@ class Counted:
     progress: ReviewProgress
 
     @classmethod
-    def of(cls, dataset: Dataset, pool: Pool, wish: Wish) -> "Counted":
+    def of(cls, dataset: Dataset, pool: Pool, wish: Wish, measures: Measures | None = None) -> "Counted":
         """Count."""
+        unordered = replace(wish, phrases=frozenset(), order=Order.SCORE)
         return cls(
             counts=counts_of(pool, wish),
             scores=pool.scores[pool.is_provisional],
-            phrases=phrases_of(pool, rows_of(pool, replace(wish, phrases=frozenset(), order=Order.SCORE))),
+            phrases=phrases_of(pool, rows_of(pool, unordered, measures)),
             known=phrases_of(pool, pool.rows),
             progress=review_progress(dataset, pool, visible(pool, wish.min_score, wish.max_overlap)),
         )

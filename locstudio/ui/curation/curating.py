@@ -13,7 +13,6 @@ import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from locstudio.domain.edits import Edit
-from locstudio.domain.errors import UserError
 from locstudio.domain.regions import LabelClass, Review
 from locstudio.services.curation import deciding
 from locstudio.services.curation.measures import Measures, unmeasured
@@ -21,12 +20,14 @@ from locstudio.services.curation.pool import Pool, pool_after, read_pool, row_of
 from locstudio.services.curation.suggestions import Suggestion
 from locstudio.services.curation.view import Order, Wish, rows_of
 from locstudio.services.heat.disagreeing import Disagreeing
+from locstudio.services.routing.wishes import RoutingCounts, Routings
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 from locstudio.ui.background import DatasetWorker, LatestOnly
 from locstudio.ui.curation.counting import Counted, thresholds_of, why_empty
 from locstudio.ui.curation.crop_model import Crop
 from locstudio.ui.curation.curation_page import CurationPage
+from locstudio.ui.curation.decision import Decision, NothingToDo
 from locstudio.ui.curation.measuring import Measuring
 from locstudio.ui.editing import Editing
 from locstudio.ui.gallery.working_model import Rows
@@ -39,22 +40,6 @@ _READ_ONLY = "This project is open read-only: look, sort and filter, but decisio
 _READING = "Reading what is to be reviewed…"
 
 Act = Callable[[Dataset, Pool, Rows], Edit]
-
-
-@dataclass(slots=True, eq=False)
-class _Decision:
-    """One decision that is not on disk yet: what is shown as decided, and the edit, once the worker has made it.
-
-    ``on_done`` is called when it is on disk.
-    """
-
-    positions: Rows
-    on_done: Callable[[], None] | None = None
-    edit: Edit | None = None
-
-
-class _NothingToDo(UserError):
-    """The dataset holds already what was wished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +77,12 @@ class Curating(QObject):
         self._counts.arrived.connect(self._on_counted)
         for door in (self._views, self._counts):
             door.failed.connect(lambda error: self.said.emit(str(error)))
-        self._in_flight: deque[_Decision] = deque()
+        self._in_flight: deque[Decision] = deque()
         self._classes: list[LabelClass] = []
         self._num_edits = 0
         self.pool: Pool | None = None
         self.wish = Wish()
-        self.measuring = Measuring(dataset, Disagreeing(project, dataset), self)
+        self.measuring = Measuring(dataset, Disagreeing(project, dataset), Routings(project, dataset), self)
         self._valued: Pool | None = None
         self._suggested: tuple[str, Sequence[Suggestion]] = ("", ())
         self._counting = QTimer(self, interval=_COUNT_PAUSE_MS, singleShot=True)
@@ -116,6 +101,7 @@ class Curating(QObject):
         page.grid.current_changed.connect(self._on_current)
         page.grid.suggestion_taken.connect(self._take_suggestion)
         self.measuring.measured.connect(self._on_measured)
+        self.measuring.routed.connect(self._on_routed)
         self.measuring.pinned.connect(self._on_pinned)
         self.measuring.suggested.connect(self._on_suggested)
         self.measuring.failed.connect(self.said)
@@ -178,6 +164,8 @@ class Curating(QObject):
             self.show_view(from_start=is_sorted_anew)
             if is_sorted_anew and wish.order is Order.HEAT:
                 self.measuring.measure_heat()
+            elif is_sorted_anew and wish.order in (Order.MARGIN, Order.MISMATCH):
+                self.measuring.measure_routing()
 
     def _on_filtered(self, wish: Wish) -> None:
         own = {name: getattr(self.wish, name) for name in ("min_score", "max_overlap", "phrases", "image_ids", "runs")}
@@ -229,7 +217,7 @@ class Curating(QObject):
 
     def _count(self) -> None:
         if self.pool is not None:
-            self._counts.submit(Counted.of, self._dataset, self.pool, self.wish)
+            self._counts.submit(Counted.of, self._dataset, self.pool, self.wish, self.measures)
 
     def _on_counted(self, counted: Counted) -> None:
         page = self._page
@@ -264,6 +252,12 @@ class Curating(QObject):
         if self._page.model.num_done() == 0 and self._page.grid.place <= 0:
             self.show_view(from_start=True)
         self._on_current(self._page.grid.current)
+
+    def _on_routed(self, counts: RoutingCounts | None) -> None:
+        """Offer what there is to choose from; a view that depends on it is made anew, as after a measure."""
+        self._page.filters.set_routing(counts)
+        if self.wish.routing or self.wish.order in (Order.MARGIN, Order.MISMATCH):
+            self._on_measured()
 
     def _on_current(self, crop: Crop | None) -> None:
         if crop is not None and self.pool is not None:
@@ -309,7 +303,7 @@ class Curating(QObject):
     def apply(self, pool: Pool, positions: Rows, act: Act) -> None:
         """Do something else with rows of this pool, in one step: a sheet may speak of one that was read before."""
         if self._can_decide(positions):
-            self._do(_Decision(positions[:0]), pool, positions, act)
+            self._do(Decision(positions[:0]), pool, positions, act)
 
     def _can_decide(self, positions: Rows) -> bool:
         if len(positions) and self._dataset.is_read_only:
@@ -324,25 +318,25 @@ class Curating(QObject):
         self._page.model.mark(positions, review)
         self._page.grid.advance()
         self._say_shown()
-        self._do(_Decision(positions, on_done), self.pool, positions, act)
+        self._do(Decision(positions, on_done), self.pool, positions, act)
 
-    def _do(self, decision: _Decision, pool: Pool, positions: Rows, act: Act) -> None:
+    def _do(self, decision: Decision, pool: Pool, positions: Rows, act: Act) -> None:
         self._in_flight.append(decision)
 
         def make() -> Edit:
             edit = act(self._dataset, pool, positions)
             if not edit.changes:
-                raise _NothingToDo("That is so already.")
+                raise NothingToDo("That is so already.")
             decision.edit = edit
             return edit
 
         self._editing.apply_made(make, partial(self._on_refused, decision))
 
-    def _on_refused(self, decision: _Decision, error: Exception) -> None:
+    def _on_refused(self, decision: Decision, error: Exception) -> None:
         self._in_flight.remove(decision)
         self._unmark(decision)
         self._say_shown()
-        if not isinstance(error, _NothingToDo):
+        if not isinstance(error, NothingToDo):
             self.said.emit(str(error))
 
     def _on_applied(self, edit: Edit) -> None:
@@ -366,7 +360,7 @@ class Curating(QObject):
         if own is not None and own.on_done is not None:
             own.on_done()
 
-    def _unmark(self, decision: _Decision) -> None:
+    def _unmark(self, decision: Decision) -> None:
         others = [other.positions for other in self._in_flight]
         still = np.concatenate(others) if others else np.empty(0, np.int64)
         self._page.model.unmark(np.setdiff1d(decision.positions, still))

@@ -10,9 +10,10 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QMenu, QPushButton
 from locstudio.domain.regions import LabelClass, Origin, Review
 from locstudio.services.curation.geometry import Rule
 from locstudio.services.curation.view import Order, Wish
+from locstudio.services.routing.wishes import SMALL_MARGIN, RoutingCounts, RoutingWish
 from locstudio.ui.flow_layout import FlowLayout
 from locstudio.ui.gallery.choice_chip import ChoiceChip
-from locstudio.ui.gallery.filter_bar import ORIGIN_WORDS, REVIEW_WORDS
+from locstudio.ui.gallery.filter_bar import MISMATCH, ORIGIN_WORDS, REVIEW_WORDS, ROUTING_WORDS, UNSURE
 from locstudio.ui.icons import drawn
 from locstudio.ui.plain_text import label
 
@@ -27,6 +28,8 @@ ORDER_WORDS = {
     Order.LIKENESS: "Likeness",
     Order.DISAGREEMENT: "Disagreement",
     Order.HEAT: "Heat",
+    Order.MARGIN: "Margin",
+    Order.MISMATCH: "Expert mismatch",
     Order.IMAGE: "Image",
 }
 ORDER_HINTS = {
@@ -38,6 +41,8 @@ ORDER_HINTS = {
     Order.LIKENESS: "What looks most like the pinned crop, first",
     Order.DISAGREEMENT: "Where the phrase fits the picture worse than another, first",
     Order.HEAT: "Where the heat of its class contradicts labels and boxes, first",
+    Order.MARGIN: "Where the router was least sure which expert takes the image, first",
+    Order.MISMATCH: "Images of another expert than that of their class, the surest first",
     Order.IMAGE: "Image by image",
 }
 RULE_WORDS = {
@@ -90,7 +95,9 @@ class FilterRow(QFrame):
         self._origin = ChoiceChip("Origin", self)
         self._class = ChoiceChip("Class", self)
         self._rule = ChoiceChip("Geometry", self)
-        self._chips = (self._review, self._origin, self._class, self._rule)
+        self._expert = ChoiceChip("Expert", self)
+        self._routing = ChoiceChip("Routing", self)
+        self._chips = (self._review, self._origin, self._class, self._rule, self._expert, self._routing)
         chips = QWidget(self)
         flow = FlowLayout(chips)
         for chip in self._chips:
@@ -107,6 +114,7 @@ class FilterRow(QFrame):
         column.setSpacing(6)
         column.addLayout(top)
         column.addLayout(self._make_foot())
+        self.set_routing(None)
         self.set_wish(self._wish)
 
     def _make_sort(self) -> QToolButton:
@@ -175,6 +183,8 @@ class FilterRow(QFrame):
             (self._origin, [origin for origin in Origin if origin in wish.origins]),
             (self._class, sorted(wish.class_ids)),
             (self._rule, [rule for rule in Rule if rule in wish.rules]),
+            (self._expert, sorted(wish.routing.experts)),
+            (self._routing, _doubts_of(wish.routing)),
         ):
             chip.clear()
             for value in values:
@@ -192,6 +202,13 @@ class FilterRow(QFrame):
         counted = sorted(((n, names[key], key) for key, n in counts.classes.items() if key in names), reverse=True)
         self._class.set_choices([(key, name, n) for n, name, key in counted])
         self._rule.set_choices([(rule, RULE_WORDS[rule], counts.rules.get(rule, 0)) for rule in Rule])
+
+    def set_routing(self, counts: RoutingCounts | None) -> None:
+        """Show how many items are in images of each expert, and in images that look wrong; nothing without routing."""
+        experts = zip(counts.names, counts.experts, strict=True) if counts is not None else ()
+        self._expert.set_choices([(expert, f"Expert {name}", n) for expert, (name, n) in enumerate(experts)])
+        found = {MISMATCH: counts.num_mismatched, UNSURE: counts.num_unsure} if counts is not None else {}
+        self._routing.set_choices([(kind, words, found.get(kind, 0)) for kind, words in ROUTING_WORDS.items()])
 
     def set_num_shown(self, num_shown: int, num_all: int, num_done: int) -> None:
         """Say how many items are in the gallery, of how many, and offer to tidy where some are decided."""
@@ -216,7 +233,7 @@ class FilterRow(QFrame):
         return self._chosen.text()
 
     def choices(self) -> Sequence[ChoiceChip]:
-        """The chips: review, origin, class, geometry."""
+        """The chips: review, origin, class, geometry, expert, routing."""
         return self._chips
 
     # wishes -----------------------------------------------------------------------------------------------------
@@ -239,12 +256,18 @@ class FilterRow(QFrame):
 
     def _announce(self) -> None:
         self._pause.stop()
+        doubts = self._routing.ticked()
         wish = replace(
             self._wish,
             reviews=frozenset(self._review.ticked()),
             origins=frozenset(self._origin.ticked()),
             class_ids=frozenset(self._class.ticked()),
             rules=frozenset(self._rule.ticked()),
+            routing=RoutingWish(
+                experts=frozenset(self._expert.ticked()),
+                has_mismatch=MISMATCH in doubts,
+                max_margin=SMALL_MARGIN if UNSURE in doubts else None,
+            ),
             words=self._words.text().strip(),
         )
         self._change(wish)
@@ -259,7 +282,8 @@ class FilterRow(QFrame):
 
     def _is_narrowed(self) -> bool:
         wish = self._wish
-        return bool(wish.origins or wish.class_ids or wish.rules or wish.words) or wish.reviews != Wish().reviews
+        conditions = (wish.origins, wish.class_ids, wish.rules, wish.routing, wish.words)
+        return any(conditions) or wish.reviews != Wish().reviews
 
     def _show_order(self) -> None:
         wish = self._wish
@@ -269,3 +293,9 @@ class FilterRow(QFrame):
         self._sort.setText(f"Sort: {ORDER_WORDS[wish.order].lower()}{arrow}")
         self._sort.setToolTip(f"Sorted by {ORDER_WORDS[wish.order].lower()}. {ORDER_HINTS[wish.order]}.")
         self._sort.setAccessibleName(f"Sort by: {ORDER_WORDS[wish.order]}{', reversed' if arrow else ''}")
+
+
+def _doubts_of(wish: RoutingWish) -> list[str]:
+    """What is ticked of the chip of routing."""
+    doubts = {MISMATCH: wish.has_mismatch, UNSURE: wish.max_margin is not None}
+    return [kind for kind, is_ticked in doubts.items() if is_ticked]

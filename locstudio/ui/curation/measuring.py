@@ -15,6 +15,7 @@ from locstudio.services.curation.suggestions import Suggestion, suggestions
 from locstudio.services.curation.vectors import ItemVectors
 from locstudio.services.heat.disagreeing import Disagreeing
 from locstudio.services.promotion import active_id
+from locstudio.services.routing.wishes import RoutingCounts, Routings, RoutingsOf
 from locstudio.services.search import SearchService
 from locstudio.store.view import DatasetView
 from locstudio.ui.background import LatestOnly
@@ -35,6 +36,7 @@ class Measuring(QObject):
 
     Signals:
         measured: the measures are others now.
+        routed: how many items are in images of each expert (``RoutingCounts``); None where no image was routed.
         pinned: the likeness to the item with this key is measured.
         suggested: key of an item, and its ``Suggestion``s.
         phrases_unknown: phrases whose vectors would make the measures better.
@@ -42,23 +44,28 @@ class Measuring(QObject):
     """
 
     measured = Signal()
+    routed = Signal(object)
     pinned = Signal(str)
     suggested = Signal(str, object)
     phrases_unknown = Signal(list)
     failed = Signal(str)
 
-    def __init__(self, dataset: DatasetView, disagreeing: Disagreeing, parent: QObject | None = None) -> None:
+    def __init__(
+        self, dataset: DatasetView, disagreeing: Disagreeing, routings: Routings, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
         self._dataset = dataset
-        self._disagreeing = disagreeing
+        self._disagreeing, self._routings = disagreeing, routings
         self._service: SearchService | None = None
         self._pool: Pool | None = None
         self._vectors: ItemVectors | None = None
         self._asked: frozenset[str] = frozenset()
         self.is_waiting = False
         self.measures: Measures | None = None
-        self._measuring, self._likening, self._suggesting, self._heating = (LatestOnly(self) for _ in range(4))
+        self._measuring, self._likening, self._suggesting = (LatestOnly(self) for _ in range(3))
+        self._heating, self._routing = (LatestOnly(self) for _ in range(2))
         self._heating.arrived.connect(self._on_heat)
+        self._routing.arrived.connect(self._on_routing)
         self._measuring.arrived.connect(self._on_measured)
         self._likening.arrived.connect(self._on_likened)
         self._suggesting.arrived.connect(lambda found: self.suggested.emit(*found))
@@ -67,7 +74,7 @@ class Measuring(QObject):
 
     @property
     def _doors(self) -> tuple[LatestOnly, ...]:
-        return self._measuring, self._likening, self._suggesting, self._heating
+        return self._measuring, self._likening, self._suggesting, self._heating, self._routing
 
     @property
     def vectors(self) -> ItemVectors | None:
@@ -88,6 +95,7 @@ class Measuring(QObject):
         self.measures = replace(unmeasured, pinned=self.measures.pinned) if self.measures is not None else unmeasured
         self._vectors = None
         self.measure()
+        self.measure_routing()
 
     def follow(self, pool: Pool) -> None:
         """Take the pool as it is after an edit: what was measured stays true of rows that were there."""
@@ -122,6 +130,11 @@ class Measuring(QObject):
         if pool is not None:
             self._heating.submit(lambda: (pool, self._disagreeing.of_pairs(pool.image_ids, pool.class_ids)))
 
+    def measure_routing(self) -> None:
+        """Read which experts took the images of the rows."""
+        if self._pool is not None:
+            self._routing.submit(_route, self._routings, self._pool)
+
     def suggest(self, pool: Pool, row: int, key: str, classes: Sequence[LabelClass]) -> None:
         """Find what else a row of the pool may be."""
         vectors, service, measures = self._vectors, self._service, self.measures
@@ -140,8 +153,9 @@ class Measuring(QObject):
         measures = found.measures
         if self.measures is not None and measures.pinned != self.measures.pinned:  # pinned meanwhile
             measures = replace(measures, likeness=self.measures.likeness, pinned=self.measures.pinned)
-        heat = self.measures.heat if self.measures is not None else None
-        self.measures, self._vectors = replace(measures, heat=heat), found.vectors
+        if (before := self.measures) is not None:
+            measures = replace(measures, heat=before.heat, routing=before.routing)
+        self.measures, self._vectors = measures, found.vectors
         room = max(0, _MAX_LEARNT - len(self._asked))
         new = [phrase for phrase in found.unknown if phrase not in self._asked][:room]
         self._asked |= frozenset(new)
@@ -154,6 +168,11 @@ class Measuring(QObject):
         if self.measures is not None:
             self.measures = replace(self.measures, heat=found[1], remembered={})
             self.measured.emit()
+
+    def _on_routing(self, found: tuple[RoutingsOf | None, RoutingCounts | None]) -> None:
+        if self.measures is not None:
+            self.measures = replace(self.measures, routing=found[0], remembered={})
+            self.routed.emit(found[1])
 
     def _on_likened(self, found: tuple[str, Measures]) -> None:
         key, likened = found
@@ -171,6 +190,15 @@ def _measure(dataset: DatasetView, pool: Pool, service: SearchService | None, pi
     unknown = without_vector(pool, vocabulary) if vocabulary is not None else []
     measures = measure(pool, vectors, vocabulary)
     return _Measured(liken(measures, pool, vectors, pinned) if pinned else measures, vectors, unknown)
+
+
+def _route(routings: Routings, pool: Pool) -> tuple[RoutingsOf | None, RoutingCounts | None]:
+    """The routing of the image of every row, and what there is to choose from among the rows that are there."""
+    book = routings.read()
+    if book is None:
+        return None, None
+    found = routings.of_images(pool.image_ids)
+    return found, found.counted(book.expert_names, pool.is_there)
 
 
 def _named(key: str, find: Callable[[], list[Suggestion]]) -> tuple[str, list[Suggestion]]:
