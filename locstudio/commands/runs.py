@@ -14,7 +14,6 @@ from locstudio.commands.promoting import compared, print_promotion, promoted
 from locstudio.commands.waiting import metrics_text, tell, wait_for
 from locstudio.domain.errors import DatasetInUse, JobCrashed, StorageFailed, UserError
 from locstudio.jobs.checkpoint_folder import ModelKind
-from locstudio.jobs.configs import Task
 from locstudio.jobs.messages import Estimated
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_state import RunState
@@ -27,12 +26,11 @@ from locstudio.services.retraining import forget_run, start_dry_run
 from locstudio.services.run_control import end_run, stop_after_epoch, stop_after_step
 from locstudio.services.run_events import ingest
 from locstudio.services.runs_of import run_folders
+from locstudio.services.starting import MODEL_OF_TASK
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project, find_project
 
 INTERRUPTED = 130
-_MODEL_OF: dict[Task, ModelKind] = {"multilabel": "consistency", "classes": "vmoe"}
-"""What a task measures, where that is not the model of regions."""
 _COUNTED: dict[ModelKind, str] = {"cloc": "--steps", "consistency": "--epochs", "vmoe": "--epochs"}
 
 
@@ -88,7 +86,7 @@ def train(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Measure a checkpoint on the project's own ground truth."""
-    model = _MODEL_OF.get(options.task, "cloc")
+    model = MODEL_OF_TASK.get(options.task, "cloc")
     with opened(options.project) as (project, dataset):
         checkpoint = checkpoint_folder(project, dataset, options.checkpoint, model)
         folder = service.start_evaluate(

@@ -28,7 +28,8 @@ from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 
 MIN_FREE_BYTES = 2 << 30
-_MODEL_OF_TASK: dict[Task, ModelKind] = {"multilabel": "consistency", "classes": "vmoe"}
+MODEL_OF_TASK: dict[Task, ModelKind] = {"multilabel": "consistency", "classes": "vmoe"}
+"""What a task measures, where that is not the model of regions."""
 _MODEL_OF_KIND: dict[Kind, ModelKind] = {"consistency": "consistency", "vmoe": "vmoe", "route": "vmoe"}
 
 # What they do on 150 corrected regions is in the docstring of ``trainer.recipes.train_cloc``.
@@ -303,7 +304,7 @@ def model_of(config: RunConfig) -> ModelKind | None:
     if config.kind == "compare":
         return None
     if config.evaluate is not None:
-        return _MODEL_OF_TASK.get(config.evaluate.task, "cloc")
+        return MODEL_OF_TASK.get(config.evaluate.task, "cloc")
     return _MODEL_OF_KIND.get(config.kind, "cloc")
 
 
