@@ -37,7 +37,7 @@ class SuperclassActs(QObject):
         canvas.move_wanted.connect(self._on_dropped)
         canvas.merge_wanted.connect(edits.merge)
         canvas.name_wanted.connect(edits.name)
-        side.tree.rows.name_wanted.connect(edits.name)
+        side.tree.name_wanted.connect(edits.name)
         canvas.menu_wanted.connect(self.open_menu)
         side.tree.menu_wanted.connect(self.open_menu)
 
@@ -78,7 +78,9 @@ class SuperclassActs(QObject):
         if not key:
             self.said.emit("Choose a superclass first.")
         elif command is SuperclassCommand.RENAME:
-            if not (self._side.tree.hasFocus() and self._side.tree.edit_name(key)):
+            group = self._canvas.picture.group(key) if self._canvas.picture is not None else None
+            is_in_tree = group is not None and self._side.tree.hasFocus()
+            if group is None or not (is_in_tree and self._side.tree.edit_name(key, group.name)):
                 self._canvas.edit_name(key)
         elif command is SuperclassCommand.MERGE:
             self._open_targets(key)

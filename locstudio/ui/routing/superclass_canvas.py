@@ -159,7 +159,8 @@ class SuperclassCanvas(SuperclassGraph):
         if target is None:
             target = self._scene.area_at(at - self._offset)
         groups = picture.group_of
-        is_home = target == hand.area or all(groups.get(class_id, WITHOUT) == target for class_id in hand.class_ids)
+        homes = {groups.get(class_id, WITHOUT) for class_id in hand.class_ids} if hand.class_ids else {hand.area}
+        is_home = homes == {target}
         if (hand.area is not None and target == WITHOUT) or (is_home and target != NEW):
             target = None
         if target != self._marks.target or not self._marks.dragged:

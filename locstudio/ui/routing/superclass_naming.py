@@ -4,7 +4,8 @@ from PySide6.QtCore import QEvent, QRectF, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent
 from PySide6.QtWidgets import QLineEdit, QWidget
 
-_LONGEST = 120
+from locstudio.services.superclasses import MAX_NAME
+
 _LEAST_WIDTH = 150
 
 
@@ -22,7 +23,7 @@ class NameField(QLineEdit):
         self._key = 0
         self._before = ""
         self._over = parent
-        self.setMaxLength(_LONGEST)
+        self.setMaxLength(MAX_NAME)
         self.setAccessibleName("Name of the superclass")
         self.hide()
 

@@ -271,6 +271,10 @@ def _paint_labels(
         if label.place in loud or not label.rect.intersects(seen):
             continue
         is_pale = near is not None and not near[label.place]
+        if label.has_plate:
+            veil = QColor(look.base)
+            veil.setAlpha(200)
+            painter.fillRect(label.rect, veil)
         painter.setPen(QColor(theme.mixed(look.text, look.base, 0.5) if is_pale else look.text))
         painter.drawText(label.rect, _LEFT, scene.names[label.place])
     for place in loud:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor, QFont
 
 from locstudio.services.routing.graph_layout import WITHOUT
@@ -41,13 +41,7 @@ def _share(share: float | None) -> str:
 
 
 class SuperclassRows(QAbstractItemModel):
-    """The rows of the tree; a search leaves classes and superclasses whose name has its words.
-
-    Signals:
-        name_wanted: the key of a superclass, and the name that was typed over its own.
-    """
-
-    name_wanted = Signal(int, str)
+    """The rows of the tree; a search leaves classes and superclasses whose name has its words."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -117,14 +111,6 @@ class SuperclassRows(QAbstractItemModel):
             return _RIGHT
         return None
 
-    def flags(self, index: AnyIndex) -> Qt.ItemFlag:
-        if not index.isValid():
-            return Qt.ItemFlag.NoItemFlags
-        usual = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
-        if not index.internalId() and index.column() == 0 and self._listed[index.row()].group.key != WITHOUT:
-            return usual | Qt.ItemFlag.ItemIsEditable
-        return usual
-
     def is_group(self, index: AnyIndex) -> bool:
         """Whether a row is a superclass."""
         return index.isValid() and not index.internalId()
@@ -146,8 +132,6 @@ class SuperclassRows(QAbstractItemModel):
         if role == Qt.ItemDataRole.DisplayRole:
             right = right_of(picture, group) if column else None
             return f"{shown(group.name)} · {len(group.class_ids)}" if not column else _share(right)
-        if role == Qt.ItemDataRole.EditRole:
-            return group.name
         if role == Qt.ItemDataRole.FontRole and not column:
             font = QFont()
             font.setWeight(QFont.Weight.DemiBold)
@@ -178,15 +162,6 @@ class SuperclassRows(QAbstractItemModel):
         if role == Qt.ItemDataRole.AccessibleTextRole and not column:
             return class_sentence(picture, class_id)
         return None
-
-    def setData(self, index: AnyIndex, value: object, role: int = Qt.ItemDataRole.EditRole) -> bool:
-        """Ask for another name; the old one stays until the dataset has the new one."""
-        if role != Qt.ItemDataRole.EditRole or not self.is_group(index):
-            return False
-        group, name = self._listed[index.row()].group, str(value).strip()
-        if name and name != group.name:
-            self.name_wanted.emit(group.key, name)
-        return False
 
     # finding ----------------------------------------------------------------------------------------------------
 

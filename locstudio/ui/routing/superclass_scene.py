@@ -17,6 +17,8 @@ from locstudio.ui.plain_text import shown
 from locstudio.ui.routing.superclass_picture import GraphPicture
 
 Floats = NDArray[np.float64]
+Rect = tuple[float, float, float, float]
+"""Left, top, right and bottom."""
 
 _PILLS_FROM = 15.0  # px a row; lower rows are dots with some names
 _LEAST_SLOT = 42.0
@@ -27,14 +29,16 @@ _BEND = 0.13
 _EDGE_REACH = 6.0
 _DOT_REACH = 9.0
 _BESIDE = 5.0
+_PLATES = 4  # names an area
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A name beside a dot, and where it stands."""
+    """A name beside a dot, and where it stands; on a plate where other dots lie under it."""
 
     place: int
     rect: QRectF
+    has_plate: bool = False
 
 
 class GraphScene:
@@ -149,35 +153,52 @@ class GraphScene:
     # names beside dots ------------------------------------------------------------------------------------------
 
     def _labels(self) -> list[Label]:
-        """Names that fit beside their dots without touching another name or dot; the most confused first."""
-        graph = self.picture.graph
-        order = np.argsort(-graph.strengths_LL.sum(axis=1), kind="stable")
-        height = self.metrics.height() - 2
-        taken = np.zeros((len(graph), 4))
-        found: list[Label] = []
-        for place in order.tolist():
-            x, y = self.centers_L2[place].tolist()
-            key = self.picture.layout.slots[int(graph.class_ids[place])][0]
-            room = self.area_rect(key)
-            width = self.metrics.horizontalAdvance(self.names[place]) + 2
-            for left in (x + self.dot_radius + 2, x - self.dot_radius - 2 - width):
-                rect = (left, y - height / 2, left + width, y + height / 2)
-                is_inside = room.left() + 2 <= rect[0] and rect[2] <= room.right() - 2
-                if is_inside and self._is_free(rect, taken[: len(found)], place):
-                    taken[len(found)] = rect
-                    found.append(Label(place, QRectF(left, rect[1], width, height)))
-                    break
-        return found
+        """Names that fit beside their dots without touching another name, the most confused first.
 
-    def _is_free(self, rect: tuple[float, float, float, float], taken_N4: Floats, own: int) -> bool:
+        Neither do they touch another dot; where that leaves a superclass with hardly a name, a few lie on a plate.
+        """
+        graph = self.picture.graph
+        order = np.argsort(-graph.strengths_LL.sum(axis=1), kind="stable").tolist()
+        key_of = [self.picture.layout.slots[class_id][0] for class_id in graph.class_ids.tolist()]
+        taken: list[Rect] = []
+        found: dict[int, Label] = {}
+        count = dict.fromkeys(self.picture.layout.areas, 0)
+        for has_plate in (False, True):
+            for place in order:
+                if place in found or (has_plate and count[key_of[place]] >= _PLATES):
+                    continue
+                rect = self._room_for(place, key_of[place], taken, covers_dots=has_plate)
+                if rect is not None:
+                    taken.append(rect)
+                    count[key_of[place]] += 1
+                    box = QRectF(rect[0], rect[1], rect[2] - rect[0], rect[3] - rect[1])
+                    found[place] = Label(place, box, has_plate)
+        return list(found.values())
+
+    def _room_for(self, place: int, key: int, taken: list[Rect], *, covers_dots: bool) -> Rect | None:
+        """A free rectangle on the right or the left of a dot, inside its area and under the area's name."""
+        x, y = self.centers_L2[place].tolist()
+        room, top = self.area_rect(key), self.title_rect(key).bottom() - 3
+        width, height = self.metrics.horizontalAdvance(self.names[place]) + 2, self.metrics.height() - 2
+        for left in (x + self.dot_radius + 2, x - self.dot_radius - 2 - width):
+            rect = (left, y - height / 2, left + width, y + height / 2)
+            is_inside = room.left() + 2 <= rect[0] and rect[2] <= room.right() - 2
+            is_inside &= rect[1] >= top and rect[3] <= room.bottom()
+            if is_inside and self._is_free(rect, taken) and (covers_dots or self._has_no_dot(rect, place)):
+                return rect
+        return None
+
+    def _is_free(self, rect: Rect, taken: list[Rect]) -> bool:
+        if not taken:
+            return True
         left, top, right, bottom = rect
-        if np.any(
-            (taken_N4[:, 0] < right + _BESIDE)
-            & (taken_N4[:, 2] > left - _BESIDE)
-            & (taken_N4[:, 1] < bottom)
-            & (taken_N4[:, 3] > top)
-        ):
-            return False
+        all_N4 = np.array(taken)
+        is_hit_N = (all_N4[:, 0] < right + _BESIDE) & (all_N4[:, 2] > left - _BESIDE)
+        is_hit_N &= (all_N4[:, 1] < bottom) & (all_N4[:, 3] > top)
+        return not bool(is_hit_N.any())
+
+    def _has_no_dot(self, rect: Rect, own: int) -> bool:
+        left, top, right, bottom = rect
         x_L, y_L, reach = self.centers_L2[:, 0], self.centers_L2[:, 1], self.dot_radius + 1
         is_in_L = (x_L > left - reach) & (x_L < right + reach) & (y_L > top - reach + 3) & (y_L < bottom + reach - 3)
         is_in_L[own] = False

@@ -1,11 +1,12 @@
 """The list of superclasses and classes beside the graph: everything the graph can do, by keys alone."""
 
-from PySide6.QtCore import QItemSelection, QItemSelectionModel, QPoint, Qt, Signal
+from PySide6.QtCore import QItemSelection, QItemSelectionModel, QPoint, QRectF, Qt, Signal
 from PySide6.QtGui import QContextMenuEvent, QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeView, QWidget
 
 from locstudio.ui import theme
 from locstudio.ui.routing.superclass_commands import SuperclassCommand, command_for
+from locstudio.ui.routing.superclass_naming import NameField
 from locstudio.ui.routing.superclass_picture import GraphPicture
 from locstudio.ui.routing.superclass_rows import KEY_ROLE, SuperclassRows
 
@@ -20,12 +21,14 @@ class SuperclassTree(QTreeView):
         area_chosen: the key of the superclass that is current.
         command_wanted: a ``SuperclassCommand``.
         menu_wanted: where on the screen.
+        name_wanted: the key of a superclass, and the name that was typed over its own.
     """
 
     chosen_changed = Signal(tuple)
     area_chosen = Signal(int)
     command_wanted = Signal(object)
     menu_wanted = Signal(QPoint)
+    name_wanted = Signal(int, str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -50,11 +53,15 @@ class SuperclassTree(QTreeView):
         header.resizeSection(1, self.fontMetrics().horizontalAdvance("100 %") + 22)
         self.expanded.connect(lambda index: self._open.add(index.data(KEY_ROLE)))
         self.collapsed.connect(lambda index: self._open.discard(index.data(KEY_ROLE)))
+        self._name = NameField(self.viewport())
+        self._name.named.connect(self.name_wanted)
+        self.verticalScrollBar().valueChanged.connect(self._name.leave)
         self.doubleClicked.connect(self._on_double_clicked)
         theme.notifier.changed.connect(self.viewport().update)
 
     def set_picture(self, picture: GraphPicture | None) -> None:
         """List these superclasses; those that were open stay open, and what was chosen stays chosen."""
+        self._name.leave()
         chosen, current = self.chosen_ids(), self.current_group()
         if picture is not None and not self._was_filled:
             self._was_filled = True
@@ -118,12 +125,12 @@ class SuperclassTree(QTreeView):
         model.select(selection, flags.ClearAndSelect)
         self._is_following = was_following
 
-    def edit_name(self, key: int) -> bool:
+    def edit_name(self, key: int, name: str) -> bool:
         """Let a person type another name over that of a superclass; False where it is not listed."""
         index = self.rows.index_of_group(key)
         if index.isValid():
-            self.setCurrentIndex(index)
-            self.edit(index)
+            self.scrollTo(index)
+            self._name.edit(key, name, QRectF(self.visualRect(index)))
         return index.isValid()
 
     def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:
