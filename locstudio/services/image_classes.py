@@ -61,7 +61,10 @@ def say_instead(dataset: DatasetView, wrong: Mapping[int, int], class_id: int) -
         changes += made
     if locked and not changes:
         raise UserError("Its boxes are locked; unlock them in the collection first.")
-    return Edit(_titled(names, wrong, class_id, num_changed), tuple(changes)) if changes else Edit("", ())
+    if not changes:
+        return Edit("", ())
+    title = _titled(names, wrong, class_id, num_changed)
+    return Edit(f"{title} ({len(locked)} with locked boxes left out)" if locked else title, tuple(changes))
 
 
 def _labels(said: Mapping[int, ImageLabel], image_id: int, wrong_id: int, class_id: int) -> list[LabelChange]:

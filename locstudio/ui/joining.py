@@ -16,6 +16,7 @@ from locstudio.ui.index_keeping import IndexKeeping
 from locstudio.ui.main_window import MainWindow
 from locstudio.ui.opening import Place
 from locstudio.ui.routing.expert_pages import ExpertPages
+from locstudio.ui.routing.route_starting import RouteStarting
 from locstudio.ui.training.retraining import NOTICE, Retraining
 from locstudio.ui.transfers import Transfers
 from locstudio.ui.workspace import Panel
@@ -220,12 +221,40 @@ def join_experts(window: MainWindow, desk: Desk, retraining: Retraining) -> Expe
 
     def open_image(image_id: int) -> None:
         window.show_collection()
+        desk.workspace.show_panel(Panel.EXPERTS)
         desk.browsing.open_image(image_id)
 
+    def do(name: str) -> None:
+        if name == "train":
+            retraining.ask("vmoe")
+        elif name == "route":
+            starting.start()
+        else:
+            window.actions_by_name[name].trigger()
+
+    def read_again() -> None:
+        pages.refresh(has_other_files=False)
+        desk.routing.refresh()
+        desk.browsing.count_models()
+
+    def show_new(run_id: str) -> None:
+        window.notice.withdraw(NOTICE)
+        desk.routing.refresh()
+        pages.show(run_id)
+
     pages = ExpertPages(desk, desk)
+    starting = RouteStarting(desk, retraining.book, desk)
+    starting.said.connect(window.status.say)
+    starting.refused.connect(lambda sentence: window.notice.say(NOTICE, sentence, "", is_problem=True))
     pages.page_wanted.connect(window.show_experts)
     pages.open_wanted.connect(open_image)
+    pages.wanted.connect(do)
     pages.said.connect(window.status.say)
     window.expert_wanted.connect(pages.run)
-    retraining.noticed.connect(lambda *_: pages.refresh(has_other_files=False))  # a training has ended
+    desk.routing.train_wanted.connect(lambda: do("train"))
+    desk.routing.route_wanted.connect(lambda: do("route"))
+    desk.routing.expert_wanted.connect(lambda run_id, expert: pages.show_expert(expert, run_id))
+    retraining.noticed.connect(lambda *_: read_again())  # a run has ended
+    retraining.experts_changed.connect(read_again)
+    retraining.experts_wanted.connect(show_new)
     return pages

@@ -174,6 +174,7 @@ class _Plot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.viewport().setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keys are the plot's
         self.setMinimumHeight(140)
         item = self.getPlotItem()
         item.setMenuEnabled(False)

@@ -103,7 +103,6 @@ class ExpertReviewing(QObject):
     def _connect(self) -> None:
         page = self._page
         page.command_wanted.connect(self.run)
-        page.gallery.command_wanted.connect(self.run)
         page.gallery.order_changed.connect(self._on_order)
         page.gallery.set_can_edit(not self._dataset.is_read_only)
         page.head.run_wanted.connect(self.read)
