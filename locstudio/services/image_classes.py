@@ -55,8 +55,8 @@ def say_instead(dataset: DatasetView, wrong: Mapping[int, int], class_id: int) -
             locked.add(image_id)
             continue
         said = {label.class_id: label for label in labels.get(image_id, ())}
-        of_image = [RegionChange(each, touched(each, replace(each, class_id=class_id))) for each in boxes]
-        made = [*_labels(said, image_id, wrong_id, class_id), *of_image]
+        made: list[Change] = [*_labels(said, image_id, wrong_id, class_id)]
+        made += [RegionChange(each, touched(each, replace(each, class_id=class_id))) for each in boxes]
         num_changed += bool(made)
         changes += made
     if locked and not changes:

@@ -24,7 +24,12 @@ from locstudio.ui.plain_text import action_text, shown, tip
 
 _TYPING_PAUSE_MS = 350
 _NARROW = 1400
-_SHORT = 16  # letters
+_SHORT = 11  # letters
+_WORDS = {
+    "off": ("No model", "No model"),
+    "loading": ("Loading model…", "Loading…"),
+    "failed": ("Model failed – Retry", "Retry"),
+}
 
 
 class Page(Enum):
@@ -135,8 +140,7 @@ class TopBar(QWidget):
         ``model`` is what the project calls the model, where that is not the name it carries itself.
         """
         self._state = state
-        text = {"off": "No model", "loading": "Loading model…", "failed": "Model failed – Retry"}.get(state.phase, "")
-        self._short = text
+        text, self._short = _WORDS.get(state.phase, ("", ""))
         if state.ready is not None:
             self._short = shown(model or state.ready.name, 24)
             text = f"{self._short} on {shown(state.ready.device.split(',')[0], 24)}"
@@ -206,7 +210,7 @@ class _SearchField(QLineEdit):
         self.setPlaceholderText("Search regions by words: a red car -truck")
         self.setAccessibleName("Search regions by words")
         self.setClearButtonEnabled(True)
-        self.setMinimumWidth(120)
+        self.setMinimumWidth(90)
         self.setMaximumWidth(860)
         self.setMinimumHeight(28)
         self.phrases = QStringListModel(self)
