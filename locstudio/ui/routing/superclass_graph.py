@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 
 from locstudio.ui import theme
 from locstudio.ui.plain_text import tip
+from locstudio.ui.routing.superclass_ground import Ground
 from locstudio.ui.routing.superclass_paint import Marks, edges_shown, paint_graph
 from locstudio.ui.routing.superclass_picture import GraphPicture
 from locstudio.ui.routing.superclass_scene import GraphScene
@@ -33,6 +34,7 @@ class SuperclassGraph(QWidget):
         """``follows`` lets the confusions of what is chosen stand out; else only what is chosen does."""
         super().__init__(parent)
         self._scene: GraphScene | None = None
+        self._ground: Ground | None = None
         self._offset = QPointF(0, 0)
         self._scale = 1.0
         self._is_fitted = True
@@ -52,10 +54,14 @@ class SuperclassGraph(QWidget):
         self._marks = Marks(has_keys=self.hasFocus(), follows=self._marks.follows)
         known = set(picture.graph.class_ids.tolist()) if picture is not None else set()
         self._chosen = tuple(class_id for class_id in self._chosen if class_id in known)
-        self._scene = None if picture is None else GraphScene(picture, self._scale)
+        self._set_scene(None if picture is None else GraphScene(picture, self._scale))
         if is_new or (self._is_fitted and not self._is_all_in_sight()):
             self.fit()
         self._mark_chosen()
+
+    def _set_scene(self, scene: GraphScene | None) -> None:
+        self._scene = scene
+        self._ground = Ground(scene) if scene is not None else None
 
     def _is_all_in_sight(self) -> bool:
         if self._scene is None:
@@ -152,7 +158,7 @@ class SuperclassGraph(QWidget):
         scale = min(max(scale, _SMALLEST), _LARGEST)
         if scale != self._scene.scale or self._scale != scale:
             self._scale = scale
-            self._scene = GraphScene(self._scene.picture, scale)
+            self._set_scene(GraphScene(self._scene.picture, scale))
 
     def show_class(self, class_id: int) -> None:
         """Bring a class into sight, if it is not."""
@@ -265,6 +271,6 @@ class SuperclassGraph(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002 - always painted as a whole
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(theme.current().base))
-        if self._scene is not None:
+        if self._scene is not None and self._ground is not None:
             painter.translate(self._offset)
-            paint_graph(painter, self._scene, self._marks, QRectF(self.rect()).translated(-self._offset))
+            paint_graph(painter, self._scene, self._ground, self._marks, QRectF(self.rect()).translated(-self._offset))

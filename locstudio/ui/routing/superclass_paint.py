@@ -5,18 +5,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import QApplication
 
 from locstudio.services.routing.graph_layout import WITHOUT
 from locstudio.ui import theme
 from locstudio.ui.plain_text import shown
-from locstudio.ui.routing.superclass_picture import GraphPicture, group_color
+from locstudio.ui.routing.superclass_ground import Ground, edges_at_rest, hue_of, paint_area_marks, paint_edges
 from locstudio.ui.routing.superclass_scene import GraphScene
 from locstudio.ui.routing.superclass_words import percent
 
-_MOST_ACROSS = 60  # edges between superclasses that are painted while no class is looked at
-_WIDEST = 8.0
 _MIDDLE = int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextSingleLine)
 _LEFT = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft | Qt.TextFlag.TextSingleLine)
 
@@ -61,29 +59,28 @@ def focus_of(scene: GraphScene, marks: Marks) -> NDArray[np.int64]:
 
 
 def edges_shown(scene: GraphScene, marks: Marks) -> NDArray[np.int64]:
-    """The edges that are painted: all within superclasses, the strongest between them, and those that stand out."""
-    across = np.flatnonzero(~scene.is_within_M)[:_MOST_ACROSS]
-    within = np.flatnonzero(scene.is_within_M)
-    own = scene.edges_of(focus_of(scene, marks))
-    return np.unique(np.concatenate([within, across, own]))
+    """The edges that are painted: those at rest, and those of what stands out."""
+    own = [marks.edge] if marks.edge is not None else []
+    return np.unique(np.concatenate([edges_at_rest(scene), scene.edges_of(focus_of(scene, marks)), own])).astype(
+        np.int64
+    )
 
 
-def paint_graph(painter: QPainter, scene: GraphScene, marks: Marks, seen: QRectF) -> None:
+def paint_graph(painter: QPainter, scene: GraphScene, ground: Ground, marks: Marks, seen: QRectF) -> None:
     """Paint what of the picture lies in ``seen``, in pixels of the picture at its zoom."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     focus = focus_of(scene, marks)
-    keys = [group.key for group in scene.picture.groups if group.key in scene.picture.layout.areas]
-    for number, key in enumerate(keys):
-        if scene.area_rect(key).intersects(seen):
-            _paint_area(painter, scene, key, number, marks)
-    _paint_edges(painter, scene, marks, focus)
     near = _near(scene, focus, marks)
+    ground.paint(painter, seen, is_pale=near is not None)
+    paint_area_marks(painter, scene, marks.target, marks.landing, marks.area)
+    own = set(scene.edges_of(focus).tolist()) | ({marks.edge} if marks.edge is not None else set())
+    paint_edges(painter, scene, np.array(sorted(own, reverse=True), np.int64), seen, stands_out=True)
     _paint_classes(painter, scene, marks, near, seen)
     if not scene.has_pills:
         _paint_labels(painter, scene, marks, near, seen)
-    for number, key in enumerate(keys):
-        if scene.area_rect(key).intersects(seen):
-            _paint_title(painter, scene, key, number, marks)
+    for number, group in enumerate(scene.picture.groups):
+        if group.key in scene.picture.layout.areas and scene.area_rect(group.key).intersects(seen):
+            _paint_title(painter, scene, group.key, number, marks)
     if len(focus) == 1 and not marks.dragged:
         _paint_badges(painter, scene, int(focus[0]))
 
@@ -108,35 +105,6 @@ def _near(scene: GraphScene, focus: NDArray[np.int64], marks: Marks) -> NDArray[
 
 
 # areas --------------------------------------------------------------------------------------------------------------
-
-
-def hue_of(picture: GraphPicture, key: int, number: int) -> str:
-    """The colour of a superclass, such that it can be told from the ground in this theme."""
-    group = picture.group(key)
-    look = theme.current()
-    if group is None or key == WITHOUT:
-        return look.muted
-    hue = group_color(group.color, number)
-    return theme.mixed(hue, look.text, 0.25) if theme.contrast(hue, look.base) < 2.2 else hue
-
-
-def _paint_area(painter: QPainter, scene: GraphScene, key: int, number: int, marks: Marks) -> None:
-    look, rect = theme.current(), scene.area_rect(key)
-    hue = hue_of(scene.picture, key, number)
-    radius = min(14.0, max(5.0, 12 * scene.scale))
-    is_target = marks.target == key
-    ground = theme.mixed(look.base, hue, 0.20 if is_target else 0.085)
-    edge = look.accent if is_target or marks.area == key else theme.mixed(look.base, hue, 0.5)
-    line = Qt.PenStyle.DashLine if key == WITHOUT or scene.picture.is_suggestion else Qt.PenStyle.SolidLine
-    painter.setPen(QPen(QColor(edge), 2.2 if is_target or marks.area == key else 1.1, line))
-    painter.setBrush(QColor(ground))
-    painter.drawRoundedRect(rect, radius, radius)
-    if is_target:
-        painter.setPen(QPen(QColor(look.accent), 1.4, Qt.PenStyle.DashLine))
-        painter.setBrush(QColor(theme.mixed(look.base, look.accent, 0.2)))
-        for slot in marks.landing:
-            box = scene.slot_rect(key, slot)
-            painter.drawRoundedRect(box, box.height() / 2, box.height() / 2)
 
 
 def _paint_title(painter: QPainter, scene: GraphScene, key: int, number: int, marks: Marks) -> None:
@@ -174,43 +142,6 @@ def _haloed(painter: QPainter, room: QRectF, text: str, font: QFont, ground: str
     color.setAlpha(215)
     painter.fillRect(plate, color)
     painter.drawText(room, flags, text)
-
-
-# edges --------------------------------------------------------------------------------------------------------------
-
-
-def edge_width(strength: float, scale: float) -> float:
-    """How wide a confusion is painted: by its share, the same in every picture."""
-    return min(_WIDEST, (0.9 + 15.0 * strength) * min(max(scale, 0.5), 1.3))
-
-
-def _paint_edges(painter: QPainter, scene: GraphScene, marks: Marks, focus: NDArray[np.int64]) -> None:
-    look, edges = theme.current(), scene.picture.edges
-    own = set(scene.edges_of(focus).tolist()) | ({marks.edge} if marks.edge is not None else set())
-    shown_edges = edges_shown(scene, marks).tolist()
-    if marks.edge is not None and marks.edge not in shown_edges:
-        shown_edges.append(marks.edge)
-    painter.setBrush(Qt.BrushStyle.NoBrush)
-    share = (1.0 if scene.has_pills else 0.5) * (0.35 if own or (marks.chosen and not marks.follows) else 1.0)
-    for number in sorted(shown_edges, key=lambda each: (each in own, -each)):
-        strength, is_within = float(edges.strengths[number]), bool(scene.is_within_M[number])
-        color = QColor(look.accent if number in own else look.text)
-        if number not in own:
-            alpha = 85 + 320 * strength if is_within else 60 + 240 * strength
-            color.setAlpha(round(min(alpha, 190) * share))
-        style = Qt.PenStyle.SolidLine if is_within else Qt.PenStyle.DashLine
-        width = edge_width(strength, scene.scale)
-        painter.setPen(QPen(color, width, style, Qt.PenCapStyle.FlatCap if not is_within else Qt.PenCapStyle.RoundCap))
-        painter.drawPath(_path(scene, number))
-
-
-def _path(scene: GraphScene, number: int) -> QPainterPath:
-    points = scene.points_MP2[number]
-    start, middle, end = points[0], points[len(points) // 2], points[-1]
-    control = 2 * middle - (start + end) / 2
-    path = QPainterPath(QPointF(*start.tolist()))
-    path.quadTo(QPointF(*control.tolist()), QPointF(*end.tolist()))
-    return path
 
 
 # classes ------------------------------------------------------------------------------------------------------------

@@ -117,6 +117,11 @@ class GraphScene:
         (x, y), (width, height) = self.centers_L2[place].tolist(), self.sizes_L2[place].tolist()
         return QRectF(x - width / 2, y - height / 2, width, height)
 
+    @property
+    def corner(self) -> float:
+        """Radius of the corners of an area."""
+        return min(14.0, max(5.0, 12 * self.scale))
+
     def slot_rect(self, key: int, slot: int) -> QRectF:
         """Where a slot of an area lies, as large as a class in it."""
         x, y = self.picture.layout.areas[key].slot_center(slot)
