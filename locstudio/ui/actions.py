@@ -16,6 +16,7 @@ from locstudio.ui.heatmaps import page_commands
 from locstudio.ui.heatmaps.page_commands import HeatCommand
 from locstudio.ui.icons import drawn
 from locstudio.ui.routing import page_commands as expert_commands
+from locstudio.ui.routing import superclass_commands
 from locstudio.ui.routing.page_commands import ExpertCommand
 
 ELLIPSIS = "…"
@@ -230,6 +231,12 @@ def key_table() -> list[tuple[str, list[tuple[str, str]]]]:
         *((_keys(keys), expert_commands.TITLES[command]) for command, keys in expert_commands.KEYS.items()),
         ("Arrows, Enter in a matrix", "Go to a cell, show its images"),
         ("Shift or Ctrl with arrows", "Select several; Ctrl+A all"),
+    ]
+    groups["Superclasses"] = [
+        *((_keys(keys), superclass_commands.TITLES[command]) for command, keys in superclass_commands.KEYS.items()),
+        ("Arrows, with Shift several", "Go from class to class on the graph"),
+        ("Drag a class or a name", "Move the class, merge the superclass"),
+        ("Wheel, drag the ground", "Zoom, move the graph about"),
     ]
     groups["What changed"] = [
         ("K  or  ←", "Keep what the old model says"),
