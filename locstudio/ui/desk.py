@@ -146,6 +146,7 @@ class Desk(QObject):
         routing = ImageRouting(source, self.routing_panel, self)
         routing.said.connect(self.said)
         routing.filter_wanted.connect(self.filter_bar.set_expert)
+        routing.refreshed.connect(self.looking.forget_models)
         self.workspace.panel_shown.connect(lambda panel: routing.set_watched(panel is Panel.EXPERTS))
         return routing
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from locstudio.domain.errors import BadInput
-from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.phrase_rules import bare
-from locstudio.domain.regions import Image, Origin, Problem
+from locstudio.domain.regions import Image, Problem
 from locstudio.jobs.checkpoint_folder import CheckpointInfo
 from locstudio.jobs.engine_messages import Routed
 from locstudio.jobs.routing import RoutingTable
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.vmoe_config import RoutingMode
 from locstudio.services.checkpoints import folder_of
+from locstudio.services.image_classes import classes_of_images
 from locstudio.services.routing.book import expert_name
 from locstudio.store.project import Project
 from locstudio.store.view import DatasetView
@@ -149,22 +149,10 @@ def is_stale(table: RoutingTable, row: int, image: Image) -> bool:
 
 
 def classes_known_in(dataset: DatasetView, image: Image) -> tuple[str, ...]:
-    """Names of the classes that an image is known to show: what was said of it, else what its boxes show.
-
-    What only a model says of the image counts where nobody else says anything.
-    """
+    """Names of the classes that an image is known to show, by its labels and its boxes."""
     names = {entry.id: entry.name for entry in dataset.classes()}
-    labels = dataset.labels_of(image.id)
-    denied = {label.class_id for label in labels if label.presence is Presence.NEGATIVE and not _is_of_model(label)}
-    said = [label for label in labels if label.presence is Presence.POSITIVE]
-    found = [label.class_id for label in said if not _is_of_model(label)]
-    found += [each.class_id for each in dataset.regions_of(image.id) if each.is_ground_truth and each.class_id]
-    found = found or [label.class_id for label in said]
-    return tuple(dict.fromkeys(names[key] for key in found if key in names and key not in denied))
-
-
-def _is_of_model(label: ImageLabel) -> bool:
-    return label.origin is Origin.MODEL
+    found = classes_of_images(dataset, [image.id])[image.id]
+    return tuple(names[class_id] for class_id in found if class_id in names)
 
 
 def folder_of_checkpoint(project: Project, dataset: DatasetView, run: RunFolder, checkpoint_id: str) -> Path | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -20,10 +21,11 @@ from locstudio.ui.flow_layout import FlowLayout
 from locstudio.ui.plain_text import action_text, label, shown
 from locstudio.ui.routing import routing_panel_words as words
 from locstudio.ui.routing.routing_panel_bars import ExpertBars, ExpertRow, GroupRow
-from locstudio.ui.routing.routing_panel_classes import ClassBars, compared
+from locstudio.ui.routing.routing_panel_classes import MAX_ROWS, MIN_ROWS, ClassBars, compared
 from locstudio.ui.routing.routing_panel_reading import ReadRouting
 
 _LEGEND = "✓ took it   ○ computed too   ◇ expert of its class"
+_HIGH = 800
 _ASK = "Choose another expert to see what it would have said."
 
 
@@ -136,6 +138,11 @@ class RoutingPanel(QFrame):
         column.addWidget(self._empty_train, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addStretch(2)
         return page
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A high panel has room for more classes."""
+        super().resizeEvent(event)
+        self.classes.set_num_rows(MAX_ROWS if event.size().height() > _HIGH else MIN_ROWS)
 
     # What is shown
 

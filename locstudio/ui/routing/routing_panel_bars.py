@@ -226,7 +226,7 @@ class _BarDelegate(QStyledItemDelegate):
         inner = QRectF(rect).adjusted(_PAD, 0, -_PAD, 0)
         sign = QRectF(inner.left(), inner.center().y() - _SIGN / 2, _SIGN, _SIGN)
         left = sign.right() + _GAP
-        bar_width = max((inner.right() - number_width - left) * 0.48, 30)
+        bar_width = max((inner.right() - number_width - left) * (0.4 if rect.width() < 400 else 0.48), 30)
         number = QRectF(inner.right() - number_width, inner.top(), number_width, inner.height())
         bar = QRectF(number.left() - _GAP / 2 - bar_width, inner.top() + 5, bar_width, inner.height() - 10)
         paint_sign(painter, sign, row, is_asked=is_asked)

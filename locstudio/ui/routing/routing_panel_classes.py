@@ -13,7 +13,7 @@ from locstudio.ui.routing.routing_panel_bars import paint_bar, share_text
 
 AnyIndex = QModelIndex | QPersistentModelIndex
 ROW_ROLE = Qt.ItemDataRole.UserRole  # a ``ClassShare``
-MAX_ROWS = 5
+MIN_ROWS, MAX_ROWS = 5, 8
 _PAD, _GAP, _BAR = 8, 6, 7
 _MUCH = 0.05
 """A probability that changes by as much is told apart."""
@@ -23,12 +23,17 @@ _MUCH = 0.05
 class ClassShare:
     """One class: its probability, and what it would have been; None where it is not among the likeliest.
 
-    ``is_first`` and ``would_be_first``: it is, or would have been, the likeliest of all.
+    Attributes:
+        limit: What a probability that is not known lies below; ``other_limit`` likewise.
+        is_first: It is the likeliest of all; ``would_be_first``: it would have been.
+        is_true: The image is known to show it.
     """
 
     name: str
     share: float | None
     other: float | None = None
+    limit: float = 0.0
+    other_limit: float = 0.0
     is_compared: bool = False
     is_first: bool = False
     would_be_first: bool = False
@@ -39,16 +44,16 @@ class ClassShare:
         """Whether it would have been likelier or less likely by much."""
         if not self.is_compared:
             return ""
-        change = (self.other or 0.0) - (self.share or 0.0)
+        change = (self.other or self.other_limit / 2) - (self.share or self.limit / 2)
         return "▲" if change >= _MUCH else "▼" if change <= -_MUCH else ""
 
     def told(self) -> str:
         """The row in words."""
-        now = f"{self.share:.3f}" if self.share is not None else "hardly"
+        now = f"{self.share:.3f}" if self.share is not None else f"below {self.limit:.3f}"
         known = ", as labelled" if self.is_true else ""
         if not self.is_compared:
             return f"{shown(self.name)}{known}, {now}"
-        then = f"{self.other:.3f}" if self.other is not None else "hardly"
+        then = f"{self.other:.3f}" if self.other is not None else f"below {self.other_limit:.3f}"
         first = ", would have been the prediction" if self.would_be_first and not self.is_first else ""
         return f"{shown(self.name)}{known}, {now}, would have been {then}{first}"
 
@@ -67,6 +72,8 @@ def compared(
             name=name,
             share=shares.get(name),
             other=others.get(name),
+            limit=real[-1][1] if real else 0.0,
+            other_limit=other[-1][1] if other else 0.0,
             is_compared=other is not None,
             is_first=name == first,
             would_be_first=name == would_be,
@@ -79,9 +86,10 @@ def compared(
 class ClassBars(QListView):
     """Shows classes with one bar each, or two: solid as it was, hatched as it would have been."""
 
-    def __init__(self, parent: QWidget | None = None, *, num_rows: int = MAX_ROWS) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._num_rows = num_rows
+        self._num_rows = MIN_ROWS
+        self._all: tuple[ClassShare, ...] = ()
         self.rows = _Rows(self)
         self.setModel(self.rows)
         self.setItemDelegate(_ClassDelegate(self))
@@ -97,8 +105,15 @@ class ClassBars(QListView):
 
     def set_rows(self, rows: Sequence[ClassShare]) -> None:
         """Show these; the list is as high as so many may be, so that nothing jumps while somebody compares."""
-        self.rows.set_rows(rows[: self._num_rows])
+        self._all = tuple(rows)
+        self.rows.set_rows(self._all[: self._num_rows])
         self.setFixedHeight(self._num_rows * row_height(self.fontMetrics()) + 2)
+
+    def set_num_rows(self, num_rows: int) -> None:
+        """Make room for so many classes."""
+        if num_rows != self._num_rows:
+            self._num_rows = num_rows
+            self.set_rows(self._all)
 
 
 def row_height(metrics: QFontMetrics) -> int:
@@ -172,11 +187,15 @@ class _ClassDelegate(QStyledItemDelegate):
 
 def numbers_of(row: ClassShare) -> str:
     """The numbers of a row: as it was, and as it would have been."""
-    now = share_text(row.share) if row.share is not None else "–"
+    now = share_text(row.share) if row.share is not None else _below(row.limit)
     if not row.is_compared:
         return now
-    then = share_text(row.other) if row.other is not None else "–"
+    then = share_text(row.other) if row.other is not None else _below(row.other_limit)
     return f"{now} → {then} {row.sign or ' '}".rstrip()
+
+
+def _below(limit: float) -> str:
+    return f"<{limit:.2f}" if limit >= 0.005 else "<0.01"
 
 
 def _paint_bars(painter: QPainter, room: QRectF, row: ClassShare) -> None:

@@ -19,6 +19,7 @@ class ImageRouting(QObject):
         route_wanted: she wants the model in use to be asked about every image.
         expert_wanted: identity of a run and an expert, counted from 0, whose images she wants to see.
         filter_wanted: an expert whose images alone the collection is to show.
+        refreshed: the model in use may be another one.
     """
 
     said = Signal(str)
@@ -26,6 +27,7 @@ class ImageRouting(QObject):
     route_wanted = Signal()
     expert_wanted = Signal(str, int)
     filter_wanted = Signal(int)
+    refreshed = Signal()
 
     def __init__(self, source: RoutingSource, panel: RoutingPanel, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -50,6 +52,7 @@ class ImageRouting(QObject):
     def refresh(self) -> None:
         """Look again: runs, or the model in use, may be others."""
         self._source.read_again(forgets_answer=True)
+        self.refreshed.emit()
 
     def on_applied(self, edit: Edit) -> None:
         """An edit is on disk: the open image may be called something else now."""
