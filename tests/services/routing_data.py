@@ -156,10 +156,8 @@ def fill_project(path: Path, pictures: Path, plan: Plan, *, is_adopted: bool = T
         for run in runs:
             info = checkpoint_info(run.checkpoints / "best")
             dataset.record_run(RunRow(run.id, "vmoe", run.config().title, status="finished"))
-            place = str(run.checkpoints / "best")
-            dataset.record_checkpoint(
-                CheckpointRow(id=info.id, model="vmoe", name=info.name, path=place, run_id=run.id)
-            )
+            values = {"name": info.name, "path": str(run.checkpoints / "best"), "metrics": json.dumps(info.metrics)}
+            dataset.record_checkpoint(CheckpointRow(id=info.id, model="vmoe", run_id=run.id, **values))
         if is_adopted:
             dataset.activate_checkpoint(checkpoint_info(runs[-1].checkpoints / "best").id, "vmoe")
     return project

@@ -145,6 +145,7 @@ class ChangesView(QWidget):
 
     def _make_moved(self) -> QWidget:
         self._moved_bar = QWidget(self)
+        self._moved_bar.setMaximumWidth(_GAINS_WIDTH)
         self._moved = label("", "", self._moved_bar)
         self._moved.setWordWrap(True)
         button = QPushButton("Show experts", self._moved_bar)
@@ -152,9 +153,8 @@ class ChangesView(QWidget):
         button.clicked.connect(self.experts_wanted)
         row = QHBoxLayout(self._moved_bar)
         row.setContentsMargins(0, 0, 0, 4)
-        row.addWidget(self._moved)
+        row.addWidget(self._moved, 1)
         row.addWidget(button)
-        row.addStretch()
         return self._moved_bar
 
     def _make_filters(self) -> QHBoxLayout:

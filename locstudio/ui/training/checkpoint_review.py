@@ -38,7 +38,7 @@ from locstudio.ui.training.expert_words import experts_sentence
 from locstudio.ui.training.region_items import MAX_SHOWN, tile_of
 from locstudio.ui.training.wording import counted, metric_name
 
-_SHARE = re.compile(r"map|map_all|top1|top5|macc|mean_iou|hit50|(r2t|t2r|i2t|t2i)_r10")
+_SHARE = re.compile(r"map|map_all|top1|top5|superclass_top1|router_accuracy|macc|mean_iou|hit50|(r2t|t2r|i2t|t2i)_r10")
 """Metrics that a person compares; others are counts, times, or the bundled model's own."""
 _EDITED: dict[RegionChangeKind, str] = {
     "added": "Regions added",

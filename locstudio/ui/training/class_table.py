@@ -180,7 +180,7 @@ class ClassTable(QTableView):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(ClassColumn.NAME, QHeaderView.ResizeMode.Stretch)
-        for column, sample in zip(tuple(ClassColumn)[1:], ("1,000 ", "Right ▾", "100 % "), strict=True):
+        for column, sample in zip(tuple(ClassColumn)[1:], ("10,000 ", "Right ▾", "100 % "), strict=True):
             self.setColumnWidth(column, self.fontMetrics().horizontalAdvance(sample) + 12)
         self.setSortingEnabled(True)
         header.setSortIndicatorShown(False)  # it would lie over the title; the title says it

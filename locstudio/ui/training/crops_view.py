@@ -115,7 +115,12 @@ class CropsPane(QFrame):
         column.addLayout(words)
         column.addLayout(self._chip_row)
         column.addWidget(self.grid, 1)
+        self._what = "region"
         self.clear()
+
+    def set_what(self, what: str) -> None:
+        """Say what the tiles are: a region, or an image."""
+        self._what = what
 
     def clear(self, hint: str = "Choose a cell, a bar or a point of a curve to see its regions here.") -> None:
         """Show that nothing has been chosen, and how to choose."""
@@ -151,7 +156,7 @@ class CropsPane(QFrame):
 
     def _show_part(self, number: int) -> None:
         part = self._parts[number]
-        self.grid.set_empty_text("No such region.")
+        self.grid.set_empty_text(f"No such {self._what}.")
         self._model.set_hits(part.hits, len(part.hits))
 
     def _drop_chips(self) -> None:

@@ -20,6 +20,7 @@ _DASHES: tuple[list[float] | None, ...] = (None, [6, 3], [2, 3], [9, 3, 2, 3], [
 _RAW_OPACITY = 0.28  # of what was measured, behind its running mean
 _PIECE, _WORD_GAP = 32, 6  # px: of the line in a legend, and between words
 _MIN_HEIGHT = 110
+_MAX_LEGEND = 90  # px that a plot asks for besides
 
 
 class CurvePlot(QFrame):
@@ -60,6 +61,11 @@ class CurvePlot(QFrame):
         column.addWidget(self._plot, 1)
         theme.notifier.changed.connect(self._draw)
         self.set_lines(())
+
+    def minimumSizeHint(self) -> QSize:
+        """A long legend is never as high as if the plot were narrow."""
+        hint = super().minimumSizeHint()
+        return QSize(hint.width(), min(hint.height(), _MIN_HEIGHT + _MAX_LEGEND))
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -213,6 +219,7 @@ class _Plot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
         super().__init__(parent, axisItems={side: _Axis(side) for side in ("left", "bottom")})
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.viewport().setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keys are the plot's
         self.setMouseTracking(True)
         item = self.getPlotItem()
         item.setMenuEnabled(False)

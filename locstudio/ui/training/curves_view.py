@@ -42,6 +42,7 @@ _PLOTS = {
 _OF_EXPERTS = ("load", "dead")
 _DENSE = "dense_"
 _NUM_DASHES = 6
+_MAX_NAMED = 6  # of more experts a legend has only the numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,13 +210,14 @@ def lines_of(runs: Sequence[RunCurves], plot: str) -> list[Line]:
     With one run a dense twin's metrics are dashed, and the many lines of experts differ in their dashes too.
     """
     names = list(dict.fromkeys(name for run in runs for name in run.curves if name.partition("/")[0] == plot))
-    lines = []
+    lines, is_short = [], plot == "load" and len(names) > _MAX_NAMED
     for run in runs:
         for place, name in enumerate(names):
             if (curve := run.curves.get(name)) is not None:
                 own_dash = place % _NUM_DASHES if plot == "load" else int(_DENSE in name)
                 color, dash = (run.color, place) if len(runs) > 1 else (place, own_dash)
-                lines.append(Line(_quantity(name), run.title, curve, color, dash))
+                quantity = _quantity(name).partition(" ")[0] if is_short else _quantity(name)
+                lines.append(Line(quantity, run.title, curve, color, dash))
     return lines
 
 
@@ -225,6 +227,8 @@ def _quantity(name: str) -> str:
         return metric_name(own)
     if kind == "load":
         return own
+    if name == "part/dense":
+        return "dense twin"
     return own.replace("_", " ") or {"rate": "learning rate", "dead": "experts"}.get(kind, kind)
 
 

@@ -245,8 +245,12 @@ class EvaluationView(QWidget):
         self.cards.set_metrics(evaluation.metrics, evaluation.older, shown(evaluation.older_name))
         self._note.setText(shown(evaluation.note))
         self._note.setVisible(bool(evaluation.note))
-        self.crops.clear()
         what = "image" if evaluation.is_of_images else "region"
+        self.crops.set_what(what)
+        if evaluation.is_of_images:
+            self.crops.clear("Choose a cell to see its images here.")
+        else:
+            self.crops.clear()
         self.confusion.set_confusion(evaluation.class_names, evaluation.counts_CC, what)
         self.curve.set_curve(None)
         self.classes.set_lines(evaluation.classes)

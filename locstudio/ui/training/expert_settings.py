@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import cast
 
 from PySide6.QtCore import QObject, QSignalBlocker, Signal
-from PySide6.QtWidgets import QCheckBox, QGridLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QWidget
 
 from locstudio.jobs.configs import Preset
 from locstudio.jobs.vmoe_config import RoutingMode
@@ -18,8 +18,8 @@ from locstudio.ui.training.setting_fields import MAX_SEED, choice_field, name_fi
 _MAX_EPOCHS = 10_000
 _MAX_EXPERTS = 64
 _WORDS: dict[Preset, tuple[str, str]] = {
-    "quick": ("Quick", "For a first look at which expert takes which image, or after moving classes"),
-    "standard": ("Standard", "When the experts shall have come to rest and name classes as well as they can"),
+    "quick": ("Quick", "For a first look at the experts, or after moving classes"),
+    "standard": ("Standard", "When they shall come to rest, and name classes well"),
 }
 _CHOSEN_HERE: tuple[RoutingMode, ...] = ("superclass", "image", "token", "oracle", "random")
 
@@ -71,8 +71,10 @@ class ExpertSettings(QObject):
         self.seed = number_field("Seed", 0, MAX_SEED, page)
         self.seed.setToolTip("Two runs with the same seed and the same data end with the same model, on the CPU")
         self.upcycled = QCheckBox("Begin each expert as a copy of the dense twin's (upcycling)", page)
-        self.shared = QCheckBox("Add a shared expert that always computes", page)
-        self.on = QCheckBox("Go on from the experts in use, without a new dense twin", page)
+        self.shared = QCheckBox("A shared expert that always computes", page)
+        self.shared.setToolTip("One more expert, whoever is chosen besides")
+        self.on = QCheckBox("Go on from the experts in use", page)
+        self.on.setToolTip("Without a new dense twin; else everything begins anew")
 
     def _lay_out(self) -> None:
         page = self.advanced
@@ -92,8 +94,13 @@ class ExpertSettings(QObject):
             grid.addWidget(spin, row, column + 1)
         self.layers.setPrefix("the last ")
         self.active.setSuffix(" compute")
-        for number, box in enumerate((self.upcycled, self.shared, self.on), 5):
-            grid.addWidget(box, number, 0, 1, 4)
+        boxes = QHBoxLayout()
+        boxes.setSpacing(24)
+        boxes.addWidget(self.shared)
+        boxes.addWidget(self.on)
+        boxes.addStretch()
+        grid.addWidget(self.upcycled, 5, 0, 1, 4)
+        grid.addLayout(boxes, 6, 0, 1, 4)
 
     @property
     def choice(self) -> ExpertsChoice:
@@ -153,4 +160,4 @@ class ExpertSettings(QObject):
 
 def _epochs_words(preset: Preset) -> str:
     training = VMOE_PRESETS[preset]
-    return f"{training.num_dense_epochs:,} epochs of the dense twin, {training.num_epochs:,} of the experts"
+    return f"{training.num_dense_epochs:,} + {training.num_epochs:,} epochs"

@@ -2,7 +2,6 @@
 
 from locstudio.jobs.vmoe_config import RoutingMode, VmoeConfig
 from locstudio.ui.plain_text import shown
-from locstudio.ui.training.wording import counted
 
 ROUTINGS: dict[RoutingMode, str] = {
     "superclass": "A router that is taught superclasses",
@@ -29,14 +28,12 @@ def listed(names: tuple[str, ...], limit: int = _MANY) -> str:
 def experts_sentence(config: VmoeConfig) -> str:
     """What a checkpoint with experts is, in a sentence or two."""
     if not config.num_moe_layers:
-        return f"It names the one class of an image, of {counted(len(config.classes), 'class', 'classes')}, densely."
-    layers = "the last layer" if config.num_moe_layers == 1 else f"each of the last {config.num_moe_layers} layers"
-    computes = "one of which computes" if config.num_active == 1 else f"{config.num_active} of which compute"
-    sentence = (
-        f"It names the one class of an image, of {counted(len(config.classes), 'class', 'classes')}. "
-        f"In {layers} it has {counted(config.num_experts, 'expert')}, {computes}"
-    )
-    sentence += ", and one more that always does." if config.has_shared_expert else "."
+        return f"It names the class of an image, one of {len(config.classes):,}, without experts."
+    layers = "the last layer" if config.num_moe_layers == 1 else f"the last {config.num_moe_layers} layers"
+    computes = "one computes" if config.num_active == 1 else f"{config.num_active} compute"
+    more = ", and a shared one always" if config.has_shared_expert else ""
     who = ROUTINGS[config.routing]
-    sentence += f" Who chooses: {who[0].lower()}{who[1:]}"
-    return f"{sentence}: {listed(config.superclasses)}." if config.superclasses else f"{sentence}."
+    return (
+        f"It names the class of an image, one of {len(config.classes):,}. Of {config.num_experts} experts in "
+        f"{layers} {computes}{more}. Who chooses: {who[0].lower()}{who[1:]}."
+    )

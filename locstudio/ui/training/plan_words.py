@@ -16,6 +16,7 @@ from locstudio.ui.plain_text import shown
 from locstudio.ui.training.expert_words import listed
 from locstudio.ui.training.wording import counted, size_in_words
 
+_MAX_NAMED = 5
 _TAUGHT = ("superclass", "oracle")
 _KNOWN_BY = {
     "guess": "a guess",
@@ -41,7 +42,7 @@ class Drawn:
 def made_from(plan: RetrainPlan) -> str:
     """Which model the new one begins as, and how much has been corrected since that was made."""
     if isinstance(plan.choice, ExpertsChoice) and not plan.choice.goes_on:
-        return "A dense twin is trained first; the experts then begin with what it has learnt and what it confuses."
+        return "A dense twin is trained first; the experts begin with what it has learnt."
     if not plan.parent:
         return "A new model is made; there is none yet that it could begin with."
     words = f"A new model is made from “{shown(plan.parent, 40)}”, which stays in use until you activate the new one."
@@ -105,7 +106,7 @@ def grouped_by(plan: RetrainPlan) -> str:
             "The project has no superclass yet: they are made of what the dense twin confuses. Change them afterwards "
             "on the page Experts, and train again."
         )
-    names = f": {listed(material.superclass_names)}" if material.superclass_names else ""
+    names = f": {listed(material.superclass_names, _MAX_NAMED)}" if material.superclass_names else ""
     words = f"Your superclasses are used as they are{names}."
     if material.num_without:
         verb = "is" if material.num_without == 1 else "are"

@@ -192,8 +192,10 @@ def sentence_of(message: AnyMessage, known: str = "region") -> str:
 
 
 def _measured(name: str, value: float) -> str:
-    if name in ("n", "dead_experts"):
-        return f"{value:,.0f} {'images' if name == 'n' else metric_name(name)}"
+    if name == "n":
+        return counted(round(value), "image")
+    if name == "dead_experts":
+        return f"{counted(round(value), 'expert')} with hardly any image"
     if name.startswith(_COUNT):
         return f"{value:,.0f} {name.removeprefix(_COUNT).replace('_', ' ')}"
     return f"{metric_name(name)} {value:.3f}"

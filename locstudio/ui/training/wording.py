@@ -12,7 +12,7 @@ _METRICS = {
     "top1": "top 1",
     "top5": "top 5",
     "superclass_top1": "superclass, top 1",
-    "router_accuracy": "router finds the superclass",
+    "router_accuracy": "right expert",
     "margin": "margin of the router",
     "dead_experts": "experts with hardly any image",
     "mean_iou": "grounding IoU",
