@@ -341,6 +341,7 @@ class Desk(QObject):
     def _on_box_dragging(self, box: UnitBox, region_id: int) -> None:
         self._measure(box)
         if region_id == 0 or self.workspace.panel is Panel.SEARCH:
+            self.looking.wait()
             self.searching.drag_box(box, region_id)
 
     def _on_box_released(self, box: UnitBox, region_id: int) -> None:
