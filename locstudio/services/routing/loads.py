@@ -49,7 +49,7 @@ def load_history(book: RoutingBook) -> LoadHistory:
     )
 
 
-def num_dead(load_TE: NDArray[np.float32]) -> NDArray[np.int64]:
+def num_dead(load_TE: NDArray[np.floating]) -> NDArray[np.int64]:
     """How many experts take less than a tenth of their even share, (T,)."""
     num_experts = load_TE.shape[1]
     return (

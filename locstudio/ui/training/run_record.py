@@ -5,7 +5,7 @@ No widget and no Qt here: a record belongs to the worker thread that reads it.
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,12 +28,13 @@ from locstudio.jobs.messages import (
     Started,
     Waiting,
 )
-from locstudio.jobs.routing import read_routing_header, routing_mark
+from locstudio.jobs.routing import RoutingHeader, read_routing_header, routing_mark
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.run_tail import RunTail
 from locstudio.jobs.training_files import read_samples
 from locstudio.services.curves import CurveReader, Curves
 from locstudio.services.routing.book import names_of_experts
+from locstudio.services.routing.loads import num_dead
 from locstudio.services.starting import model_of
 from locstudio.store.view import DatasetView
 from locstudio.ui.training.lines import Curve
@@ -42,6 +43,7 @@ from locstudio.ui.training.wording import counted, metric_name
 
 _LOG_BYTES = 64 * 1024
 _COUNT = "n_"  # before the name of what was counted, and not measured
+_COUNTED = ("n", "dead_experts")
 _LOAD = re.compile(r"expert_(\d+)")
 _DENSE_FIRST = "Training the dense twin first"
 
@@ -74,7 +76,8 @@ class RunRecord:
         self._phase = ""
         self._known = known
         self._mark = (0, 0)
-        self._expert_names: tuple[str, ...] = ()
+        self._header: RoutingHeader | None = None
+        self._started: Started | None = None
 
     def read(self) -> RunContent:
         """What is known now."""
@@ -83,7 +86,7 @@ class RunRecord:
         for message in messages:
             self._take(message)
         return RunContent(
-            curves=named_curves(self._curves.curves(), self._names_of_experts()),
+            curves=named_curves(self._curves.curves()) | self._loads(),
             sheets=tuple(self._sheets[step] for step in sorted(self._sheets)),
             said=tuple(self._said),
             log=_end_of(self._folder),
@@ -91,6 +94,8 @@ class RunRecord:
         )
 
     def _take(self, message: AnyMessage) -> None:
+        if isinstance(message, Started):
+            self._started = message
         self._phase = phase_after(message, self._phase, has_index=self._known == "region")
         sentence = sentence_of(message, self._known)
         if sentence:
@@ -101,14 +106,16 @@ class RunRecord:
             except BadInput as problem:
                 self._said.append(str(problem))
 
-    def _names_of_experts(self) -> tuple[str, ...]:
-        """What a training of experts calls them, once it has written where its images go."""
+    def _loads(self) -> dict[str, Curve]:
+        """The load of each expert, of all images that were looked at, once the run has written where they went."""
         mark = routing_mark(self._folder.results)
         if mark != self._mark:
             with suppress(BadInput, TooNew):
-                self._expert_names = names_of_experts(read_routing_header(self._folder.results))
+                self._header = read_routing_header(self._folder.results)
                 self._mark = mark
-        return self._expert_names
+        if self._header is None or self._started is None:
+            return {}
+        return curves_of_loads(self._header, self._started)
 
     def _sheet(self, message: Sampled) -> SampleSheet:
         samples = read_samples(self._folder.path / message.path)
@@ -123,11 +130,8 @@ class RunRecord:
         )
 
 
-def named_curves(curves: Curves, expert_names: Sequence[str] = ()) -> dict[str, Curve]:
-    """The curves by the names that the view knows.
-
-    These are ``loss``, ``part/NAME``, ``metric/NAME``, ``rate``, and of experts ``load/NAME`` and ``dead``.
-    """
+def named_curves(curves: Curves) -> dict[str, Curve]:
+    """The curves by the names that the view knows: ``loss``, ``part/NAME``, ``metric/NAME``, ``rate``."""
     named: dict[str, Curve] = {}
     table = {"loss": curves.loss, **{f"part/{name}": values for name, values in curves.parts.items()}}
     for name, values in {**table, "rate": curves.learning_rate}.items():
@@ -135,19 +139,26 @@ def named_curves(curves: Curves, expert_names: Sequence[str] = ()) -> dict[str, 
         if len(curve.steps):
             named[name] = curve
     for name, (steps, values) in curves.evaluated.items():
-        if name == "n" or name.startswith(_COUNT):
+        if name in _COUNTED or name.startswith(_COUNT) or _LOAD.fullmatch(name):
             continue
-        named[_curve_name(name, expert_names)] = _finite(steps, values)
+        named[f"metric/{name}"] = _finite(steps, values)
     return named
 
 
-def _curve_name(metric: str, expert_names: Sequence[str]) -> str:
-    if metric == "dead_experts":
-        return "dead"
-    if (load := _LOAD.fullmatch(metric)) is None:
-        return f"metric/{metric}"
-    number = int(load[1])
-    return f"load/{expert_names[number - 1] if 0 < number <= len(expert_names) else number}"
+def curves_of_loads(header: RoutingHeader, started: Started) -> dict[str, Curve]:
+    """The load of each expert, ``load/NAME``, and ``dead``: how many have hardly any; means over the routers.
+
+    Args:
+        header: Of what a training has written of its routing.
+        started: Says how many steps the run has; the epochs of the experts are the last ones.
+    """
+    if not (header.epochs and started.steps_per_epoch):
+        return {}
+    first = started.num_steps - header.num_epochs * started.steps_per_epoch
+    steps_T = np.array([first + each.epoch * started.steps_per_epoch for each in header.epochs], np.float64)
+    load_TE = np.array([np.mean(each.load, axis=0) for each in header.epochs], np.float64)
+    named = {f"load/{name}": Curve(steps_T, load_TE[:, expert]) for expert, name in enumerate(names_of_experts(header))}
+    return named | {"dead": Curve(steps_T, num_dead(load_TE).astype(np.float64))}
 
 
 def known_word(config: RunConfig) -> str:
