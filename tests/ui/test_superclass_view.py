@@ -326,6 +326,29 @@ def test_that_before_and_after_stand_side_by_side_with_what_each_was_worth(opene
     assert not view.is_comparing
 
 
+def test_that_the_superclasses_of_an_earlier_run_are_taken_back_in_one_step(opened):
+    opened.view.edits.merge(opened.key("vehicles"), opened.key("food"))
+    opened.settle()
+    opened.view.head.compare_toggled.emit(True)
+    opened.settle()
+    opened.view.before.before.use.click()
+    opened.settle()
+    assert opened.titles()[0] == "Take over 3 superclasses"
+    assert opened.groups() == OWN
+    assert opened.view.before.after.use.isHidden()  # those of now are the project's already
+
+
+def test_that_a_class_is_listed_with_what_it_is_confused_with_and_how_many_images_are_behind(opened):
+    view, tabby = opened.view, opened.id_of("tabby cat")
+    view.choose((tabby,))
+    lines = view.side.detail.table.rows.lines
+    assert lines[0].ids == (tabby, opened.id_of("golden retriever"))
+    nums = [int(line.cells[3]) for line in lines]
+    assert nums == [view.picture.num_taken.get(line.ids, 0) for line in lines]
+    assert "The dense twin named 65 % of its 2 images right." in view.side.detail.words
+    assert sum(view.picture.num_taken.values()) > 0
+
+
 def test_that_without_a_run_classes_are_grouped_by_hand_and_a_training_is_offered(copied, qtbot):
     for run in (copied / "runs").iterdir():
         shutil.rmtree(run)

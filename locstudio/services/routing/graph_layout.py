@@ -32,6 +32,7 @@ _AROUND_NAME = 30.0
 _SLOTS = (72.0, 132.0)
 _LEAST_WIDTH = 132.0
 _SPARE = 1
+_ONE_COLUMN = 3  # classes; more are never one long column
 _ASPECT = 1.5
 _SWEEPS = 6
 _MOST_ORDERED = 24
@@ -152,7 +153,7 @@ def slot_width_for(graph: ConfusionGraph, class_ids: Sequence[int]) -> float:
 def shape_for(num: int, most_rows: int, slot_width: float) -> Area:
     """An area for so many classes and one more, no higher than so many rows (two at least)."""
     wanted = max(1, num + _SPARE)
-    columns = -(-wanted // most_rows)
+    columns = max(-(-wanted // most_rows), 2 if num > _ONE_COLUMN else 1)
     return Area(0, 0.0, 0.0, columns, max(2, -(-wanted // columns)), slot_width)
 
 

@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QHBoxLayout, QSizePolicy, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QPushButton,
+    QSizePolicy,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
 
 from locstudio.services.routing.regrouping import Stand
 from locstudio.ui.plain_text import label
@@ -29,9 +39,11 @@ class _Column(QFrame):
 
     Signals:
         chosen: another run was chosen, or now.
+        use_wanted: the superclasses of the run that is shown shall be the project's.
     """
 
     chosen = Signal()
+    use_wanted = Signal(str)
 
     def __init__(self, title: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -40,6 +52,10 @@ class _Column(QFrame):
         self.runs.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.runs.setMinimumContentsLength(22)
         self.runs.activated.connect(lambda _: self.chosen.emit())
+        self.use = QPushButton("Take these", self)
+        self.use.setToolTip("Make these superclasses the project's own; undo brings back those of now")
+        self.use.setAccessibleName(f"Take the superclasses {title.lower()}")
+        self.use.clicked.connect(lambda: self.use_wanted.emit(str(self.runs.currentData())))
         self._whose = label("", "muted", self)
         self._whose.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._values = []
@@ -58,6 +74,7 @@ class _Column(QFrame):
         top.setSpacing(8)
         top.addWidget(label(title, "heading", self))
         top.addWidget(self.runs)
+        top.addWidget(self.use)
         top.addStretch()
         head = QWidget(self)
         lines = QVBoxLayout(head)
@@ -81,6 +98,7 @@ class _Column(QFrame):
         self.runs.setCurrentIndex(max(0, self.runs.findData(chosen)))
 
     def show_stand(self, stand: Stand, picture: GraphPicture, before: Stand | None) -> None:
+        self.use.setVisible(bool(stand.run_id and stand.names))
         whose = "made by a person" if stand.is_person else "clusters of its confusions"
         kept = picture.graph.kept_share(picture.group_of)
         inside = f" · {percent(kept)} of what is confused stays inside" if kept is not None else ""
@@ -104,11 +122,11 @@ class BeforeAndAfter(QWidget):
 
     Signals:
         compare_wanted: the identities of two runs, empty for the project as it is now.
-        left: a person wants back.
+        use_wanted: the superclasses of this run shall be the project's.
     """
 
     compare_wanted = Signal(str, str)
-    left = Signal()
+    use_wanted = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -116,6 +134,7 @@ class BeforeAndAfter(QWidget):
         self.before, self.after = _Column("Before", self), _Column("After", self)
         for column in (self.before, self.after):
             column.chosen.connect(self._ask)
+            column.use_wanted.connect(self.use_wanted)
         self._title = label("", "heading", self)
         self._note = label("", "muted", self)
         self._note.setWordWrap(True)

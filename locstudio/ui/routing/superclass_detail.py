@@ -137,12 +137,13 @@ class SuperclassDetail(QWidget):
         for partner in graph.partners(class_id, _NUM_PARTNERS):
             home = picture.group(groups.get(partner.class_id, WITHOUT))
             sentence = edge_sentence_of(picture, class_id, partner.class_id)
-            where = home.name if home is not None and home.key != WITHOUT else "–"
-            where = "here" if home is group and home is not None and home.key != WITHOUT else where
-            cells = (partner.name, where, percent(partner.taken_for), percent(partner.mistaken))
+            is_elsewhere = home is not None and home is not group and home.key != WITHOUT
+            name = f"{partner.name} ({home.name})" if home is not None and is_elsewhere else partner.name
+            num = picture.num_taken.get((class_id, partner.class_id), 0)
+            cells = (name, percent(partner.taken_for), percent(partner.mistaken), f"{num:,}")
             lines.append(Line(cells, sentence, "confusion", (class_id, partner.class_id)))
         self._heading.setText("Most confused with · Enter shows the images" if lines else "")
-        self.table.set_lines(("Class", "In", "Taken for", "Back"), lines, 2)
+        self.table.set_lines(("Class", "Taken for", "Back", "Images"), lines, 1)
         nothing = "It is confused with nothing." if right is not None else ""
         self._show_table(bool(lines), nothing)
 

@@ -18,6 +18,7 @@ from locstudio.services.superclasses import (
     regrouped,
     renamed,
     retired,
+    taken_over,
 )
 from locstudio.store.dataset import Dataset
 from locstudio.ui.editing import Editing
@@ -76,6 +77,19 @@ class SuperclassEdits(QObject):
     def take_over(self) -> None:
         """Make the suggestion the project's own superclasses."""
         self._do(lambda _grouping, _identity: Edit("Take over superclasses", ()))
+
+    def take_from(self, run_id: str) -> None:
+        """Make the superclasses of a run the project's own, also where it has others."""
+        run = next((run for run in self._base.runs if run.id == run_id), None) if self._base is not None else None
+        if run is None:
+            return
+        dataset, header = self._dataset, run.header
+
+        def make() -> Edit | None:
+            edit = taken_over(read_grouping(dataset), header, dataset.next_superclass_id)
+            return edit if edit.changes else None
+
+        self._editing.apply_made(make, self._refuse)
 
     def move(self, class_ids: Sequence[int], key: int) -> None:
         """Put classes into a superclass, 0 into none."""

@@ -52,6 +52,7 @@ class GraphPicture:
         edges: Confusions that matter, positions of ``graph``.
         pulls: Of classes that are confused more with another superclass, by class.
         is_suggestion: Nobody has taken these superclasses over yet.
+        num_taken: How many images of one class the model with experts took for another, by both ids.
     """
 
     graph: ConfusionGraph
@@ -60,6 +61,7 @@ class GraphPicture:
     edges: Edges
     pulls: Mapping[int, Pull] = field(default_factory=dict)
     is_suggestion: bool = False
+    num_taken: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
     @property
     def group_of(self) -> dict[int, int]:

@@ -1,9 +1,9 @@
 """What the editor of superclasses shows, read from runs and the dataset.  No widgets: call it on workers."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,7 @@ class SuperclassBase:
         seen: The grouping that is shown: the project's own, else what the run suggests; its new superclasses have
             negative identities.
         running: A sentence where a training goes on that other superclasses were given to.
+        num_taken: How many images of one class the run's model with experts took for another, by both ids.
     """
 
     runs: tuple[SuperclassRun, ...]
@@ -58,6 +59,7 @@ class SuperclassBase:
     grouping: Grouping
     seen: Grouping
     running: str = ""
+    num_taken: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
     @property
     def run(self) -> SuperclassRun | None:
@@ -84,7 +86,24 @@ def read_base(project: Project, dataset: Dataset, run_id: str = "") -> Superclas
     chosen = confusions.get(run_id) or next(iter(confusions.values()), None)
     grouping = read_grouping(dataset)
     running = _running(project, grouping)
-    return SuperclassBase(tuple(runs), chosen, grouping, _seen(grouping, chosen), running)
+    taken = _num_taken(project, chosen.header.run_id) if chosen is not None else {}
+    return SuperclassBase(tuple(runs), chosen, grouping, _seen(grouping, chosen), running, taken)
+
+
+def _num_taken(project: Project, run_id: str) -> dict[tuple[int, int], int]:
+    """How many images of one class the run's model took for another; empty where it kept no list of its images."""
+    results = RunFolder(project.runs / run_id).results
+    if not has_routing(results):
+        return {}
+    try:
+        table = read_routing(results)
+    except (BadInput, TooNew):
+        return {}
+    ids = np.array(table.header.class_ids, np.int64)
+    is_wrong_N = (table.truth >= 0) & (table.predicted >= 0) & (table.truth != table.predicted)
+    pairs_N2 = np.stack([ids[table.truth[is_wrong_N]], ids[table.predicted[is_wrong_N]]], axis=1)
+    found, counts = np.unique(pairs_N2, axis=0, return_counts=True)
+    return {(int(first), int(second)): int(num) for (first, second), num in zip(found, counts, strict=True)}
 
 
 def replace_run(header: ConfusionHeader, run_id: str) -> ConfusionHeader:
@@ -152,7 +171,7 @@ def picture_of(base: SuperclassBase, old: Layout | None, aspect: float) -> Graph
     has_old = old is not None and any(class_id in old.slots for class_id in homes)
     layout = rearranged(old, graph, by_key) if old is not None and has_old else arranged(graph, by_key, aspect)
     pulls = {pull.class_id: pull for pull in graph.pulls({c: home for c, home in homes.items() if home is not None})}
-    return GraphPicture(graph, tuple(groups), layout, graph.edges(), pulls, base.is_suggestion)
+    return GraphPicture(graph, tuple(groups), layout, graph.edges(), pulls, base.is_suggestion, base.num_taken)
 
 
 def edit_of(dataset: Dataset, base: SuperclassBase, act: Act) -> Edit:

@@ -105,6 +105,7 @@ class SuperclassView(QWidget):
         head.export_wanted.connect(self._ask_export)
         self.notice.accepted.connect(self._on_notice)
         self.before.compare_wanted.connect(self._compare)
+        self.before.use_wanted.connect(edits.take_from)
         for part in (head, canvas, side.tree, side.detail):
             part.command_wanted.connect(self.run)
         canvas.chosen_changed.connect(lambda ids: self._on_chosen(ids, canvas))
