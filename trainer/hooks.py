@@ -103,6 +103,9 @@ class SaveCheckpoints:
         self._saved_step = first_step or -1
         best = read_best(folder)
         self._best = best if best is not None and (folder.path / best.path).is_dir() else None
+        resumed = folder.checkpoints / f"step_{first_step}"
+        if first_step and resumed.is_dir():  # a process that died right after it was saved did not say what it is worth
+            self._consider(first_step, resumed.relative_to(folder.path).as_posix())
 
     def __call__(self, step: int, _metrics: StepMetrics) -> None:
         if step % self._every == 0 or self._is_better(self._value_at(step)):
@@ -115,16 +118,20 @@ class SaveCheckpoints:
         kept = [Path(self._best.path).name] if self._best is not None else []
         path = self._save(step, kept).relative_to(self._folder.path).as_posix()
         self._saved_step = step
-        value = self._value_at(step)
-        if self._is_better(value):
-            self._remember(BestStep(step=step, path=path, metric=self._metric, value=value))
-        elif self._best is None or self._best.value is None:
-            self._remember(BestStep(step=step, path=path))
+        self._consider(step, path)
         self._reporter.saved(step, path)
 
     def go_back(self, step: int) -> None:
         """The run goes on after this step, so what was saved beyond it is saved again."""
         self._saved_step = step or -1
+
+    def _consider(self, step: int, path: str) -> None:
+        """Remember this checkpoint if it is the best, or the newest where none was measured."""
+        value = self._value_at(step)
+        if self._is_better(value):
+            self._remember(BestStep(step=step, path=path, metric=self._metric, value=value))
+        elif (self._best is None or self._best.value is None) and (self._best is None or self._best.step != step):
+            self._remember(BestStep(step=step, path=path))
 
     def _is_better(self, value: float | None) -> bool:
         if value is None:

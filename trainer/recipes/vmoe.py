@@ -84,7 +84,8 @@ class Shape:
         none = np.zeros(0, np.int64)
         self.apart: Ints = set_apart(lesson, lesson.learnt, training.confusion_share) if plan.has_twin else none
         self.of_twin: Ints = np.setdiff1d(lesson.learnt, self.apart) if plan.has_twin else none
-        self.first = num_steps_of(len(self.of_twin), training.num_dense_epochs, training.batch_size)
+        num_dense = training.num_dense_epochs if plan.has_twin else 0
+        self.first = num_steps_of(len(self.of_twin), num_dense, training.batch_size)
         self.num_steps = self.first + num_steps_of(len(lesson.learnt), training.num_epochs, training.batch_size)
         others = np.setdiff1d(np.arange(len(lesson.images)), np.union1d(lesson.learnt, lesson.measured))
         some = some_of(lesson, others, MAX_UNLABELLED)
