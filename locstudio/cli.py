@@ -82,6 +82,8 @@ def _add_project_commands(command) -> None:  # type: ignore[no-untyped-def]  # t
         "--rescale", action="store_true", help="scale boxes whose image has another size than the file says"
     )
     sub.add_argument("--create-classes", action="store_true", help="make a class for each id without a name")
+    about = "coco: put classes that have no superclass into the one that supercategory names"
+    sub.add_argument("--superclasses", action="store_true", help=about)
     sub = command("export", "project", "write annotations into a new file or folder")
     sub.add_argument("destination", type=Path, help="the file or folder to write; an existing one is refused")
     sub.add_argument("--format", choices=EXPORT_FORMATS, required=True)

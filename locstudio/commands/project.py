@@ -79,6 +79,7 @@ def import_(options: argparse.Namespace) -> int:
             review=Review(options.review),
             rescale=options.rescale,
             create_classes=options.create_classes,
+            group_classes=options.superclasses,
             progress=ProgressLine("Importing"),
         )
     if options.json:

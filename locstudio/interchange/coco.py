@@ -227,7 +227,9 @@ def _category_of(_row: int, raw: dict[str, Any]) -> ClassRow:
         raise BadRow("it has no name")
     if len(name) > MAX_NAME:
         raise BadRow("its name is too long", f"{len(name)} characters")
-    return ClassRow(key, clean(name).strip(), raw.get("is_no_class") is True)
+    group = raw.get("supercategory")
+    superclass = " ".join(clean(group).split()) if isinstance(group, str) and len(group) <= MAX_NAME else ""
+    return ClassRow(key, clean(name).strip(), raw.get("is_no_class") is True, superclass)
 
 
 def _label_of(row: int, raw: dict[str, Any]) -> LabelRow:

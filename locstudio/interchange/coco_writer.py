@@ -32,6 +32,7 @@ CARRIES = Carries(
     origins=True,
     sizes=True,
     all_classes=True,
+    superclasses=True,
     labels=True,
     empty_images=True,
 )
@@ -48,7 +49,8 @@ def write_coco(contents: Contents, target: Path) -> None:
     no_class_id = max(ids.values(), default=0) + 1
     with open(target, "x", encoding="ascii") as file:
         writer = CocoWriter(file)
-        rows = [category_row(label, ids[label.id]) for label in contents.classes]
+        groups = contents.superclasses
+        rows = [category_row(label, ids[label.id], groups.get(label.id, "")) for label in contents.classes]
         writer.array("categories", [*rows, no_class_row(no_class_id)])
         writer.array("images", (image_row(page.image, page.file_name) for page in contents.images()))
         writer.array(
@@ -114,9 +116,9 @@ def category_ids(classes: Iterable[LabelClass]) -> dict[int, int]:
     return ids
 
 
-def category_row(label: LabelClass, category_id: int) -> str:
-    """A class as a row of ``categories``."""
-    return _json({"id": category_id, "name": label.name, "supercategory": ""})
+def category_row(label: LabelClass, category_id: int, superclass: str) -> str:
+    """A class as a row of ``categories``; its superclass is what COCO calls ``supercategory``."""
+    return _json({"id": category_id, "name": label.name, "supercategory": superclass})
 
 
 def no_class_row(category_id: int) -> str:

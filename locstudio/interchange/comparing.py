@@ -10,7 +10,7 @@ import msgspec
 from locstudio.domain.image_labels import ImageLabel
 from locstudio.domain.regions import Caption, LabelClass, Origin, Region, Review
 from locstudio.interchange.report import ImportReport, Outcome
-from locstudio.interchange.rows import AnnotationFile, AnyRow, CaptionRow, Key, LabelRow, RegionRow, Tables
+from locstudio.interchange.rows import AnnotationFile, AnyRow, CaptionRow, Key, LabelRow, RegionRow, Tables, clean
 from locstudio.interchange.writing import Carries, Contents, Page
 
 _BATCH = 200
@@ -69,7 +69,15 @@ class Comparison:
         self.num_images = len(found)
         names = {row.name for row in tables.classes.values() if not row.is_no_class}
         is_whole = names == {self._name(label) for label in self._labels.values()}
-        return found if is_whole or not self._carries.all_classes else "classes"
+        if not is_whole and self._carries.all_classes:
+            return "classes"
+        if self._carries.superclasses:
+            said = {(row.name, row.superclass) for row in tables.classes.values() if not row.is_no_class}
+            groups = self._contents.superclasses
+            group_of = {label.id: " ".join(clean(groups.get(label.id, "")).split()) for label in self._labels.values()}
+            if said != {(self._name(label), group_of[label.id]) for label in self._labels.values()}:
+                return "superclasses"
+        return found
 
     def _compare(self, batch: list[_Rows], found: dict[Key, int], tables: Tables) -> str:
         ids = [found.get(key, 0) for key, _, _ in batch]

@@ -63,6 +63,7 @@ class ImportReport:
     num_images_added: int = 0
     num_images_known: int = 0
     num_classes_added: int = 0
+    num_classes_grouped: int = 0
     num_regions_added: int = 0
     num_regions_known: int = 0
     num_regions_updated: int = 0
@@ -115,7 +116,8 @@ class ImportReport:
             f"  captions  {self.num_captions_added} new, {self.num_captions_known} known",
             f"  labels    {self.num_labels_added} new, {self.num_labels_known} known, "
             f"{self.num_labels_updated} brought up to date",
-            f"  classes   {self.num_classes_added} new",
+            f"  classes   {self.num_classes_added} new"
+            + (f", {self.num_classes_grouped} put into superclasses" if self.num_classes_grouped else ""),
             f"  rows left out {self.num_rejected}, boxes cut at the edge {self.num_clamped}, "
             f"your corrections kept {self.num_conflicts}",
         ]

@@ -53,11 +53,15 @@ class ImageRow:
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
-    """A class that a file names.  ``is_no_class`` marks the one under which an export lists regions without a class."""
+    """A class that a file names.  ``is_no_class`` marks the one under which an export lists regions without a class.
+
+    ``superclass`` is the group that the file puts it into; empty where it names none.
+    """
 
     key: Key
     name: str
     is_no_class: bool = False
+    superclass: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,11 @@ class Contents(Protocol):
         ...
 
     @property
+    def superclasses(self) -> Mapping[int, str]:
+        """The name of each class's superclass, by the class's identity; classes that have none are left out."""
+        ...
+
+    @property
     def image_root(self) -> str:
         """The folder that file names start from, absolute."""
         ...
@@ -100,7 +105,8 @@ class Carries:
     masks.  Without ``classless`` a region needs a class, without ``crowds`` it must be a single thing.  Without
     ``reviews`` only accepted regions go out, unless the person asks for others.  Without ``empty_images`` an image on
     which nothing is exported is left out, unless a person has verified it: the format would say that nothing is there.
-    With ``all_classes`` the vocabulary is listed, also classes that no region has.
+    With ``all_classes`` the vocabulary is listed, also classes that no region has; with ``superclasses`` it says which
+    superclass each has.
     Corners may differ by ``tolerance_px`` and ``tolerance_share`` of the image's longer side; ``precision`` says so to
     a person.  Without ``regions`` it holds none; ``labels`` are those of whole images.  ``text`` is what becomes of a
     phrase, a name or a caption.  With ``spans`` a region tells in which caption its phrase stands, and where.  What
@@ -119,6 +125,7 @@ class Carries:
     origins: bool = False
     sizes: bool = False
     all_classes: bool = False
+    superclasses: bool = False
     spans: bool = False
     regions: bool = True
     labels: bool = False

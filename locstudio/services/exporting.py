@@ -142,6 +142,8 @@ class _Contents:
         self._cancel = cancel
         self.classes: list[LabelClass] = dataset.classes()
         self._names = {label.id: label.name for label in self.classes}
+        groups = {each.id: each.name for each in dataset.superclasses()}
+        self.superclasses = {x.id: groups[x.superclass_id] for x in self.classes if x.superclass_id in groups}
         self.image_root = _common_root([root.path for root in dataset.roots()])
         self._has_captions = bool(dataset.captions_page(0, 1))
         self.has_labels = len(dataset.label_columns()) > 0

@@ -21,6 +21,7 @@ from locstudio.interchange.rows import AnyRow, BadRow, CaptionRow, Key, LabelRow
 from locstudio.services.import_known import Classes, Memory, row_name
 from locstudio.services.import_labels import FoundLabel, LabelImport
 from locstudio.services.import_places import ImagePlaces, Place
+from locstudio.services.import_superclasses import group_changes, offer_of
 from locstudio.store.dataset import Dataset
 from locstudio.store.imported import captions_from, regions_from
 
@@ -36,12 +37,13 @@ class ImportOptions:
     """``review`` is what imported regions get: accepted for ground truth, pending for a model's predictions.
 
     ``rescale`` takes annotations that were made on a picture of another size; ``create_classes`` makes a class for a
-    class id that the file does not name.
+    class id that the file does not name; ``group_classes`` puts classes without a superclass into the file's.
     """
 
     review: Review = Review.ACCEPTED
     rescale: bool = False
     create_classes: bool = False
+    group_classes: bool = False
 
 
 def import_annotations(
@@ -53,6 +55,7 @@ def import_annotations(
     review: Review = Review.ACCEPTED,
     rescale: bool = False,
     create_classes: bool = False,
+    group_classes: bool = False,
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> ImportReport:
@@ -75,7 +78,7 @@ def import_annotations(
     if kind.is_out_only:
         raise BadInput(f"{kind.title} files are written here and not imported.")
     refuse_archive(path)
-    options = ImportOptions(review=review, rescale=rescale, create_classes=create_classes)
+    options = ImportOptions(review=review, rescale=rescale, create_classes=create_classes, group_classes=group_classes)
     return _Import(dataset, path, image_root, kind, options, progress or _silent, cancel or _never).run()
 
 
@@ -185,6 +188,11 @@ class _Import:
                     RowNote("classes", number, str(row.key), Outcome.KEPT, reason, f"{row.name} is {name}")
                 )
         self._apply_classes()
+        if self._options.group_classes:
+            self._finish_writing()
+            self._apply(group_changes(self._dataset, rows, self._classes.by_key, self._report))
+        elif offer := offer_of(rows):
+            self._report.offers.append(offer)
 
     def _apply_classes(self) -> None:
         made = self._classes.take_made()

@@ -79,8 +79,9 @@ class ImportSheet(TransferSheet):
         self.column.addLayout(self._make_reviews())
         self._rescale = QCheckBox("Scale what was made on images of another size", self)
         self._create = QCheckBox("Make classes for numbers that have no name", self)
-        self.column.addWidget(self._rescale)
-        self.column.addWidget(self._create)
+        self._group = QCheckBox("Put classes without a superclass into those that a COCO file names", self)
+        for box in (self._rescale, self._create, self._group):
+            self.column.addWidget(box)
         self.finish()
         self._path.setFocus()  # where Return starts
         self._path.textChanged.connect(self._on_path_changed)
@@ -108,7 +109,10 @@ class ImportSheet(TransferSheet):
         """What the person has chosen so far."""
         review = Review.ACCEPTED if self._accepted.button.isChecked() else Review.PENDING
         options = ImportOptions(
-            review=review, rescale=self._rescale.isChecked(), create_classes=self._create.isChecked()
+            review=review,
+            rescale=self._rescale.isChecked(),
+            create_classes=self._create.isChecked(),
+            group_classes=self._group.isChecked(),
         )
         path = Path(self._path.text())
         images = Path(self._images.text()) if self._images.text() else default_image_root(path)
@@ -170,6 +174,7 @@ class ImportSheet(TransferSheet):
         kind = FORMATS.get(self._format.currentData())
         for card in (self._accepted, self._pending):
             card.setEnabled(kind is None or kind.carries.regions)
+        self._group.setEnabled(kind is None or kind.carries.superclasses)
 
     def _on_start(self) -> None:
         self.start_wanted.emit(self.choice)

@@ -127,6 +127,7 @@ class Transfers(QObject):
                 review=options.review,
                 rescale=options.rescale,
                 create_classes=options.create_classes,
+                group_classes=options.group_classes,
                 progress=tell,
                 cancel=self._stop,
             )
