@@ -10,7 +10,9 @@ from locstudio.domain.edits import ClassChange, Edit, ImageChange, LabelChange, 
 from locstudio.domain.errors import BadInput, UserError
 from locstudio.domain.image_labels import ImageLabel, Presence
 from locstudio.domain.regions import Image, LabelClass, Problem
+from locstudio.jobs.configs import Route, RunConfig
 from locstudio.jobs.routing import read_routing, routing_folder, write_routing
+from locstudio.jobs.run_folder import RunFolder
 from locstudio.services.routing.book import RoutingBook, margins_of
 from locstudio.services.routing.experts import images_of_expert, summaries
 from locstudio.services.routing.loads import load_history
@@ -77,6 +79,17 @@ def test_that_a_damaged_table_gives_way_to_an_older_one_and_is_named_where_there
     with pytest.raises(BadInput, match="cannot be read"):
         RoutingBook.open(project, dataset)
     assert routing_runs(project, dataset) == []
+
+
+def test_that_what_an_evaluation_or_a_route_of_some_images_has_seen_is_not_taken_for_all(edited, routing):
+    project, dataset = edited
+    routing.evaluate_run(project, routing.FIRST_RUN)
+    config = RunConfig(kind="route", checkpoint="x", route=Route(image_ids=(1, 2)))
+    some = RunFolder.create(project.runs, config)
+    write_routing(some.results, read_routing(project.runs / routing.FIRST_RUN / "results"))
+    assert RoutingBook.open(project, dataset).run.id == routing.FIRST_RUN
+    assert [run.id for run in routing_runs(project, dataset)] == [some.id, routing.FIRST_RUN]
+    assert RoutingBook.open(project, dataset, some.id).run.id == some.id
 
 
 def test_that_a_margin_is_the_largest_probability_minus_the_second():

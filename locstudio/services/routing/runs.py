@@ -1,5 +1,6 @@
 """The runs of a project that have written which expert looks at which image."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,9 @@ from locstudio.jobs.run_state import living_mark
 from locstudio.services.runs_of import run_folders
 from locstudio.store.project import Project
 from locstudio.store.view import DatasetView
+
+_KINDS = ("vmoe", "route")
+_NONE = "No run of this project has routed its images yet. Train experts, or route the images."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +54,9 @@ def routing_runs(project: Project, dataset: DatasetView | None = None) -> list[R
         dataset: Says which of them is adopted; without it none is.
     """
     found = []
-    for folder in reversed(run_folders(project)):
-        if has_routing(folder.results):
-            with suppress(BadInput, TooNew):
-                found.append(run_of(folder, read_routing_header(folder.results), dataset))
+    for folder in _folders(project):
+        with suppress(BadInput, TooNew):
+            found.append(run_of(folder, read_routing_header(folder.results), dataset))
     return found
 
 
@@ -80,17 +83,18 @@ def run_of(folder: RunFolder, header: RoutingHeader, dataset: DatasetView | None
 
 
 def chosen_folder(project: Project, run_id: str = "") -> RunFolder:
-    """The run with this id or the only one whose id has this in it; for an empty id the newest with a table.
+    """The run with this id or the only one whose id has this in it; for an empty id the newest with a whole table.
 
     Raises:
         BadInput: no run has routed images.
         UserError: none has this id, or several have.
     """
-    folders = [folder for folder in reversed(run_folders(project)) if has_routing(folder.results)]
     if not run_id:
-        if not folders:
-            raise BadInput("No run of this project has routed its images yet. Train experts, or route the images.")
-        return folders[0]
+        folder = next(_folders(project, is_whole=True), None)
+        if folder is None:
+            raise BadInput(_NONE)
+        return folder
+    folders = list(_folders(project))
     found = [folder for folder in folders if folder.id == run_id] or [each for each in folders if run_id in each.id]
     if len(found) != 1:
         what = f"{len(found)} runs with a routing are called" if found else "No run with a routing is called"
@@ -99,20 +103,34 @@ def chosen_folder(project: Project, run_id: str = "") -> RunFolder:
 
 
 def readable_folder(project: Project) -> tuple[RunFolder, RoutingHeader]:
-    """The newest run whose table can be read, with its header.
+    """The newest run with a whole table that can be read, with its header.
 
     Raises:
         BadInput: there is none; where there are tables, what is wrong with the newest.
         TooNew: a newer LocStudio wrote the newest, and no other can be read.
     """
     first: BadInput | TooNew | None = None
+    for folder in _folders(project, is_whole=True):
+        try:
+            return folder, read_routing_header(folder.results)
+        except (BadInput, TooNew) as error:
+            first = first or error
+    raise first or BadInput(_NONE)
+
+
+def _folders(project: Project, *, is_whole: bool = False) -> Iterator[RunFolder]:
+    """The runs with a table, newest first: trainings of experts, and those that have only routed.
+
+    An evaluation or a comparison has a table too, of what it has measured; it is none of these.  ``is_whole`` leaves
+    out runs that were asked about some images only.
+    """
     for folder in reversed(run_folders(project)):
         if has_routing(folder.results):
-            try:
-                return folder, read_routing_header(folder.results)
-            except (BadInput, TooNew) as error:
-                first = first or error
-    raise first or BadInput("No run of this project has routed its images yet. Train experts, or route the images.")
+            with suppress(BadInput):
+                config = folder.config()
+                is_partial = config.route is not None and bool(config.route.image_ids)
+                if config.kind in _KINDS and not (is_whole and is_partial):
+                    yield folder
 
 
 def _begun_at(run_id: str) -> str:

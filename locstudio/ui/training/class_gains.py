@@ -61,7 +61,8 @@ def moved_words(old: Path, new: Path) -> str:
     if not num_moved:
         return f"None of {counted(num_images, 'image')} went to another expert."
     renamed = int((found.is_moved & found.is_renamed).sum())
-    return f"{num_moved:,} of {counted(num_images, 'image')} went to another expert, {renamed:,} of them named anew."
+    moved = f"{num_moved:,} of {counted(num_images, 'image')} went to another expert"
+    return f"{moved}; {renamed:,} of those {'is' if renamed == 1 else 'are'} named differently."
 
 
 def _value(line: ClassPrecision, measure: str) -> float | None:
