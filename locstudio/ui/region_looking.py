@@ -272,6 +272,6 @@ def class_words(found: FoundRouting) -> str:
     named = ", ".join(f"{shown(name, 40)} {share_text(share)}" for name, share in found.classes[:NUM_ROWS])
     second = found.second
     if second is None or found.routing in ("random", "oracle"):
-        return f"As {named}." if named else ""
+        return f"Seen as {named}."
     ahead = f"{margin_words(found.margin)} {second + 1}, by {found.margin:.2f}"
-    return f"{named}. Expert {found.expert + 1} {ahead}."
+    return f"Seen as {named}. Expert {found.expert + 1} {ahead}."

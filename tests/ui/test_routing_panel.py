@@ -64,7 +64,7 @@ class TestWords:
             True,
         )
         assert words.truth_words(FOUND, ["tractor", "collie"]) == (
-            "Labelled tractor and collie: this is its own expert.",
+            "Labelled tractor and collie: this is the expert of tractor.",
             False,
         )
         assert "does not know" in words.truth_words(FOUND, ["zebra"])[0]
@@ -288,7 +288,7 @@ class TestCollection:
         ids = np.array([7, 3, 5], np.int64)
         model.set_ids(ids, None, self.OF)
         assert [model.index(row).data(TOLD_ROLE) for row in range(3)] == ["1 · 0.40", "≠ 3 · 0.05", ""]
-        assert model._sentence(1) == ", expert 3, which is not that of its class, margin 0.05"
+        assert self.OF.sentence(1) == "expert 3, which is not that of its class, margin 0.05"
         model.set_ids(ids)
         assert model.index(0).data(TOLD_ROLE) == ""
 

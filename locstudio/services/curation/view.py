@@ -67,6 +67,11 @@ class Wish:
     is_descending: bool = True
     pinned: str = ""
 
+    @property
+    def is_of_routing(self) -> bool:
+        """Whether it filters or sorts by the routing of the image."""
+        return bool(self.routing) or self.order in (Order.MARGIN, Order.MISMATCH)
+
 
 def rows_of(pool: Pool, wish: Wish, measures: Measures | None = None, settings: GeometrySettings = DEFAULTS) -> Rows:
     """The rows of the pool that meet a wish, in its order."""

@@ -85,6 +85,20 @@ class RoutingsOf:
             passes &= np.nan_to_num(self.margins, nan=np.inf) < np.float32(wish.max_margin)
         return passes
 
+    def told(self, row: int) -> str:
+        """A few characters for a tile: the expert, from 1, and its margin; "≠" where it belongs to another expert."""
+        if row >= len(self.experts) or self.experts[row] == NO_ONE:
+            return ""
+        sign = "≠ " if self.mismatch[row] else ""
+        return f"{sign}{self.experts[row] + 1} · {self.margins[row]:.2f}"
+
+    def sentence(self, row: int) -> str:
+        """The same in words."""
+        if row >= len(self.experts) or self.experts[row] == NO_ONE:
+            return ""
+        other = ", which is not that of its class" if self.mismatch[row] else ""
+        return f"expert {self.experts[row] + 1}{other}, margin {self.margins[row]:.2f}"
+
     def counted(self, names: tuple[str, ...], is_counted: NDArray[np.bool_]) -> RoutingCounts:
         """What there is to choose from among the images that count, (N,)."""
         is_known = (self.experts != NO_ONE) & is_counted

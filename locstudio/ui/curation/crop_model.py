@@ -15,6 +15,7 @@ from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, Qt, Sign
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Image, LabelClass, Review
 from locstudio.services.curation.pool import CurationItem, Pool, item_of
+from locstudio.services.routing.wishes import RoutingsOf
 from locstudio.ui.gallery.filter_bar import ORIGIN_WORDS, REVIEW_WORDS
 from locstudio.ui.gallery.working_model import Rows, WorkingModel
 from locstudio.ui.plain_text import shown, tip
@@ -40,6 +41,7 @@ class Crop:
         review: May be ahead of what is on disk.
         color: Of its class; empty where it has none.
         path: Of its image; empty until it is known.
+        routing: A few characters of the routing of its image, where the view is about that; ``routed`` in words.
         is_done: It was decided since the rows were set, or is no more: deleted, or shown by what was decided.
     """
 
@@ -49,6 +51,8 @@ class Crop:
     review: Review
     color: str = ""
     path: str = ""
+    routing: str = ""
+    routed: str = ""
     is_done: bool = False
 
     @property
@@ -71,6 +75,7 @@ class Crop:
             REVIEW_WORDS[self.review].lower(),
             ORIGIN_WORDS[item.origin].lower(),
             f"in {self.path}" if self.path else "",
+            self.routed,
         ]
         return ", ".join(part for part in parts if part)
 
@@ -94,6 +99,7 @@ class CropModel(WorkingModel):
         self._paths: OrderedDict[int, str] = OrderedDict()
         self._asked: set[int] = set()
         self._colors: dict[int, str] = {}
+        self._routings: RoutingsOf | None = None
         self._crops: dict[int, Crop] = {}
         self._marks: dict[int, int] = {}
 
@@ -135,6 +141,13 @@ class CropModel(WorkingModel):
         self._colors = {entry.id: entry.color for entry in classes}
         self._crops.clear()
         self._tell_all()
+
+    def set_routings(self, routings: RoutingsOf | None) -> None:
+        """Let tiles say who took their image, by position in the pool; None where the view is about something else."""
+        if routings is not self._routings:
+            self._routings = routings
+            self._crops.clear()
+            self._tell_all()
 
     def mark(self, positions: Rows, review: Review) -> None:
         """Show these items (by their position in the pool) as decided, before that is on disk."""
@@ -227,6 +240,8 @@ class CropModel(WorkingModel):
             self.review(place),
             self._colors.get(item.class_id or 0, ""),
             self._paths.get(item.image_id, ""),
+            routing=self._routings.told(position) if self._routings is not None else "",
+            routed=self._routings.sentence(position) if self._routings is not None else "",
             is_done=not is_there or bool(self._reviews[place] != self._before[place]),
         )
 

@@ -54,7 +54,8 @@ class CropDelegate(QStyledItemDelegate):
         painter.fillRect(area, QColor(look.raised if not is_chosen else look.canvas))
         painter.setOpacity(_DIMMED if crop.is_done and not is_current else 1.0)
         self._paint_picture(painter, area, crop)
-        _paint_score(painter, area, crop)
+        _paint_words(painter, area, "" if crop.item.score is None else f"{crop.item.score:.2f}")
+        _paint_words(painter, area, crop.routing, is_above=crop.item.score is not None)
         _paint_sign(painter, area, self._signs[crop.item.origin])
         _paint_caption(painter, rect, crop)
         painter.setOpacity(1.0)
@@ -158,14 +159,14 @@ def _paint_disc(painter: QPainter, center: QPointF, color: QColor) -> None:
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
 
-def _paint_score(painter: QPainter, area: QRect, crop: Crop) -> None:
-    if crop.item.score is None:
+def _paint_words(painter: QPainter, area: QRect, text: str, *, is_above: bool = False) -> None:
+    """White on dark in the lower left corner, or above what stands there."""
+    if not text:
         return
     painter.setFont(small_font())
-    text = f"{crop.item.score:.2f}"
     metrics = QFontMetrics(painter.font())
-    pill = QRectF(area.left() + 4, area.bottom() - metrics.height() - 5, metrics.horizontalAdvance(text) + 10, 0)
-    pill.setHeight(metrics.height() + 2)
+    bottom = area.bottom() - metrics.height() - 5 - (metrics.height() + 4 if is_above else 0)
+    pill = QRectF(area.left() + 4, bottom, metrics.horizontalAdvance(text) + 10, metrics.height() + 2)
     paint_pill(painter, pill)
     painter.setPen(QColor("#ffffff"))
     painter.drawText(pill, int(Qt.AlignmentFlag.AlignCenter), text)

@@ -164,7 +164,7 @@ class Curating(QObject):
             self.show_view(from_start=is_sorted_anew)
             if is_sorted_anew and wish.order is Order.HEAT:
                 self.measuring.measure_heat()
-            elif is_sorted_anew and wish.order in (Order.MARGIN, Order.MISMATCH):
+            elif is_sorted_anew and wish.is_of_routing:
                 self.measuring.measure_routing()
 
     def _on_filtered(self, wish: Wish) -> None:
@@ -196,6 +196,7 @@ class Curating(QObject):
         grid, model = self._page.grid, self._page.model
         before = grid.current
         model.set_rows(self.pool, rows)
+        model.set_routings(self.measures.routing if wish.is_of_routing and self.measures is not None else None)
         row = row_of_key(self.pool, before.item.key) if before is not None and not from_start else None
         place = model.place_of(row) if row is not None else -1
         grid.go_to(place if place >= 0 else max(0, model.next_open(-1)), is_remembered=False)
@@ -256,7 +257,7 @@ class Curating(QObject):
     def _on_routed(self, counts: RoutingCounts | None) -> None:
         """Offer what there is to choose from; a view that depends on it is made anew, as after a measure."""
         self._page.filters.set_routing(counts)
-        if self.wish.routing or self.wish.order in (Order.MARGIN, Order.MISMATCH):
+        if self.wish.is_of_routing:
             self._on_measured()
 
     def _on_current(self, crop: Crop | None) -> None:

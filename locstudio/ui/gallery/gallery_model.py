@@ -147,24 +147,13 @@ class GalleryModel(QAbstractListModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return shown(item.image.name) if item else ""
         if role == TOLD_ROLE:
-            return self._told(index.row())
+            return self._routings.told(index.row()) if self._routings is not None else ""
         if role == Qt.ItemDataRole.ToolTipRole:
-            return tip(item.sentence() + self._sentence(index.row())) if item else None
+            return tip(self._sentence(item, index.row())) if item else None
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return shown(item.sentence() + self._sentence(index.row())) if item else "Image"
+            return shown(self._sentence(item, index.row())) if item else "Image"
         return None
 
-    def _told(self, row: int) -> str:
-        """Its expert, counted from 1, and the margin; a sign of inequality where it belongs to another expert."""
-        found = self._routings
-        if found is None or row >= len(found.experts) or found.experts[row] < 0:
-            return ""
-        sign = "≠ " if found.mismatch[row] else ""
-        return f"{sign}{found.experts[row] + 1} · {found.margins[row]:.2f}"
-
-    def _sentence(self, row: int) -> str:
-        found = self._routings
-        if found is None or row >= len(found.experts) or found.experts[row] < 0:
-            return ""
-        other = ", which is not that of its class" if found.mismatch[row] else ""
-        return f", expert {found.experts[row] + 1}{other}, margin {found.margins[row]:.2f}"
+    def _sentence(self, item: GalleryItem, row: int) -> str:
+        routing = self._routings.sentence(row) if self._routings is not None else ""
+        return ", ".join(part for part in (item.sentence(), routing) if part)

@@ -52,7 +52,7 @@ class RoutingPanel(QFrame):
         super().__init__(parent)
         self._told: tuple[tuple[RoutingRun, ...], str, str] | None = None
         self._read: ReadRouting | None = None
-        self._asked = 0
+        self._asked, self._is_chosen = 0, False
         self.runs = QComboBox(self)
         self.runs.setAccessibleName("Run whose routing is shown")
         self.runs.setMinimumContentsLength(12)
@@ -167,8 +167,8 @@ class RoutingPanel(QFrame):
             return
         is_other_image = self._read is None or self._read.image.id != read.image.id
         self._read = read
-        if is_other_image or self._asked >= len(found.expert_names):
-            self._asked = found.expert
+        if is_other_image or not self._is_chosen or self._asked >= len(found.expert_names):
+            self._asked, self._is_chosen = found.expert, False
         self._say(found, read)
         self._show_experts(found, read)
         self._show_classes(found, read)
@@ -234,7 +234,7 @@ class RoutingPanel(QFrame):
     # What a person does
 
     def _on_chosen(self, expert: int) -> None:
-        self._asked = expert
+        self._asked, self._is_chosen = expert, True
         read = self._read
         if read is not None and read.found is not None:
             self._show_classes(read.found, read)

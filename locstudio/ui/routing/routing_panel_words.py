@@ -84,7 +84,9 @@ def truth_words(found: FoundRouting, truth: Sequence[str]) -> tuple[str, bool]:
     if not homes:
         return f"Labelled {names}, which this model does not know.", False
     if found.expert in homes:
-        return f"Labelled {names}: this is its own expert.", False
+        its_own = [shown(name, 60) for name in truth if found.homes_of([name]) == (found.expert,)]
+        which = "its own expert" if len(truth) == 1 else f"the expert of {listed(its_own)}"
+        return f"Labelled {names}: this is {which}.", False
     own = listed([shown(found.expert_names[home], 60) for home in homes])
     return f"Mismatch: labelled {names}, whose own expert is {own}.", True
 
