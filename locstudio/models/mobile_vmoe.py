@@ -216,7 +216,7 @@ class MobileVmoe(nn.Module):
             # All MoE layers share the decision, so images are sorted by expert once, and only class tokens go back.
             order_B = experts_Bk[:, 0].argsort(stable=True)
             dispatch = Dispatch.in_order(experts_Bk, gates_Bk[order_B])
-            x_BND = x_BND[order_B]
+            x_BND = x_BND.index_select(0, order_B)
             for layer in self._with_experts():
                 x_BND = layer(x_BND, dispatch)
             token_BD = x_BND.new_empty(len(x_BND), x_BND.shape[2]).index_copy(0, order_B, x_BND[:, 0])

@@ -18,30 +18,35 @@ _STD = 0.02
 class Dispatch:
     """Which groups go through which expert.
 
-    ``slices`` are expert, start and stop in the pairs sorted by expert; ``group_P`` takes groups to pairs and
-    ``place_P`` the results back, both None where the pairs are in order as they are.
+    ``slices`` are expert, start and stop in the pairs sorted by expert.  ``group_P`` takes groups to pairs, and
+    ``place_P`` their results back to where the gates are: a group's pairs side by side.  Both are None where the pairs
+    are in order as they are.
     """
 
-    gates_Gk: Tensor
-    group_P: Tensor | None
-    place_P: Tensor | None
+    gates_P11: Tensor
+    num_groups: int
+    num_active: int
     slices: tuple[tuple[int, int, int], ...]
+    group_P: Tensor | None = None
+    place_P: Tensor | None = None
 
     @classmethod
     def of(cls, experts_Gk: Tensor, gates_Gk: Tensor) -> "Dispatch":
         """Sort the choices (``experts_Gk``, int64) by expert; a result is multiplied by its gate."""
-        if len(experts_Gk) == 1:
-            chosen = experts_Gk[0].tolist()
-            return cls(gates_Gk, None, None, tuple((expert, place, place + 1) for place, expert in enumerate(chosen)))
+        num_groups, num_active = experts_Gk.shape
+        gates_P11 = gates_Gk.reshape(-1, 1, 1)
+        if num_groups == 1:
+            chosen = enumerate(experts_Gk[0].tolist())
+            return cls(gates_P11, 1, num_active, tuple((expert, place, place + 1) for place, expert in chosen))
         order_P = experts_Gk.flatten().argsort(stable=True)
         place_P = torch.empty_like(order_P)
         place_P[order_P] = torch.arange(len(order_P), device=order_P.device)
-        return cls(gates_Gk, order_P // experts_Gk.shape[1], place_P, _slices(experts_Gk))
+        return cls(gates_P11, num_groups, num_active, _slices(experts_Gk), order_P // num_active, place_P)
 
     @classmethod
     def in_order(cls, experts_G1: Tensor, gates_G1: Tensor) -> "Dispatch":
         """One expert a group, and the groups are sorted by expert already."""
-        return cls(gates_G1, None, None, _slices(experts_G1))
+        return cls(gates_G1[:, :, None], len(experts_G1), 1, _slices(experts_G1))
 
 
 class Mlp(nn.Module):
@@ -80,33 +85,43 @@ class Experts(nn.Module):
 
     def forward(self, x_GND: Tensor, dispatch: Dispatch) -> Tensor:
         """The sum of the chosen experts' results, each times its gate; shape kept."""
-        num_groups, num_active = dispatch.gates_Gk.shape
+        x_PND = x_GND
         if dispatch.group_P is not None:
-            x_GND = x_GND[dispatch.group_P]
-        elif num_active > 1:
-            x_GND = x_GND.expand(num_active, -1, -1)
-        y_PND = self._of_slices(x_GND, dispatch.slices)
+            x_PND = x_GND.index_select(0, dispatch.group_P)
+        elif dispatch.num_active > 1:
+            x_PND = x_GND.expand(dispatch.num_active, -1, -1)
+        if len(dispatch.slices) == 1:
+            place = dispatch.slices[0][0]
+            weights = (self.enter_weight, self.enter_bias, self.leave_weight, self.leave_bias)
+            y_PND = self._mlp(x_PND, *(weight[place] for weight in weights))
+        else:
+            y_PND = self._of_slices(x_PND, dispatch.slices)
         if dispatch.place_P is not None:
-            y_PND = y_PND[dispatch.place_P]
-        if num_active == 1:
-            return y_PND * dispatch.gates_Gk[:, :, None]
-        return (y_PND.unflatten(0, (num_groups, num_active)) * dispatch.gates_Gk[:, :, None, None]).sum(dim=1)
+            y_PND = y_PND.index_select(0, dispatch.place_P)
+        y_PND = y_PND * dispatch.gates_P11
+        return y_PND if dispatch.num_active == 1 else y_PND.unflatten(0, (-1, dispatch.num_active)).sum(dim=1)
 
     def _of_slices(self, x_PND: Tensor, slices: tuple[tuple[int, int, int], ...]) -> Tensor:
-        weights = (self.enter_weight, self.enter_bias, self.leave_weight, self.leave_bias)
-        if torch.is_grad_enabled():
-            # Taken apart at once, their gradients are put together at once; one by one, each is of the size of all.
-            of_expert = dict(enumerate(zip(*(weight.unbind() for weight in weights), strict=True)))
-        else:
-            of_expert = {expert: tuple(weight[expert] for weight in weights) for expert, _, _ in slices}
-        results = []
-        for expert, start, stop in slices:
-            enter, enter_bias, leave, leave_bias = of_expert[expert]
-            inside = F.gelu(F.linear(x_PND if len(slices) == 1 else x_PND[start:stop], enter, enter_bias))
-            if self.training and self.dropout:
-                inside = F.dropout(inside, self.dropout)
-            results.append(F.linear(inside, leave, leave_bias))
-        return results[0] if len(results) == 1 else torch.cat(results)
+        # Taken apart at once, gradients of weights are put together at once; one by one, each is of the size of all.
+        experts = list(
+            zip(
+                self.enter_weight.unbind(),
+                self.enter_bias.unbind(),
+                self.leave_weight.unbind(),
+                self.leave_bias.unbind(),
+                strict=True,
+            )
+        )
+        num_tokens = x_PND.shape[1]
+        parts = x_PND.flatten(0, 1).split([(stop - start) * num_tokens for _, start, stop in slices])
+        results = [self._mlp(part, *experts[expert]) for part, (expert, _, _) in zip(parts, slices, strict=True)]
+        return torch.cat(results).view_as(x_PND)
+
+    def _mlp(self, x: Tensor, enter: Tensor, enter_bias: Tensor, leave: Tensor, leave_bias: Tensor) -> Tensor:
+        inside = F.gelu(F.linear(x, enter, enter_bias))
+        return F.linear(
+            F.dropout(inside, self.dropout) if self.training and self.dropout else inside, leave, leave_bias
+        )
 
 
 class Attention(nn.Module):
@@ -179,9 +194,11 @@ class Layer(nn.Module):
         result_BND = None if self.mlp is None else self.mlp(normed_BND)
         if self.experts is not None:
             assert dispatch is not None
-            num_groups = len(dispatch.gates_Gk)
-            groups_GND = normed_BND.reshape(num_groups, -1, normed_BND.shape[2])
-            by_experts = self.experts(groups_GND, dispatch).view_as(x_BND)
+            if dispatch.num_groups == len(normed_BND):
+                by_experts = self.experts(normed_BND, dispatch)
+            else:
+                groups_GND = normed_BND.reshape(dispatch.num_groups, -1, normed_BND.shape[2])
+                by_experts = self.experts(groups_GND, dispatch).view_as(x_BND)
             result_BND = by_experts if result_BND is None else result_BND + by_experts
         assert result_BND is not None
         return x_BND + self._dropped(result_BND)
