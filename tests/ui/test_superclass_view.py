@@ -349,6 +349,17 @@ def test_that_a_class_is_listed_with_what_it_is_confused_with_and_how_many_image
     assert sum(view.picture.num_taken.values()) > 0
 
 
+def test_that_confusions_that_cannot_be_read_are_said_and_those_of_an_older_run_are_shown(opened):
+    newest = RunFolder(sorted(opened.opened.project.runs.iterdir())[-1])
+    (newest.results / "confusion" / "confusion.safetensors").write_bytes(b"not what was written")
+    opened.view.read()
+    opened.settle()
+    assert "cannot be read" in opened.view.notice.text
+    assert "Train again" in opened.view.notice.text
+    assert [run.id for run in opened.view.base.runs] == [opened.view.base.run.id]
+    assert opened.groups() == OWN
+
+
 def test_that_without_a_run_classes_are_grouped_by_hand_and_a_training_is_offered(copied, qtbot):
     for run in (copied / "runs").iterdir():
         shutil.rmtree(run)

@@ -104,6 +104,8 @@ def _place_for(areas: Mapping[int, Area], key: int, ids: Sequence[int], old: Lay
     left, top, width, height = Layout(areas, {}).bounds()
     wanted = np.mean(known, axis=0).tolist() if known else [left + width / 2, top + height]
     spots = [(left + width + GAP, top), (left, top + height + GAP)]
+    if key == WITHOUT:
+        return replace(shape, x=left, y=top + height + GAP)  # below all others, as when everything is laid out
     for area in areas.values():
         right, bottom = area.x + area.width + GAP, area.y + area.height + GAP
         spots += [(right, area.y), (area.x, bottom), (area.x - shape.width - GAP, area.y)]

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -153,7 +154,7 @@ class BeforeAndAfter(QWidget):
         sides.setChildrenCollapsible(False)
         for column in (self.before, self.after):
             sides.addWidget(column)
-        whole = QSplitter(Qt.Orientation.Vertical, self)
+        whole = self._split = QSplitter(Qt.Orientation.Vertical, self)
         whole.setHandleWidth(3)
         whole.setChildrenCollapsible(False)
         whole.addWidget(sides)
@@ -177,7 +178,7 @@ class BeforeAndAfter(QWidget):
     @property
     def aspect(self) -> float:
         """Width over height of one of the graphs, also before they were shown."""
-        width, height = self.width() / 2, max(120, self.height() - _LOW - _HEAD)
+        width, height = self.width() / 2, max(120, self.height() - self._low - _HEAD)
         return min(max(width / height, 0.7), 2.6)
 
     def _ask(self) -> None:
@@ -204,6 +205,26 @@ class BeforeAndAfter(QWidget):
         self.table.set_lines(("Class", "Before", "After"), lines, 3)
         self.table.setVisible(bool(lines))
         self._mark(tuple(each.class_id for each in found.moved))
+        self._split.setSizes([self.height() - self._low, self._low])
+        QTimer.singleShot(0, self._fit)  # once both have their size
+
+    def _fit(self) -> None:
+        """Show both at the same zoom."""
+        canvases = self.before.canvas, self.after.canvas
+        for canvas in canvases:
+            canvas.fit()
+        least = min(canvas.scale for canvas in canvases)
+        for canvas in canvases:
+            canvas.fit(least)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        QTimer.singleShot(0, self._fit)
+
+    @property
+    def _low(self) -> int:
+        """How high the list of what moved is."""
+        return max(_LOW, round(0.2 * self.height()))
 
     def _mark(self, class_ids: tuple[int, ...]) -> None:
         for column in (self.before, self.after):

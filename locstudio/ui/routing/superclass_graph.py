@@ -75,6 +75,11 @@ class SuperclassGraph(QWidget):
         return self._scene.picture if self._scene is not None else None
 
     @property
+    def scale(self) -> float:
+        """Pixels of the screen for a pixel of the picture."""
+        return self._scale
+
+    @property
     def scene(self) -> GraphScene | None:
         """Where its parts lie."""
         return self._scene
@@ -130,14 +135,14 @@ class SuperclassGraph(QWidget):
 
     # zoom -------------------------------------------------------------------------------------------------------
 
-    def fit(self) -> None:
-        """Show everything."""
+    def fit(self, most: float = _AT_FIRST) -> None:
+        """Show everything, at no more than this zoom."""
         self._is_fitted = True
         if self._scene is None:
             return
         left, top, width, height = self._scene.picture.layout.bounds()
         room_x, room_y = max(40, self.width() - 2 * _MARGIN), max(40, self.height() - 2 * _MARGIN)
-        self._set_scale(min(room_x / width, room_y / height, _AT_FIRST))
+        self._set_scale(min(room_x / width, room_y / height, most))
         center = QPointF(left + width / 2, top + height / 2) * self._scale
         self._offset = QPointF(self.width() / 2, self.height() / 2) - center
         self.update()

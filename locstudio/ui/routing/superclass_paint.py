@@ -194,7 +194,7 @@ def _paint_shape(
 def _paint_labels(
     painter: QPainter, scene: GraphScene, marks: Marks, near: NDArray[np.bool_] | None, seen: QRectF
 ) -> None:
-    """Names beside dots; those that stand out are painted even where they cover others."""
+    """Names beside dots; those that stand out are painted even where they cover others that do not."""
     look = theme.current()
     loud = _loud(scene, marks, near)
     painter.setFont(scene.font)
@@ -208,12 +208,14 @@ def _paint_labels(
             painter.fillRect(label.rect, veil)
         painter.setPen(QColor(theme.mixed(look.text, look.base, 0.5) if is_pale else look.text))
         painter.drawText(label.rect, _LEFT, scene.names[label.place])
+    placed: list[QRectF] = []
     for place in loud:
         rect = scene.class_rect(place)
-        width = scene.metrics.horizontalAdvance(scene.names[place])
-        plate = QRectF(
-            rect.right() + 3, rect.center().y() - scene.metrics.height() / 2, width + 6, scene.metrics.height()
-        )
+        width, height = scene.metrics.horizontalAdvance(scene.names[place]) + 6, scene.metrics.height()
+        plate = QRectF(rect.right() + 3, rect.center().y() - height / 2, width, height)
+        if any(plate.intersects(other) for other in placed):
+            continue
+        placed.append(plate)
         painter.setPen(QPen(QColor(look.border), 1))
         painter.setBrush(QColor(look.raised))
         painter.drawRoundedRect(plate, 3, 3)
@@ -245,10 +247,10 @@ def _paint_badges(painter: QPainter, scene: GraphScene, focus: int) -> None:
         rect = scene.class_rect(other)
         badge = QRectF(0, 0, metrics.horizontalAdvance(text) + 8, metrics.height())
         badge.moveCenter(rect.center())
-        if _is_right_free(scene, other):
+        if scene.has_pills and _is_right_free(scene, other):
             badge.moveLeft(rect.right() - 4)
         else:
-            badge.moveRight(rect.left() + 4)
+            badge.moveRight(rect.left() + (4 if scene.has_pills else -2))
         painter.setPen(QPen(QColor(look.base), 1))
         painter.setBrush(QColor(look.accent))
         painter.drawRoundedRect(badge, 4, 4)

@@ -51,6 +51,7 @@ class SuperclassBase:
         seen: The grouping that is shown: the project's own, else what the run suggests; its new superclasses have
             negative identities.
         running: A sentence where a training goes on that other superclasses were given to.
+        problem: A sentence where confusions of a newer run cannot be read.
         num_taken: How many images of one class the run's model with experts took for another, by both ids.
     """
 
@@ -59,6 +60,7 @@ class SuperclassBase:
     grouping: Grouping
     seen: Grouping
     running: str = ""
+    problem: str = ""
     num_taken: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
     @property
@@ -75,19 +77,21 @@ class SuperclassBase:
 
 def read_base(project: Project, dataset: Dataset, run_id: str = "") -> SuperclassBase:
     """Confusions of this run, or of the newest, with the project's superclasses."""
-    runs, confusions = [], {}
+    runs, confusions, problem = [], {}, ""
     for folder in reversed(run_folders(project)):
         if has_confusion(folder.results):
-            with suppress(BadInput, TooNew):
+            try:
                 confusion = read_confusion(folder.results)
                 confusion = Confusion(replace_run(confusion.header, folder.id), confusion.counts)
                 runs.append(SuperclassRun(folder.id, folder.config().title, confusion.header))
                 confusions[folder.id] = confusion
+            except (BadInput, TooNew) as error:
+                problem = problem or ("" if runs else str(error))
     chosen = confusions.get(run_id) or next(iter(confusions.values()), None)
     grouping = read_grouping(dataset)
     running = _running(project, grouping)
     taken = _num_taken(project, chosen.header.run_id) if chosen is not None else {}
-    return SuperclassBase(tuple(runs), chosen, grouping, _seen(grouping, chosen), running, taken)
+    return SuperclassBase(tuple(runs), chosen, grouping, _seen(grouping, chosen), running, problem, taken)
 
 
 def _num_taken(project: Project, run_id: str) -> dict[tuple[int, int], int]:

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 Rect = tuple[float, float, float, float]
 """Left, top, right and bottom."""
 
-_PILLS_FROM = 15.0  # px a row; lower rows are dots with some names
+_PILLS_FROM = 13.5  # px a row; lower rows are dots with some names
 _LEAST_SLOT = 42.0
 _POINTS = (7.0, 13.0)
 _TITLE_POINTS = (8.5, 15.0)

@@ -7,7 +7,7 @@ from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from locstudio.domain.edits import ClassChange, Edit, SuperclassChange
-from locstudio.services.routing.graph_layout import WITHOUT, Layout
+from locstudio.services.routing.graph_layout import Layout
 from locstudio.services.superclass_files import write_superclasses
 from locstudio.ui.background import DatasetWorker
 from locstudio.ui.desk import Desk
@@ -31,16 +31,9 @@ from locstudio.ui.routing.superclass_reading import (
     with_grouping,
 )
 from locstudio.ui.routing.superclass_side import SuperclassSide
-from locstudio.ui.routing.superclass_words import classes_of, percent, quoted
+from locstudio.ui.routing.superclass_telling import tell
+from locstudio.ui.routing.superclass_words import quoted
 
-_SUGGESTED = (
-    "The run suggests these superclasses: clusters of what its dense twin confuses. Nobody has taken them over yet; "
-    "your first change does."
-)
-_NO_RUN = (
-    "No run has measured yet what is confused with what. Training experts does, and suggests superclasses; "
-    "you can also make them by hand here, and the training uses them."
-)
 _FILTER = "Superclasses (*.json)"
 _Read = tuple[SuperclassBase, GraphPicture]
 
@@ -214,7 +207,7 @@ class SuperclassView(QWidget):
         self.head.set_runs(base.runs, base.run.id if base.run is not None else "")
         self.canvas.set_picture(picture, is_new=is_new)
         self.side.tree.set_picture(picture)
-        self._tell(base, picture)
+        tell(self.head, self.notice, self.empty, base, picture)
         if not self.is_comparing:
             self._pages.setCurrentWidget(self._split if len(picture.graph) else self.empty)
         else:
@@ -224,32 +217,6 @@ class SuperclassView(QWidget):
         else:
             self._on_chosen(self.canvas.chosen, self.canvas)
         self.acts.name_new(picture)
-
-    def _tell(self, base: SuperclassBase, picture: GraphPicture) -> None:
-        groups = [group for group in picture.groups if group.key != WITHOUT]
-        kept = picture.graph.kept_share(picture.group_of)
-        words = (
-            f"{len(groups)} {'superclass' if len(groups) == 1 else 'superclasses'} of {classes_of(len(picture.graph))}"
-        )
-        if kept is not None and groups:
-            words += f" · {percent(kept)} of what is confused stays inside"
-        self.head.set_words(words, can_take=base.is_suggestion, has_classes=bool(len(picture.graph)))
-        if not len(picture.graph):
-            self.empty.say(
-                "No classes yet",
-                "Superclasses are groups of classes. Import labels, or give boxes a class; then come back.",
-            )
-        said = (
-            ("no run", _NO_RUN, "Train experts…")
-            if not base.runs
-            else ("suggestion", _SUGGESTED, "")
-            if base.is_suggestion
-            else ("running", base.running, "")
-        )
-        if said[1] and len(picture.graph):
-            self.notice.say(*said)
-        else:
-            self.notice.hide()
 
     def _on_notice(self, name: str) -> None:
         if name == "no run":
