@@ -1,13 +1,17 @@
-"""Is everything of a project as it should be: dataset, index, checkpoint, runs."""
+"""Is everything of a project as it should be: dataset, index, checkpoints, runs and what they have found."""
 
 import shutil
+from collections.abc import Callable
 
 from locstudio.domain.errors import CheckpointMismatch, LocStudioError, StaleIndex
 from locstudio.index.region_index import RegionIndex
-from locstudio.jobs.checkpoint_folder import checkpoint_info
+from locstudio.jobs.checkpoint_folder import ModelKind, checkpoint_info
+from locstudio.jobs.confusions import has_confusion, read_confusion
+from locstudio.jobs.routing import has_routing, read_routing
 from locstudio.jobs.run_state import RunState
 from locstudio.services.checkpoints import active_folder
 from locstudio.services.runs import list_runs
+from locstudio.services.runs_of import run_folders
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 
@@ -21,7 +25,9 @@ def check_project(project: Project, dataset: Dataset, *, repair: bool = False) -
     """
     findings = dataset.integrity()
     findings += _checkpoint_and_index(project, dataset, repair=repair)
-    findings += _checkpoint_of_classes(project, dataset)
+    for model in ("consistency", "vmoe"):
+        findings += _other_checkpoint(project, dataset, model)
+    findings += _routings(project)
     findings += _remains(project, repair=repair)
     findings += [
         f"The run {run.id} was interrupted; go on with it by --resume {run.id}."
@@ -52,13 +58,29 @@ def _checkpoint_and_index(project: Project, dataset: Dataset, *, repair: bool) -
     return [f"The index is behind by {num_behind} regions; locstudio embed brings it up to date."] if num_behind else []
 
 
-def _checkpoint_of_classes(project: Project, dataset: Dataset) -> list[str]:
-    """What is wrong with the model of classes in use; an installation may have none."""
-    folder = active_folder(project, dataset, "consistency")
-    if dataset.active_checkpoint("consistency") is None and not folder.is_dir():
+def _other_checkpoint(project: Project, dataset: Dataset, model: ModelKind) -> list[str]:
+    """What is wrong with the model of this kind in use; an installation may have none."""
+    folder = active_folder(project, dataset, model)
+    if dataset.active_checkpoint(model) is None and not folder.is_dir():
         return []
+    return _said(lambda: checkpoint_info(folder).require_model(model))
+
+
+def _routings(project: Project) -> list[str]:
+    """Runs whose routing, or what their dense twin confuses, cannot be read."""
+    findings: list[str] = []
+    for results in (folder.results for folder in run_folders(project)):
+        if has_routing(results):
+            findings += _said(lambda results=results: read_routing(results))  # type: ignore[misc]  # binds the loop's value
+        if has_confusion(results):
+            findings += _said(lambda results=results: read_confusion(results))  # type: ignore[misc]  # likewise
+    return findings
+
+
+def _said(work: Callable[[], object]) -> list[str]:
+    """What goes wrong, if anything does."""
     try:
-        checkpoint_info(folder).require_model("consistency")
+        work()
     except LocStudioError as error:
         return [str(error)]
     return []

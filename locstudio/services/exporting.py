@@ -157,6 +157,9 @@ class _Contents:
         """What was written, once the pages have been gone through."""
         self._report.file = str(destination)
         self._report.num_classes = len(self.classes)
+        if not self._kind.carries.superclasses:
+            num_superclasses = len(set(self.superclasses.values()))
+            self._report.left_out[f"superclasses: {self._kind.title} does not hold them"] = num_superclasses
         self._report.precision = self._kind.carries.precision
         self._report.left_out = +self._report.left_out
         return self._report

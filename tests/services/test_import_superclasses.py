@@ -7,7 +7,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from locstudio.cli import main
-from locstudio.domain.edits import ClassChange, Edit
+from locstudio.domain.edits import ClassChange, Edit, ImageChange
 from locstudio.domain.regions import LabelClass
 from locstudio.interchange import rows
 from locstudio.services.collection import add_folder
@@ -99,6 +99,10 @@ def test_that_an_export_says_each_class_s_superclass_and_comes_back_whole(datase
     export_annotations(dataset, out, format="coco")
     written = {row["name"]: row["supercategory"] for row in json.loads(out.read_text())["categories"]}
     assert written == {"bus": "my cars", "cat": "", "no class": ""}
+    image = dataset.image(1)
+    dataset.apply(Edit("Verify", (ImageChange(image, replace(image, is_verified=True)),)))
+    report = export_annotations(dataset, tmp_path / "out", format="yolo")
+    assert report.left_out["superclasses: YOLO does not hold them"] == 1
     (bus, *_), (cars,) = dataset.classes(), dataset.superclasses()
     bare = replace(bus, superclass_id=None)
     dataset.apply(Edit("Out", (ClassChange(bus, bare),)))

@@ -15,6 +15,7 @@ from locstudio.jobs.engine_messages import Routed
 from locstudio.jobs.routing import read_routing, routing_folder
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.jobs.vmoe_config import RoutingMode
+from locstudio.services.checking import check_project
 from locstudio.services.routing.wishes import WishOrder
 from locstudio.services.starting import start_route
 from locstudio.store.dataset import Dataset
@@ -197,6 +198,9 @@ def test_that_a_dead_expert_an_image_not_routed_and_a_damaged_table_are_told(tmp
     for words in (("--run", "newest"), ("--mismatch",), ("--image", "1", "--run", "aaaaaa")):
         assert locstudio(*words, status=4, project=project) is None
         assert "cannot be read" in locstudio.stderr
+    with Dataset.open(project, read_only=True) as dataset:
+        (finding,) = [each for each in check_project(project, dataset) if "routing" in each]
+        assert str(file.parent) in finding
     file.unlink()
     locstudio("--mismatch", status=4, project=project)
     assert "Train experts, or route the images." in locstudio.stderr
