@@ -1,5 +1,6 @@
 """Routing of an image without a window: what is said, bars, questions to the engine one at a time, and the panel."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from locstudio.jobs.checkpoint_folder import CheckpointInfo
 from locstudio.services.curation.measures import Measures
 from locstudio.services.routing.found import FoundRouting
 from locstudio.services.routing.wishes import SMALL_MARGIN, RoutingCounts, RoutingsOf, RoutingWish
+from locstudio.services.routing.words import taken_from
+from locstudio.store.dataset import Dataset
 from locstudio.ui.engine_client import EngineState
 from locstudio.ui.gallery.filter_bar import MISMATCH, UNSURE, FilterBar
 from locstudio.ui.gallery.gallery_model import TOLD_ROLE, GalleryModel
@@ -24,7 +27,7 @@ from locstudio.ui.routing.routing_panel import RoutingPanel, expert_rows
 from locstudio.ui.routing.routing_panel_asking import Question, RoutingAsker
 from locstudio.ui.routing.routing_panel_bars import ROW_ROLE, GroupRow
 from locstudio.ui.routing.routing_panel_classes import compared, numbers_of
-from locstudio.ui.routing.routing_panel_reading import Model, ReadRouting
+from locstudio.ui.routing.routing_panel_reading import Model, ReadRouting, RoutingReader
 from locstudio.ui.search.region_look import RegionLook, Seen
 
 NAMES = ("1 · animals", "2 · vehicles", "3 · food")
@@ -233,6 +236,37 @@ class TestPanel:
         assert panel.heard == []
 
 
+class TestReading:
+    @pytest.fixture
+    def project(self, routing, tmp_path):
+        return routing.make_routed_project(tmp_path, num_images=4, has_second=False)
+
+    def test_that_a_table_goes_before_the_model_and_another_file_before_the_table(self, project):
+        with Dataset.open(project) as dataset:
+            reader = RoutingReader(project, dataset)
+            (image,) = dataset.images([1])
+            seen = reader.read(image)
+            assert (seen.is_in_table, seen.is_stale, seen.model.is_of_run) == (True, False, True)
+            assert seen.found.expert_names[0] == "1 · animals"
+            assert reader.model(image).found is None
+            stale = reader.read(replace(image, sha256="0" * 64))
+            assert (stale.is_stale, stale.found) == (True, None)
+            unseen = reader.read(replace(image, id=99))
+            assert (unseen.is_in_table, unseen.found) == (False, None)
+
+    def test_that_without_a_table_the_model_in_use_is_asked_and_without_that_nobody(self, project):
+        with Dataset.open(project) as dataset:
+            (image,) = dataset.images([1])
+            (run,) = project.runs.iterdir()
+            (run / "results" / "routing" / "routing.safetensors").write_bytes(b"damaged")
+            seen = RoutingReader(project, dataset).read(image)
+            assert (seen.run, seen.model.folder.name, seen.model.is_of_run) == (None, "best", False)
+            shutil.rmtree(run / "checkpoints")
+            gone = RoutingReader(project, dataset).read(image)
+            assert (gone.found, gone.model) == (None, None)
+            assert words.why_none(gone) == words.NO_MODEL
+
+
 class TestRegion:
     def test_that_the_hottest_classes_inside_a_box_come_first(self):
         left, right = np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8)
@@ -282,6 +316,19 @@ class TestCollection:
         assert bar.routing == RoutingWish(experts=frozenset({2}))
         bar.clear()
         assert not bar.routing
+
+    def test_that_routing_can_be_typed_among_the_words(self, qtbot):
+        assert taken_from("dog expert:1,3 margin<0.1 mismatch:yes", 3) == (
+            "dog",
+            RoutingWish(frozenset({0, 2}), has_mismatch=True, max_margin=0.1),
+        )
+        assert taken_from("expert:4 expert: margin<x", 3) == ("expert:4 expert: margin<x", RoutingWish())
+        bar = FilterBar()
+        qtbot.addWidget(bar)
+        bar.set_routing(self.COUNTS)
+        bar._words.setText("expert:3 dog")
+        bar._announce()
+        assert (bar.filter.words, bar.routing.experts) == ("dog", {2})
 
     def test_that_tiles_say_expert_and_margin_where_the_gallery_is_sorted_by_them(self):
         model = GalleryModel()

@@ -11,6 +11,7 @@ from locstudio.domain.regions import LabelClass, Origin, Problem, Review
 from locstudio.services.heat.disagreeing import HeatWish
 from locstudio.services.heat.inconsistency import Disagreement
 from locstudio.services.routing.wishes import SMALL_MARGIN, RoutingCounts, RoutingWish, WishOrder
+from locstudio.services.routing.words import taken_from
 from locstudio.store.filters import Facets, ImageFilter
 from locstudio.ui.flow_layout import FlowLayout
 from locstudio.ui.gallery.choice_chip import ChoiceChip
@@ -37,6 +38,7 @@ HEAT_WORDS = {
 }
 MISMATCH, UNSURE = "mismatch", "unsure"
 ROUTING_WORDS = {MISMATCH: "Expert mismatch", UNSURE: "Small margin"}
+_HINT = "Also expert:3, margin<0.2 and mismatch:yes among the words"
 HEAT_ORDER = "heat"
 ROUTING_ORDERS: dict[WishOrder, str] = {
     "margin": "By margin, unsure first",
@@ -149,6 +151,7 @@ class FilterBar(QFrame):
     def set_routing(self, counts: RoutingCounts | None) -> None:
         """Show how many images each expert took, and how many look wrong; nothing where none were routed."""
         self._counts = counts
+        self._words.setToolTip(_HINT if counts is not None else "")
         experts = zip(counts.names, counts.experts, strict=True) if counts is not None else ()
         self._expert.set_choices([(expert, f"Expert {name}", n) for expert, (name, n) in enumerate(experts)])
         found = {MISMATCH: counts.num_mismatched, UNSURE: counts.num_unsure} if counts is not None else {}
@@ -195,6 +198,9 @@ class FilterBar(QFrame):
     def _announce(self) -> None:
         self._pause.stop()
         verified = self._verified.ticked()
+        words, typed = self._words.text().strip(), RoutingWish()
+        if self._counts is not None:
+            words, typed = taken_from(words, len(self._counts.experts))
         wanted = replace(
             self._filter,
             reviews=frozenset(self._review.ticked()),
@@ -202,14 +208,14 @@ class FilterBar(QFrame):
             class_ids=frozenset(self._class.ticked()),
             problems=frozenset(self._problem.ticked()),
             is_verified=verified[0] if verified else None,
-            words=self._words.text().strip(),
+            words=words,
         )
         kinds, orders, doubts = self._heat.ticked(), self._order.ticked(), self._routing.ticked()
         heat = HeatWish(kinds[0] if kinds else None, HEAT_ORDER in orders)
         routing = RoutingWish(
-            experts=frozenset(self._expert.ticked()),
-            has_mismatch=MISMATCH in doubts,
-            max_margin=SMALL_MARGIN if UNSURE in doubts else None,
+            experts=frozenset(self._expert.ticked()) | typed.experts,
+            has_mismatch=MISMATCH in doubts or typed.has_mismatch,
+            max_margin=SMALL_MARGIN if UNSURE in doubts and typed.max_margin is None else typed.max_margin,
             order=orders[0] if orders and orders[0] in ROUTING_ORDERS else "",
         )
         self._clear.setVisible(bool(heat) or bool(routing) or wanted != ImageFilter(order=wanted.order))
