@@ -25,7 +25,7 @@ class _Reporter:
     """Shows a run's messages on stderr, so that stdout holds the result alone."""
 
     def __init__(self, what: str, known: str) -> None:
-        """``known`` is what there is to learn from or to measure: regions, labels."""
+        """``known`` is what there is to learn from or to measure: regions, labels; empty where there is nothing."""
         self._line = ProgressLine(what)
         self._known = known
 
@@ -36,10 +36,9 @@ class _Reporter:
             case Note():
                 tell(message.text)
             case Started():
+                known = f", {message.num_regions} {self._known}" if self._known else ""
                 held_out = f", {message.num_held_out} more held out" if message.num_held_out else ""
-                tell(
-                    f"On {message.device}: {message.num_images} images, {message.num_regions} {self._known}{held_out}."
-                )
+                tell(f"On {message.device}: {message.num_images} images{known}{held_out}.")
             case Waiting():
                 tell(f"Waiting for {message.behind or 'a run of another project'}.")
             case Evaluated() if message.step:
@@ -71,7 +70,9 @@ def wait_for(folder: RunFolder, what: str, listen: Callable[[AnyMessage], object
 
 
 def _counted_by(config: RunConfig) -> str:
-    """What a run counts that it learns from or measures."""
+    """What a run counts that it learns from or measures; empty where it only looks at images."""
+    if config.kind == "route":
+        return ""
     model = model_of(config)
     with suppress(BadInput):  # of a damaged checkpoint the run itself says so
         model = model or checkpoint_info(Path(config.checkpoint)).model

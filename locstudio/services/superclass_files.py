@@ -147,7 +147,7 @@ def imported(grouping: Grouping, file: SuperclassFile, next_id: Callable[[], int
     for number, group in enumerate(file.superclasses, 1):
         name = " ".join(group.name.split())
         if problem := name_problem(name):
-            left_out.append(f"Superclass {number} of the file, with {len(group.classes)} classes: its name {problem}.")
+            left_out.append(f"Superclass {number} of the file, classes in it {len(group.classes)}: its name {problem}.")
             continue
         key = folded(name)
         names.setdefault(key, name)

@@ -99,9 +99,9 @@ def test_that_what_is_left_out_is_said_one_by_one(tmp_path):
     assert found == {"pets": ["cat", "dog"], "cars": ["bus"], "empty": []}
     assert report.left_out == (
         "The colour red of “Pets”: it is not like #e69f00.",
-        "Superclass 4 of the file, with 1 classes: its name is empty.",
-        "Superclass 5 of the file, with 0 classes: its name holds something that is no character.",
-        "Superclass 6 of the file, with 1 classes: its name is longer than 100 characters.",
+        "Superclass 4 of the file, classes in it 1: its name is empty.",
+        "Superclass 5 of the file, classes in it 0: its name holds something that is no character.",
+        "Superclass 6 of the file, classes in it 1: its name is longer than 100 characters.",
         "The class “zebra”: the project has none of this name in use.",
         "The class “bus”: the file says that it is in “Pets” and in “motors”.",
         "The class “tree”: the file says that it is in “Pets” and in none.",
