@@ -64,9 +64,6 @@ def table(identity):
         np.array([0, -1, 0], np.int16), np.ones(3, np.uint8)))
 
 def vmoe():
-    if config.vmoe.is_dry_run:
-        say(Estimated, seconds=60.0, seconds_per_step=0.25, num_images_to_encode=2, memory_bytes=1000, disk_bytes=2000)
-        return say(Finished)
     say(Started, device="a stand-in", num_images=2, num_regions=5, num_steps=6, num_held_out=1)
     if os.environ["HOW"] == "stopped":
         return say(Finished, was_stopped=True)
@@ -182,6 +179,3 @@ def test_that_what_the_trainer_refuses_is_said_and_what_was_stopped_is_gone_on_w
     assert f"--model vmoe --resume {document['run']}" in locstudio.stderr
     assert locstudio("train", "--model", "consistency", "--resume", document["run"])[0] == 2
     assert "trains another model: locstudio train" in locstudio.stderr
-    monkeypatch.setenv("HOW", "well")
-    assert locstudio("train", "--model", "vmoe", "--resume", document["run"])[1]["state"] == "done"
-    assert locstudio("train", "--model", "vmoe", "--estimate")[1]["seconds"] == 60.0
