@@ -27,6 +27,15 @@ def classes_of_images(dataset: DatasetView, image_ids: Sequence[int]) -> dict[in
     return found
 
 
+def shown_now(dataset: DatasetView, told: Mapping[int, int]) -> dict[int, int]:
+    """For each image the class that it is said to show now: this one while that still holds, else the first; or 0."""
+    now = classes_of_images(dataset, list(told))
+    return {
+        image_id: class_id if class_id in now[image_id] else next(iter(now[image_id]), 0)
+        for image_id, class_id in told.items()
+    }
+
+
 def say_instead(dataset: DatasetView, wrong: Mapping[int, int], class_id: int) -> Edit:
     """Say that images show this class instead of another one, in one undo step.
 

@@ -20,7 +20,7 @@ from locstudio.ui.background import DatasetWorker
 from locstudio.ui.editing import Editing
 from locstudio.ui.gallery.picture_loader import PictureLoader
 from locstudio.ui.pictures import Pictures
-from locstudio.ui.routing import page_reviewing
+from locstudio.ui.routing import page_reviewing, page_watching
 from locstudio.ui.routing.cross_model import AS_GIVEN
 from locstudio.ui.routing.page_commands import ExpertCommand
 from locstudio.ui.routing.page_desk import ExpertDesk
@@ -65,7 +65,7 @@ class Around:
 def show(qtbot, monkeypatch):
     """Shows the page of a project, whatever it has."""
     monkeypatch.setattr(page_reviewing, "_ANEW_MS", 10)
-    monkeypatch.setattr(page_reviewing, "_LOOK_MS", 50)
+    monkeypatch.setattr(page_watching, "_LOOK_MS", 50)
     made = []
 
     def make(project, **options):
@@ -148,7 +148,7 @@ def test_that_a_wrong_label_is_mended_in_place_and_undo_brings_it_back(opened, r
     page.gallery.grid.go_to(place)
     assert "its class belongs to expert" in page.model.tile(place).sentence()
     press(opened, Qt.Key.Key_C)
-    picker = opened.reviewing.picker
+    picker = opened.reviewing.mending.picker
     assert "predicted" in picker.names[0]  # what the model takes it for comes first
     QTest.keyClick(picker.field, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: page.model.tile(place).is_done, timeout=5_000)
@@ -168,7 +168,7 @@ def test_that_several_are_given_one_class_in_one_step(opened, qtbot):
     page.gallery.grid.selectAll()
     qtbot.waitUntil(lambda: page.gallery._relabel.text() == f"Change class of {len(image_ids)}…", timeout=5_000)
     press(opened, Qt.Key.Key_F2)
-    picker = opened.reviewing.picker
+    picker = opened.reviewing.mending.picker
     picker.field.setText("tractor")
     assert picker.names == ["tractor"] or picker.names[0].startswith("tractor")
     picker.accept()
@@ -206,6 +206,10 @@ def test_that_a_cell_of_a_matrix_opens_its_images(opened, qtbot):
     qtbot.waitUntil(lambda: len(page.model.rows) == count, timeout=5_000)
     assert page.gallery.words == f"{cross.row_names[row]} → expert {book.expert_names[column]} {count} images"
     assert set(book.experts_N[page.model.rows].tolist()) == {column}
+    QTest.keyClick(page.matrix.table, Qt.Key.Key_N)  # the eye is on the matrix: no image is denied
+    QTest.keyClick(page.matrix.table, Qt.Key.Key_D)
+    assert page.view is ExpertCommand.MATRIX
+    assert opened._collection.editing.is_idle
     page.matrix.kinds.press("superclass")
     qtbot.waitUntil(lambda: page.matrix.table.cells.rowCount() == NUM_EXPERTS, timeout=5_000)
     page.matrix.table.verticalHeader().sectionClicked.emit(0)
@@ -286,9 +290,12 @@ def test_that_the_superclasses_have_their_view(opened, qtbot):
     assert opened.superclasses is not None
     assert opened.superclasses.isVisible()
     qtbot.waitUntil(lambda: not opened.superclasses.is_busy, timeout=10_000)
-    QTest.keyClick(opened.superclasses, Qt.Key.Key_1)
+    opened.reviewing.show_expert(2)
     assert opened.page.view is ExpertCommand.EXPERTS
     assert not opened.superclasses.isVisible()
+    QTest.keyClick(opened.page.gallery.grid, Qt.Key.Key_5)
+    QTest.keyClick(opened.superclasses, Qt.Key.Key_2)
+    assert opened.page.view is ExpertCommand.MATRIX
 
 
 def test_that_an_expert_is_called_as_its_superclass_is_now(opened, qtbot):
@@ -315,6 +322,6 @@ def test_that_a_read_only_project_is_looked_at_and_not_changed(project, show, qt
     with qtbot.waitSignal(desk.said, timeout=1_000) as heard:
         press(desk, Qt.Key.Key_C)
     assert heard.args[0].startswith("This project is open read-only")
-    assert desk.reviewing.picker is None
+    assert desk.reviewing.mending.picker is None
     assert not desk.page.head._train.isEnabled()
     assert desk.page.matrix.table.cells.order == AS_GIVEN

@@ -172,6 +172,8 @@ class CrossTable(QTableView):
         room = self.width() - self.verticalHeader().width() - extras * _EXTRA_COLUMN - bar - 2
         side = min(max(room // max(num, 1), _MIN_COLUMN), _MAX_COLUMN)
         header = self.horizontalHeader()
+        for place in range(extras):  # beside the names, so that they are in sight however many experts there are
+            header.moveSection(header.visualIndex(num + place), place)
         for section in range(self.cells.columnCount()):
             header.resizeSection(section, side if section < num else _EXTRA_COLUMN)
         header.updateGeometry()

@@ -159,6 +159,13 @@ class LoadPlot(QFrame):
         self._place()
 
 
+class _Epochs(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
+    """Numbers of epochs are whole."""
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: ARG002 - pyqtgraph's
+        return [f"{value:.0f}" if float(value).is_integer() else "" for value in values]
+
+
 class _Plot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
     """pyqtgraph's plot with our colours, and without its menus.
 
@@ -171,7 +178,7 @@ class _Plot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no types
     stepped = Signal(int)
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
+        super().__init__(parent, axisItems={"bottom": _Epochs("bottom")})
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.viewport().setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keys are the plot's

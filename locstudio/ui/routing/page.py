@@ -21,6 +21,10 @@ from locstudio.ui.routing.page_model import ExpertModel
 _LEFT_SHARES = {ExpertCommand.EXPERTS: 0.29, ExpertCommand.MATRIX: 0.6, ExpertCommand.DRIFT: 0.5}
 _WITH_GALLERY = frozenset(_LEFT_SHARES)
 _MAX_CARDS = 440
+_ON_IMAGES = frozenset(
+    {ExpertCommand.OPEN, ExpertCommand.RELABEL, ExpertCommand.DENY, ExpertCommand.SKIP, ExpertCommand.BACK}
+)
+"""Act on the current image, so only where the eye is on it."""
 
 
 class _Views(QStackedWidget):
@@ -96,8 +100,10 @@ class ExpertPage(QWidget):
     def run(self, command: ExpertCommand) -> None:
         """Do what a key, a button or a menu has asked for."""
         is_of_gallery = command not in VIEWS and command is not ExpertCommand.TIDY
-        if is_of_gallery and (self.is_empty or self.view not in _WITH_GALLERY):
+        if is_of_gallery and (self.is_empty or self.gallery.isHidden()):
             return  # nobody sees what it would act on
+        if command in (ExpertCommand.NEXT, ExpertCommand.PREVIOUS) and self.view is not ExpertCommand.EXPERTS:
+            return
         self.gallery.grid.run(command)
 
     def set_view(self, view: ExpertCommand) -> None:
@@ -106,9 +112,14 @@ class ExpertPage(QWidget):
         self.head.set_view(view)
         if view in self._panes and view is not ExpertCommand.SUPERCLASSES:
             self._left.setCurrentWidget(self._panes[view])
-        self.gallery.setVisible(view in _WITH_GALLERY)
-        self._arrange()
+        self.show_gallery()
         self.setFocusProxy(self._first_widget())
+
+    def show_gallery(self) -> None:
+        """Show the gallery where the view has something to show in it."""
+        is_alone = self.view is ExpertCommand.DRIFT and self.drift.is_alone
+        self.gallery.setVisible(self.view in _WITH_GALLERY and not is_alone)
+        self._arrange()
 
     def _first_widget(self) -> QWidget:
         """What has the keys first in a view."""
@@ -141,7 +152,10 @@ class ExpertPage(QWidget):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Keys that the focused part has no use for are the page's."""
         command = command_for(event)
-        if command is None:
+        focused = self.focusWidget()
+        is_in_gallery = focused is not None and self.gallery.isAncestorOf(focused)
+        is_beside = self.view is not ExpertCommand.EXPERTS and not is_in_gallery
+        if command is None or (is_beside and command in _ON_IMAGES):
             super().keyPressEvent(event)
         else:
             self.run(command)

@@ -66,6 +66,11 @@ class ExpertCard:
     state: str = ""
     is_warning: bool = False
 
+    @property
+    def title(self) -> str:
+        """What the card is called: number and superclass, or that it is an expert where it has none."""
+        return self.name if " · " in self.name else f"Expert {self.name}"
+
     def load_words(self) -> str:
         """How much it takes."""
         return f"{self.num_images:,} · {self.share:.0%}"
@@ -208,7 +213,7 @@ class _CardModel(QAbstractListModel):
         card = self.cards[index.row()]
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return shown(card.name)
+                return shown(card.title)
             case Qt.ItemDataRole.ToolTipRole:
                 return tip(card.sentence())
             case _ if role == _ACCESSIBLE:
@@ -262,7 +267,7 @@ class _CardDelegate(QStyledItemDelegate):
         painter.setPen(QColor(look.text))
         painter.drawText(line, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), words)
         painter.setFont(bold)
-        _draw(painter, line.adjusted(0, 0, -width, 0), shown(card.name))
+        _draw(painter, line.adjusted(0, 0, -width, 0), shown(card.title))
         painter.setFont(font)
 
     def _paint_facts(self, painter: QPainter, line: QRect, card: ExpertCard, *, is_chosen: bool) -> None:

@@ -115,9 +115,9 @@ class ExpertHead(QFrame):
         """What is said of the whole."""
         return self._details.text()
 
-    def set_can_train(self, can_train: bool) -> None:
-        """Offer to route and train, or not."""
-        self._route.setEnabled(can_train)
+    def set_can_train(self, can_train: bool, *, can_route: bool) -> None:
+        """Offer to train, and to route where there is a model that could, or not."""
+        self._route.setEnabled(can_train and can_route)
         self._train.setEnabled(can_train)
 
     def set_routers(self, layers: Sequence[int], router: int) -> None:

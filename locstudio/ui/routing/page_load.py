@@ -36,7 +36,7 @@ class LoadPane(QWidget):
         self.load.expert_chosen.connect(self.expert_chosen)
         self.dead = CurvePlot("Experts that take hardly any image", "Nothing yet.", self)
         self.evenness = CurvePlot("Evenness of the load and margin", "Nothing yet.", self)
-        self.right = CurvePlot("Held-out images", _NOT_TAUGHT, self)
+        self.right = CurvePlot("Right on held-out images", _NOT_TAUGHT, self)
         self._nothing = label(_NOTHING, "muted", self)
         self._nothing.setWordWrap(True)
         self._nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -71,9 +71,7 @@ class LoadPane(QWidget):
         self.load.set_load(names, epochs, history.load[:, router] if len(epochs) else np.zeros((0, len(names)), "f4"))
         self.dead.set_lines(_lines(epochs, ("experts", history.dead)))
         self.evenness.set_lines(_lines(epochs, ("evenness", history.entropy), ("margin", history.margin)))
-        self.right.set_lines(
-            _lines(epochs, ("router finds the superclass", history.router_accuracy), ("class is right", history.top1))
-        )
+        self.right.set_lines(_lines(epochs, ("router", history.router_accuracy), ("class", history.top1)))
 
     def _point_at(self, epoch: object) -> None:
         for plot in (self.dead, self.evenness, self.right):

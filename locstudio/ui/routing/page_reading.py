@@ -1,7 +1,8 @@
 """What the experts' page shows, read on a worker: a run's routing beside the dataset, and images of what is chosen."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from locstudio.domain.errors import BadInput, TooNew, UserError
 from locstudio.domain.regions import LabelClass
+from locstudio.jobs.run_state import living_mark
 from locstudio.services.checkpoints import active_folder
 from locstudio.services.routing.book import RoutingBook
 from locstudio.services.routing.drifting import Drift, drift
@@ -23,6 +25,7 @@ from locstudio.services.routing.matrices import (
     superclass_matrix,
 )
 from locstudio.services.routing.runs import RoutingRun, routing_runs
+from locstudio.services.runs_of import run_folders
 from locstudio.store.project import Project
 from locstudio.store.view import DatasetView
 from locstudio.ui.routing.cross_model import Cross
@@ -39,18 +42,23 @@ _NUM_CLASSES = 4
 class NoRouting:
     """Why there is nothing to show: no run, or one that cannot be read; ``words`` say it.
 
-    ``can_route`` is whether a model with experts is there that could be asked.
+    ``can_route`` is whether a model with experts is there that could be asked, ``is_coming`` whether a run goes on that
+    will route.
     """
 
     runs: tuple[RoutingRun, ...]
     why: str
     words: str = ""
     can_route: bool = False
+    is_coming: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RoutingBase:
-    """A run's routing with all that the page shows of it as a whole."""
+    """A run's routing with all that the page shows of it as a whole.
+
+    ``num_missing`` images are not in its table; ``can_route`` is whether a model is there that could be asked.
+    """
 
     runs: tuple[RoutingRun, ...]
     book: RoutingBook
@@ -58,6 +66,7 @@ class RoutingBase:
     cards: tuple[ExpertCard, ...]
     history: LoadHistory
     num_missing: int = 0
+    can_route: bool = False
 
     def words(self) -> str:
         """The whole in a few words."""
@@ -137,17 +146,20 @@ def read_base(project: Project, dataset: DatasetView, run_id: str, router: int =
     except (BadInput, TooNew, UserError) as error:
         # With runs that can be read it is this one that is damaged; without, nobody has routed unless one is there.
         is_none = not runs and not run_id and "has routed its images yet" in str(error)
-        return NoRouting(runs, NO_ROUTING if is_none else UNREADABLE, str(error), has_model(project, dataset))
-    return base_of(runs, book.at_router(min(router, book.num_routers - 1)), dataset)
+        why = NO_ROUTING if is_none else UNREADABLE
+        return NoRouting(runs, why, str(error), has_model(project, dataset), is_coming(project))
+    return base_of(
+        runs, book.at_router(min(router, book.num_routers - 1)), dataset, can_route=has_model(project, dataset)
+    )
 
 
-def base_of(runs: tuple[RoutingRun, ...], book: RoutingBook, dataset: DatasetView) -> RoutingBase:
+def base_of(runs: tuple[RoutingRun, ...], book: RoutingBook, dataset: DatasetView, *, can_route: bool) -> RoutingBase:
     """A book with all that the page shows of it as a whole."""
     classes = {entry.id: entry for entry in dataset.classes()}
     even = 1 / max(book.num_experts, 1)
     cards = tuple(_card(book, classes, summary, even) for summary in summaries(book))
     _ = book.mismatch_N, book.margins_N, book.is_stale_N, book.is_shown_N  # here, not on the window's thread
-    return RoutingBase(runs, book, classes, cards, load_history(book), len(book.missing_ids()))
+    return RoutingBase(runs, book, classes, cards, load_history(book), len(book.missing_ids()), can_route)
 
 
 def read_images(base: RoutingBase, scope: Scope, compared: Compared | None) -> Images:
@@ -220,12 +232,29 @@ def read_drift(project: Project, dataset: DatasetView, base: RoutingBase, older_
     return Compared(older_id, base.book.run.id, found, older.expert_names, base.book.expert_names)
 
 
+def run_before(runs: Sequence[RoutingRun], run_id: str) -> str:
+    """The run before this one, else any other; empty where there is none."""
+    ids = [run.id for run in runs]
+    place = ids.index(run_id) if run_id in ids else -1
+    others = ids[place + 1 :] or [other for other in ids if other != run_id]
+    return others[0] if others else ""
+
+
 def has_model(project: Project, dataset: DatasetView) -> bool:
     """Whether a model with experts is there that could route the collection."""
     try:
         return (active_folder(project, dataset, "vmoe") / "config.json").is_file()
     except UserError:  # the checkpoint in use is gone
         return False
+
+
+def is_coming(project: Project) -> bool:
+    """Whether a run goes on that has not routed yet, but will."""
+    for folder in run_folders(project):
+        with suppress(BadInput, TooNew):
+            if folder.config().kind in ("vmoe", "route") and living_mark(folder) is not None:
+                return True
+    return False
 
 
 def _card(book: RoutingBook, classes: Mapping[int, LabelClass], found: ExpertSummary, even: float) -> ExpertCard:

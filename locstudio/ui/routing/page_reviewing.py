@@ -7,22 +7,18 @@ import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from locstudio.domain.edits import ClassChange, Edit, SuperclassChange
-from locstudio.domain.errors import UserError
-from locstudio.domain.image_labels import Presence
-from locstudio.jobs.routing import routing_mark
-from locstudio.services.heat.deciding import say_of_many
-from locstudio.services.image_classes import say_instead
+from locstudio.services.routing.runs import RoutingRun
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 from locstudio.ui.background import DatasetWorker, LatestOnly
 from locstudio.ui.editing import Editing, images_of
 from locstudio.ui.routing import page_reading as reading
-from locstudio.ui.routing.class_picker import ClassPicker
 from locstudio.ui.routing.page import ExpertPage
 from locstudio.ui.routing.page_cells import TileCells
 from locstudio.ui.routing.page_commands import VIEWS, ExpertCommand
 from locstudio.ui.routing.page_grid import ImageOrder
 from locstudio.ui.routing.page_matrix import ShownMatrix
+from locstudio.ui.routing.page_mending import ExpertMending
 from locstudio.ui.routing.page_reading import (
     Compared,
     Images,
@@ -33,12 +29,11 @@ from locstudio.ui.routing.page_reading import (
     RoutingBase,
     Scope,
 )
-from locstudio.ui.routing.page_telling import choices_for, say_nothing
+from locstudio.ui.routing.page_telling import say_nothing
+from locstudio.ui.routing.page_watching import RunWatch
 
-_LOOK_MS = 4_000
 _ANEW_MS = 700
 _READING = "Reading the routing…"
-_READ_ONLY = "This project is open read-only: look and sort, but labels are refused."
 
 
 class ExpertReviewing(QObject):
@@ -47,14 +42,12 @@ class ExpertReviewing(QObject):
     Signals:
         shown: another view, or other images of the same, are shown.
         superclasses_wanted: the view of the superclasses is to be shown.
-        read_anew: the identity of the run whose routing was read, empty for none.
         open_wanted: an image to be opened in the collection.
         said: a sentence for the status line.
     """
 
     shown = Signal()
     superclasses_wanted = Signal()
-    read_anew = Signal(str)
     open_wanted = Signal(int)
     said = Signal(str)
 
@@ -78,8 +71,8 @@ class ExpertReviewing(QObject):
         self._images.arrived.connect(self._put_images)
         self._matrices.arrived.connect(self._put_matrix)
         self._drifts.arrived.connect(self._put_drift)
-        self._images.failed.connect(lambda error: self.said.emit(str(error)))
-        self._matrices.failed.connect(lambda error: self.said.emit(str(error)))
+        for door in (self._images, self._matrices):
+            door.failed.connect(lambda error: self.said.emit(str(error)))
         self._drifts.failed.connect(lambda error: page.drift.say(str(error)))
         self.base: RoutingBase | None = None
         self.compared: Compared | None = None
@@ -91,13 +84,14 @@ class ExpertReviewing(QObject):
         self._scopes: dict[ExpertCommand, Scope] = {}
         self._go_to = 0
         self._wanted_expert: int | None = None
-        self._is_reading = False
-        self._looks = QTimer(self, interval=_LOOK_MS)
-        self._looks.timeout.connect(self._look)
+        self._watch = RunWatch(project, dataset, self._reads, page, self)
+        self._watch.went_on.connect(lambda: self.read())
+        self._watch.listed.connect(self._on_runs)
+        self._watch.failed.connect(self.said)
         self._anew = QTimer(self, interval=_ANEW_MS, singleShot=True)
         self._anew.timeout.connect(self._read_anew)
-        self._mark = (0, 0)
-        self._picker: ClassPicker | None = None
+        self.mending = ExpertMending(dataset, editing, page, self)
+        self.mending.said.connect(self.said)
         self._connect()
 
     def _connect(self) -> None:
@@ -107,9 +101,9 @@ class ExpertReviewing(QObject):
         page.gallery.set_can_edit(not self._dataset.is_read_only)
         page.head.run_wanted.connect(self.read)
         page.head.router_wanted.connect(self._on_router)
-        page.head.set_can_train(not self._dataset.is_read_only)
+        page.head.set_can_train(not self._dataset.is_read_only, can_route=False)
         page.cards.expert_chosen.connect(self.choose_expert)
-        page.load.expert_chosen.connect(self._on_load_expert)
+        page.load.expert_chosen.connect(lambda expert: self._choose(OfExpert(expert, self._order)))
         page.matrix.kind_wanted.connect(self._on_kind)
         page.matrix.cell_opened.connect(self._on_cell)
         page.drift.older_wanted.connect(self._on_older)
@@ -125,7 +119,6 @@ class ExpertReviewing(QObject):
         if run_id and run_id != self.run_id:
             self._router = 0
         self.run_id = run_id or self.run_id
-        self._is_reading = True
         if self.base is None:
             self._page.show_empty(True)
             self._page.empty.say("", _READING)
@@ -140,64 +133,68 @@ class ExpertReviewing(QObject):
         )
 
     def _on_read(self, found: RoutingBase | NoRouting) -> None:
-        self._is_reading = False
-        self._looks.start()
         page = self._page
         if isinstance(found, NoRouting):
             self._say_nothing(found)
             return
         book = found.book
         is_other = self.base is None or self.base.book.run.id != book.run.id
-        self.run_id, self._mark = book.run.id, routing_mark(book.run.results)
+        self.run_id, self._router = book.run.id, book.router
+        self._watch.follow(book)
         self.base, self.compared = found, None
         page.head.set_runs(found.runs, self.run_id)
         page.head.set_routers(book.table.header.layers if book.num_routers > 1 else (), book.router)
+        tile = page.gallery.grid.current
+        go_to = tile.image_id if tile is not None and not is_other else 0
         page.model.set_book(book, found.classes)
         page.show_empty(False)
         if is_other:
             self._scopes = {}
         if self._older_id in ("", self.run_id) or self._older_id not in {run.id for run in found.runs}:
-            self._older_id = _before(found, self.run_id)
+            self._older_id = reading.run_before(found.runs, self.run_id)
         self._show_base()
         expert, self._wanted_expert = self._wanted_expert, None
         if expert is not None:
             self._choose(OfExpert(expert, self._order))
-        self.show_view(page.view)
-        self.read_anew.emit(self.run_id)
+        self.show_view(page.view, go_to)
 
     def _show_base(self) -> None:
         """Show what is said of the whole."""
         base, page = self.base, self._page
         assert base is not None
         page.head.set_words(base.words())
+        page.head.set_can_train(not self._dataset.is_read_only, can_route=base.can_route)
         page.cards.set_cards(base.cards)
         page.load.set_history(base.book.expert_names, base.history, base.book.router)
         page.drift.set_runs(base.runs, self.run_id, self._older_id)
+        page.show_gallery()
 
     def _say_nothing(self, found: NoRouting) -> None:
         self.base, self.compared, self.run_id = None, None, ""
+        self._watch.follow(None)
         page = self._page
         page.head.set_runs(found.runs, "")
         page.head.set_routers((), 0)
         page.head.set_words("")
+        page.head.set_can_train(not self._dataset.is_read_only, can_route=found.can_route)
         page.model.set_book(None, {})
         page.show_empty(True)
         say_nothing(page, found, is_read_only=self._dataset.is_read_only)
-        self.read_anew.emit("")
 
     def _on_unreadable(self, error: Exception) -> None:
-        self._is_reading = False
         self.said.emit(str(error))
         if self.base is None:
             self._page.show_empty(True)
             self._page.empty.say("The routing cannot be read", str(error))
 
-    def _look(self) -> None:
-        """Read routing again when the training has come further, while the page is seen."""
-        if self._is_reading or not self._page.isVisible():
-            return
-        if self.base is None or routing_mark(self.base.book.run.results) not in (self._mark, (0, 0)):
-            self.read()
+    def _on_runs(self, runs: tuple[RoutingRun, ...]) -> None:
+        """Offer runs that have come, gone, or got further meanwhile."""
+        if self.base is not None and runs != self.base.runs:
+            self.base = replace(self.base, runs=runs)
+            self._page.head.set_runs(runs, self.run_id)
+            self._older_id = self._older_id or reading.run_before(runs, self.run_id)
+            self._page.drift.set_runs(runs, self.run_id, self._older_id)
+            self._page.show_gallery()
 
     def _on_router(self, router: int) -> None:
         if router >= 0 and router != self._router:
@@ -206,8 +203,8 @@ class ExpertReviewing(QObject):
 
     # views ------------------------------------------------------------------------------------------------------
 
-    def show_view(self, view: ExpertCommand) -> None:
-        """Show one of the views, with the images that were chosen in it."""
+    def show_view(self, view: ExpertCommand, go_to: int = 0) -> None:
+        """Show one of the views, with the images that were chosen in it; this one is current, if it is among them."""
         page, base = self._page, self.base
         if view is ExpertCommand.SUPERCLASSES:
             self.superclasses_wanted.emit()
@@ -221,7 +218,7 @@ class ExpertReviewing(QObject):
             self._compare()
         if view is ExpertCommand.EXPERTS:
             self._scopes.setdefault(view, OfExpert(self._first_expert(base), self._order))
-        self._build(self._scopes.get(view))
+        self._build(self._scopes.get(view), go_to)
 
     def _first_expert(self, base: RoutingBase) -> int:
         expert = self._page.cards.chosen
@@ -229,8 +226,8 @@ class ExpertReviewing(QObject):
 
     def show_expert(self, expert: int, run_id: str = "") -> None:
         """Show the images of an expert, counted from 0, as this run has them."""
-        self._page.set_view(ExpertCommand.EXPERTS)
         if self.base is None or (run_id and run_id != self.run_id):
+            self._page.set_view(ExpertCommand.EXPERTS)
             self._wanted_expert = expert
             self.read(run_id)
         else:
@@ -241,18 +238,12 @@ class ExpertReviewing(QObject):
         base = self.base
         if base is not None and 0 <= expert < len(base.cards):
             self._choose(OfExpert(expert, self._order))
-            if self._page.view is ExpertCommand.EXPERTS:
-                self._build(self._scopes[ExpertCommand.EXPERTS])
-            else:
-                self.show_view(ExpertCommand.EXPERTS)
+            self.show_view(ExpertCommand.EXPERTS)
 
     def _choose(self, scope: OfExpert) -> None:
         self._scopes[ExpertCommand.EXPERTS] = scope
         self._page.cards.set_chosen(scope.expert)
         self._page.load.load.mark(scope.expert)
-
-    def _on_load_expert(self, expert: int) -> None:
-        self._choose(OfExpert(expert, self._order))
 
     def _build(self, scope: Scope | None, go_to: int = 0) -> None:
         """Read the images of what was chosen; then this image is current, if it is among them."""
@@ -269,7 +260,9 @@ class ExpertReviewing(QObject):
         self._images.submit(reading.read_images, base, scope, self.compared)
 
     def _put_images(self, found: Images) -> None:
-        if found.base is not self.base or found.scope != self._scopes.get(self._page.view):
+        base = self.base
+        is_other = base is None or base.book.table is not found.base.book.table or base.book.router != self._router
+        if is_other or found.scope != self._scopes.get(self._page.view):
             return
         page = self._page
         page.gallery.set_words(found.title, found.details)
@@ -337,8 +330,8 @@ class ExpertReviewing(QObject):
             ExpertCommand.PREVIOUS: lambda: page.cards.step(-1),
             ExpertCommand.ORDER: page.gallery.next_order,
             ExpertCommand.TIDY: self.read,
-            ExpertCommand.RELABEL: self.ask_class,
-            ExpertCommand.DENY: self.deny,
+            ExpertCommand.RELABEL: lambda: self.mending.ask_class(self.base),
+            ExpertCommand.DENY: self.mending.deny,
         }
         if command in VIEWS:
             self.show_view(command)
@@ -358,64 +351,7 @@ class ExpertReviewing(QObject):
             self._scopes[view] = scope = replace(scope, order=order)
             self._build(scope)
 
-    # mending ----------------------------------------------------------------------------------------------------
-
-    def ask_class(self) -> None:
-        """Open the sheet on which the class of what is chosen is said."""
-        base, page = self.base, self._page
-        chosen = page.gallery.grid.chosen()
-        if base is None or not len(chosen) or self._is_refused():
-            return
-        choices = choices_for(base, chosen)
-        if not choices:
-            self.said.emit("This project has no classes yet.")
-            return
-        picker = self._picker = ClassPicker(choices, len(chosen), page.window())
-        picker.chosen.connect(self.relabel)
-        picker.finished.connect(picker.deleteLater)
-        picker.open()
-
-    @property
-    def picker(self) -> ClassPicker | None:
-        """The sheet that was opened last."""
-        return self._picker
-
-    def relabel(self, class_id: int) -> None:
-        """Say that what is chosen shows this class instead of what it is said to show."""
-        model = self._page.model
-        chosen = self._page.gallery.grid.chosen()
-        classes = [model.told_class(int(position)) for position in chosen]
-        wrong = dict(zip(model.image_ids(chosen), classes, strict=True))
-        self._mend(lambda: say_instead(self._dataset, wrong, class_id), "That is what they say already.")
-
-    def deny(self) -> None:
-        """Say that what is chosen does not show the class that it is said to show."""
-        model = self._page.model
-        chosen = self._page.gallery.grid.chosen()
-        if not len(chosen) or self._is_refused():
-            return
-        classes = [model.told_class(int(position)) for position in chosen]
-        pairs = [pair for pair in zip(model.image_ids(chosen), classes, strict=True) if pair[1]]
-        if not pairs:
-            self.said.emit("Nothing is said of it that could be denied; change its class instead.")
-            return
-        nothing = "It has boxes of the class: change its class instead, or delete them in the collection."
-        self._mend(lambda: say_of_many(self._dataset, pairs, Presence.NEGATIVE), nothing)
-
-    def _is_refused(self) -> bool:
-        if self._dataset.is_read_only:
-            self.said.emit(_READ_ONLY)
-        return self._dataset.is_read_only
-
-    def _mend(self, make: Callable[[], Edit], nothing: str) -> None:
-        def made() -> Edit:
-            edit = make()
-            if not edit.changes:
-                raise UserError(nothing)
-            return edit
-
-        self._editing.apply_made(made, lambda error: self.said.emit(str(error)))
-        self._page.gallery.grid.advance()
+    # edits ------------------------------------------------------------------------------------------------------
 
     def _on_applied(self, edit: Edit) -> None:
         """Something was said of images, here, elsewhere, or by undo."""
@@ -434,15 +370,15 @@ class ExpertReviewing(QObject):
         if base is None:
             return
         self._reads.ask(
-            lambda: reading.base_of(base.runs, base.book.read_anew(), self._dataset),
+            lambda: reading.base_of(base.runs, base.book.read_anew(), self._dataset, can_route=base.can_route),
             on_result=lambda found: self._on_anew(base, found),
             on_error=lambda error: self.said.emit(str(error)),
         )
 
     def _on_anew(self, before: RoutingBase, found: RoutingBase) -> None:
-        if self.base is not before:
+        if self.base is None or self.base.book is not before.book:
             return
-        self.base = found
+        self.base = replace(found, runs=self.base.runs)
         self._page.model.set_book_anew(found.book)
         self._page.model.set_classes(found.classes)
         self._show_base()
@@ -451,17 +387,9 @@ class ExpertReviewing(QObject):
 
     def close(self) -> None:
         """Wait for what is being read; nothing arrives any more."""
-        self._looks.stop()
+        self._watch.close()
         self._anew.stop()
         self.base = None
         for door in (self._images, self._matrices, self._drifts):
             door.close()
         self._reads.close()
-
-
-def _before(base: RoutingBase, run_id: str) -> str:
-    """The run before this one, else any other; empty where there is none."""
-    ids = [run.id for run in base.runs]
-    place = ids.index(run_id) if run_id in ids else -1
-    later = ids[place + 1 :] or [other for other in ids if other != run_id]
-    return later[0] if later else ""

@@ -18,11 +18,15 @@ _NO_MODEL = (
     "A model with experts sends every image to one of them. Train one on the classes of this collection: what each "
     "expert looks at, and why, is shown here then."
 )
+_COMING = "A run goes on in the background. What its experts look at is shown here as soon as it has routed once."
 _ROUTE, _TRAIN = ("Route the collection", "route"), ("Train experts…", "train")
 
 
 def say_nothing(page: ExpertPage, found: NoRouting, *, is_read_only: bool) -> None:
     """Say why there is no routing, with what helps."""
+    if found.is_coming and found.why == NO_ROUTING:
+        page.empty.say("The first images are being routed", _COMING)
+        return
     helps = [] if is_read_only else [*([_ROUTE] if found.can_route else []), _TRAIN]
     if found.why == NO_ROUTING:
         page.empty.say("No image is routed yet", _NO_ROUTING if found.can_route else _NO_MODEL, helps)
