@@ -164,6 +164,16 @@ def test_that_a_class_dropped_on_the_field_for_it_makes_a_superclass(canvas, qtb
     assert wanted.args == [(1,), NEW]
 
 
+def test_that_what_is_held_at_the_rim_brings_the_rest_into_sight(canvas, qtbot):
+    canvas.zoom(2.5)
+    canvas.show_class(1)
+    before = canvas._offset.x()
+    drag(canvas, at_class(canvas, 1), QPoint(canvas.width() - 4, canvas.height() // 2), lets_go=False)
+    qtbot.waitUntil(lambda: canvas._offset.x() < before - 40)
+    QTest.keyClick(canvas, Qt.Key.Key_Escape)
+    assert not canvas._pan.isActive()
+
+
 def test_that_a_superclass_dropped_on_another_asks_to_be_merged(canvas, qtbot):
     with qtbot.waitSignal(canvas.merge_wanted) as wanted:
         drag(canvas, at_title(canvas, 7), in_area(canvas, 8))

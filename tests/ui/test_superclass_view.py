@@ -360,6 +360,20 @@ def test_that_confusions_that_cannot_be_read_are_said_and_those_of_an_older_run_
     assert opened.groups() == OWN
 
 
+def test_that_the_newest_run_is_followed_and_one_that_was_chosen_stays(opened):
+    runs = opened.opened.project.runs
+    newest = sorted(runs.iterdir())[-1]
+    shutil.copytree(newest, runs / "20260803T100000Z-vmoe-cccccc")
+    opened.view.read()
+    opened.settle()
+    assert opened.view.base.run.id == "20260803T100000Z-vmoe-cccccc"
+    opened.view.head.run_chosen.emit(newest.name)
+    opened.settle()
+    opened.view.read()
+    opened.settle()
+    assert opened.view.base.run.id == newest.name
+
+
 def test_that_without_a_run_classes_are_grouped_by_hand_and_a_training_is_offered(copied, qtbot):
     for run in (copied / "runs").iterdir():
         shutil.rmtree(run)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
@@ -31,6 +31,7 @@ _MOVES = {
     Qt.Key.Key_Up: (0, -1),
     Qt.Key.Key_Down: (0, 1),
 }
+_RIM, _PAN_PX, _PAN_MS = 26, 14, 30
 _NEW_WORDS = "Drop here: a new superclass"
 
 
@@ -61,10 +62,13 @@ class SuperclassCanvas(SuperclassGraph):
         self._hand = Hand()
         self._name = NameField(self)
         self._name.named.connect(self.name_wanted)
+        self._pan = QTimer(self, interval=_PAN_MS)  # while something is held at the rim
+        self._pan.timeout.connect(self._on_pan)
 
     def set_picture(self, picture: GraphPicture | None, *, is_new: bool = False) -> None:
         """Show this, with nothing in hand; ``is_new`` is another run, shown as a whole."""
         self._hand = Hand()
+        self._pan.stop()
         self._name.leave()
         super().set_picture(picture, is_new=is_new)
 
@@ -172,6 +176,26 @@ class SuperclassCanvas(SuperclassGraph):
             self._marks = replace(self._marks, dragged=moving, target=target, landing=landing, hovered=None)
         self.setCursor(Qt.CursorShape.ForbiddenCursor if target is None else Qt.CursorShape.DragMoveCursor)
 
+        self._pan.start() if self._towards(at) != QPointF(0, 0) else self._pan.stop()
+
+    def _towards(self, at: QPointF) -> QPointF:
+        """Where the picture goes while something is held at this point; nowhere away from the rim."""
+
+        def step(place: float, length: int) -> float:
+            return float(_PAN_PX if place < _RIM else -_PAN_PX if place > length - _RIM else 0)
+
+        return QPointF(step(at.x(), self.width()), step(at.y(), self.height()))
+
+    def _on_pan(self) -> None:
+        """Bring what lies outside into sight under what is in hand."""
+        if not self._hand.is_dragging or not self._marks.dragged or self._is_all_in_sight():
+            self._pan.stop()
+            return
+        self._offset += self._towards(self._hand.at)
+        self._is_fitted = False
+        self._drag_over(self._hand.at)
+        self.update()
+
     def _members(self, key: int | None) -> tuple[int, ...]:
         group = self.picture.group(key) if self.picture is not None and key is not None else None
         return group.class_ids if group is not None else ()
@@ -204,6 +228,7 @@ class SuperclassCanvas(SuperclassGraph):
 
     def _let_go(self) -> None:
         self._hand = Hand()
+        self._pan.stop()
         self._marks = replace(self._marks, dragged=(), target=None, landing=())
         self.unsetCursor()
         self.update()

@@ -1,5 +1,6 @@
 """The superclasses of a project on the graph of what is confused: looked at, edited, compared with before."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
@@ -122,18 +123,20 @@ class SuperclassView(QWidget):
     # reading ----------------------------------------------------------------------------------------------------
 
     def read(self, run_id: str = "") -> None:
-        """Show the confusions of this run, else of the one that is shown, else of the newest."""
+        """Show the confusions of this run, else of the one that is shown; of the newest where that was the newest."""
         self._must_read = False
-        wanted = run_id or (self._base.run.id if self._base is not None and self._base.run is not None else "")
-        aspect, old = self._aspect(), self._layout if not run_id else None
+        base, old, aspect = self._base, self._layout, self._aspect()
+        shown = base.run.id if base is not None and base.run is not None else ""
+        is_newest = base is None or not base.runs or base.runs[0].id == shown
+        wanted = run_id or ("" if is_newest else shown)
         project, dataset = self._project, self._dataset
 
         def work() -> _Read:
-            base = read_base(project, dataset, wanted)
-            is_same = base.run is not None and base.run.id == wanted
-            return base, picture_of(base, old if is_same or not base.runs else None, aspect)
+            now = read_base(project, dataset, wanted)
+            is_same = old is not None and (now.run.id if now.run is not None else "") == shown
+            return now, picture_of(now, old if is_same else None, aspect)
 
-        self._ask(work, is_new=old is None)
+        self._ask(work)
 
     def wake(self) -> None:
         """The view is seen again."""
@@ -169,15 +172,16 @@ class SuperclassView(QWidget):
         size: QSize = self.canvas.size()
         return min(max(size.width() / max(1, size.height()), 0.7), 2.4)
 
-    def _ask(self, work: object, *, is_new: bool) -> None:
+    def _ask(self, work: Callable[[], _Read], *, is_new: bool = False) -> None:
         self._number += 1
         number = self._number
 
         def take(found: _Read) -> None:
             if number == self._number:
-                self._show(*found, is_new=is_new)
+                was_shown = self._base.run if self._base is not None else None
+                self._show(*found, is_new=is_new or self._base is None or found[0].run != was_shown)
 
-        self._work.ask(work, on_result=take, on_error=lambda error: self.said.emit(str(error)))  # type: ignore[arg-type]
+        self._work.ask(work, on_result=take, on_error=lambda error: self.said.emit(str(error)))
 
     def _on_applied(self, edit: Edit) -> None:
         """Show what an edit, an undo or a redo has made of the superclasses."""
@@ -192,7 +196,7 @@ class SuperclassView(QWidget):
             now = with_grouping(base, project, dataset)
             return now, picture_of(now, old, aspect)
 
-        self._ask(work, is_new=False)
+        self._ask(work)
 
     def arrange(self) -> None:
         """Lay everything out anew."""
