@@ -79,7 +79,7 @@ class ImportSheet(TransferSheet):
         self.column.addLayout(self._make_reviews())
         self._rescale = QCheckBox("Scale what was made on images of another size", self)
         self._create = QCheckBox("Make classes for numbers that have no name", self)
-        self._group = QCheckBox("Put classes without a superclass into those that a COCO file names", self)
+        self._group = QCheckBox("Take a COCO file's supercategories as superclasses, for classes that have none", self)
         for box in (self._rescale, self._create, self._group):
             self.column.addWidget(box)
         self.finish()

@@ -108,6 +108,16 @@ def test_that_options_of_the_import_sheet_are_part_of_the_wish(qtbot, voc):
     assert wanted.args[0].options == ImportOptions(review=Review.PENDING, rescale=True, create_classes=True)
 
 
+def test_that_superclasses_are_taken_from_a_format_that_has_them(qtbot, voc):
+    sheet = ImportSheet(voc)
+    qtbot.addWidget(sheet)
+    qtbot.waitUntil(lambda: sheet.can_start)
+    assert not sheet._group.isEnabled()
+    sheet._format.setCurrentIndex(sheet._format.findData("coco"))
+    sheet._group.click()
+    assert sheet.choice.options.group_classes
+
+
 def test_that_the_export_sheet_names_a_new_file_or_folder_and_says_what_is_left_out(qtbot, tmp_path):
     (tmp_path / "farm-coco.json").touch()
     sheet = ExportSheet(tmp_path, "farm")
