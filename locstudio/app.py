@@ -365,7 +365,8 @@ def run_tour(project: Path, folder: Path) -> dict[str, Any]:
             raise problem
         parts = studio.parts
         assert parts is not None
-        return Tour(studio.window, parts.desk, parts.curation, parts.heatmaps, parts.retraining, folder, started).walk()
+        pages = parts.curation, parts.heatmaps, parts.experts
+        return Tour(studio.window, parts.desk, *pages, parts.retraining, folder, started).walk()
     finally:
         studio.window.close()
         qInstallMessageHandler(None)

@@ -1,4 +1,4 @@
-"""Make the finished project that ships with the demo: dataset, index, and a run with heatmaps.
+"""Make the finished project that ships with the demo: dataset, index, a run with heatmaps, and one with experts.
 
     python packaging/build_demo_project.py
 
@@ -29,11 +29,12 @@ from locstudio.services.adoption import adopt_checkpoint, best_checkpoint
 from locstudio.services.collection import new_project
 from locstudio.services.importing import import_annotations
 from locstudio.services.runs import run_and_wait, start_embed
-from locstudio.services.starting import CONSISTENCY_PRESETS, start_compare, start_consistency
+from locstudio.services.starting import CONSISTENCY_PRESETS, VMOE_PRESETS, start_compare, start_consistency, start_vmoe
 from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 
 NUM_FORGOTTEN = 24
+NUM_PROPOSALS = 22
 _MIN_IMAGES_OF_CLASS = 10
 _MIN_AREA = 0.01  # of the image
 _SEED = 3
@@ -53,8 +54,11 @@ def main() -> int:
             if report.num_rejected:
                 print(report.to_text(), file=sys.stderr)
                 return 4
-            index = _whole(start_embed(project, dataset, bundled_checkpoint())).results / "index"
-            run = _heatmaps(project, dataset)
+            index = (
+                _whole(start_embed(project, dataset, bundled_checkpoint(), num_proposals=NUM_PROPOSALS)).results
+                / "index"
+            )
+            runs = _heatmaps(project, dataset), _experts(project, dataset)
             for root in dataset.roots():
                 dataset.relink_root(root.id, _PLACE / "images")
         target = demo / "project"
@@ -64,7 +68,8 @@ def main() -> int:
             connection.execute("VACUUM INTO ?", (str(target / "dataset.sqlite"),))
         shutil.copytree(index, target / "index")
         shutil.copytree(project.path / "checkpoints", target / "checkpoints")
-        _put_run(run, target / "runs" / run.id)
+        for run in runs:
+            _put_run(run, target / "runs" / run.id)
     size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
     print(f"{target}: {size / 2**20:.1f} MiB")
     return 0
@@ -91,9 +96,9 @@ def without_some(coco: dict[str, Any]) -> dict[str, Any]:
 
 def _heatmaps(project: Project, dataset: Dataset) -> RunFolder:
     """A run that has learnt the demo's classes, its model adopted as a person would adopt it."""
-    # The project is to stay under 10 MiB: the 20 hottest of 35 maps an image, and 4 in each of six key frames.
+    # The project is to stay under 10 MiB: the 20 hottest of 35 maps an image, and 4 in each of four key frames.
     training = msgspec.structs.replace(
-        CONSISTENCY_PRESETS["quick"], max_dense_classes=20, num_slots=20, num_key_frames=6, num_key_slots=4
+        CONSISTENCY_PRESETS["quick"], max_dense_classes=20, num_slots=20, num_key_frames=4, num_key_slots=4
     )
     run = _whole(start_consistency(project, dataset, training=training, title="Demo heatmaps"))
     comparison = start_compare(
@@ -106,6 +111,14 @@ def _heatmaps(project: Project, dataset: Dataset) -> RunFolder:
     return run
 
 
+def _experts(project: Project, dataset: Dataset) -> RunFolder:
+    """A run that has found superclasses and taught experts by them; narrow, so that it is small."""
+    training = msgspec.structs.replace(VMOE_PRESETS["standard"], width=48)
+    run = _whole(start_vmoe(project, dataset, training=training, title="Demo experts"))
+    adopt_checkpoint(project, dataset, run, force=True)  # nothing it could be compared with knows these classes
+    return run
+
+
 def _whole(run: RunFolder) -> RunFolder:
     last = run_and_wait(run)
     if not isinstance(last, Finished):
@@ -115,10 +128,10 @@ def _whole(run: RunFolder) -> RunFolder:
 
 def _put_run(run: RunFolder, target: Path) -> None:
     """The run without what only a resumed one needs: snapshot, steps of training, the side that is not read."""
-    side = read_header(heatmaps_folder(run.results)).side
-    other = "b" if side == "a" else "a"
-    ignored = shutil.ignore_patterns("snapshot.sqlite*", "checkpoints", "log.txt", f"*_{other}.npy")
-    shutil.copytree(run.path, target, ignore=ignored)
+    patterns = ["snapshot.sqlite*", "checkpoints", "log.txt"]
+    if heatmaps_folder(run.results).is_dir():
+        patterns.append("*_b.npy" if read_header(heatmaps_folder(run.results)).side == "a" else "*_a.npy")
+    shutil.copytree(run.path, target, ignore=shutil.ignore_patterns(*patterns))
 
 
 if __name__ == "__main__":

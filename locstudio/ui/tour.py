@@ -1,4 +1,4 @@
-"""A guided tour without hands: search, pseudo-labels, heatmaps and a real retraining, with pictures and a report.
+"""A guided tour without hands: search, pseudo-labels, heatmaps, experts and a real retraining, with a report.
 
 Meant for machines without a display, where it shows that everything is there and how fast it answers.
 """
@@ -23,8 +23,10 @@ from locstudio.ui.curation.curation import Curation
 from locstudio.ui.desk import Desk
 from locstudio.ui.heatmaps.heatmaps import HeatPages
 from locstudio.ui.main_window import MainWindow
+from locstudio.ui.routing.expert_pages import ExpertPages
 from locstudio.ui.search.hits_model import HitItem
 from locstudio.ui.tour_curation import CurationTour
+from locstudio.ui.tour_experts import ExpertTour
 from locstudio.ui.tour_heatmaps import HeatTour
 from locstudio.ui.tour_report import page
 from locstudio.ui.tour_training import TrainingTour
@@ -47,6 +49,7 @@ class Tour:
     desk: Desk
     curation: Curation
     heatmaps: HeatPages
+    experts: ExpertPages
     retraining: Retraining
     folder: Path
     started: float
@@ -81,6 +84,7 @@ class Tour:
         self._edit_box(region)
         self._curate()
         self._look_at_heat()
+        self._look_at_experts()
         self._retrain()
         self._show_light()
         self.report["pictures"] = self._pictures
@@ -178,6 +182,12 @@ class Tour:
         self.report["heatmaps"] = tour.walk()
         self.window.show_collection()
 
+    def _look_at_experts(self) -> None:
+        """Go through the experts and their superclasses; what is moved is taken back."""
+        tour = ExpertTour(self.window, self.desk, self.experts, self._shoot, self.wait_for)
+        self.report["experts"] = tour.walk()
+        self.window.show_collection()
+
     def _retrain(self) -> None:
         """Retrain with the quick preset and show what has changed; the model in use stays in use."""
         self.report["retrain"] = TrainingTour(self.retraining, self._shoot, self.wait_for).walk()
@@ -188,7 +198,7 @@ class Tour:
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         theme.apply(app, "light")
-        self._shoot("18-light")
+        self._shoot("24-light")
 
     def _asked(self, ask: Callable[[], None]) -> float:
         answered: list[object] = []

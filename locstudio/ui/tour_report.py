@@ -19,10 +19,16 @@ _TITLES = {
     "12-heat": "Heat over the picture",
     "13-earlier-epoch": "The same some epochs earlier",
     "14-correction": "Evidence painted in",
-    "15-retrain": "What a training would take",
-    "16-training": "Retraining",
-    "17-what-changed": "What has changed",
-    "18-light": "The light theme",
+    "15-experts": "Experts, and the images that one of them takes",
+    "16-matrix": "Classes and experts, with the images of one cell",
+    "17-load": "Load of the experts over the training",
+    "18-superclasses": "Superclasses on the graph of what is confused",
+    "19-superclass-moved": "A class that was moved",
+    "20-what-if": "What another expert would have said",
+    "21-retrain": "What a training would take",
+    "22-training": "Retraining",
+    "23-what-changed": "What has changed",
+    "24-light": "The light theme",
 }
 
 
@@ -42,6 +48,7 @@ def summary(report: dict[str, Any], folder: Path) -> list[str]:
         _proposed(curation),
         f"  {_decided(curation)}",
         *_heat(report["heatmaps"]),
+        *_experts(report["experts"]),
         f"Retraining on {retrain['learns_from'].split(' images')[0]} images: estimated {retrain['time']};",
         f"  it took {_seconds(retrain['seconds_to_train'])}, and {_seconds(retrain['seconds_to_compare'])} to compare.",
         f"  {_metrics(retrain)}",
@@ -67,12 +74,15 @@ def page(report: dict[str, Any]) -> str:
         "7-alike": [curation["alike"] or "Nothing else looked like the item that was corrected."],
         "8-canvas-pass": [f"{curation['canvas_pass']:,} regions to review in this image."],
         "9-expected": _heat(report["heatmaps"]),
-        "15-retrain": [
+        "15-experts": _loads(report["experts"]),
+        "19-superclass-moved": _moved(report["experts"]),
+        "20-what-if": _experts(report["experts"]),
+        "21-retrain": [
             f"{retrain['learns_from']} On {retrain['where']}: {retrain['time']}; memory {retrain['memory']}, "
             f"disk {retrain['disk']}. Measured in {retrain['seconds_to_measure']:.0f} s."
         ],
-        "16-training": [f"It took {_seconds(retrain['seconds_to_train'])}. {_metrics(retrain)}"],
-        "17-what-changed": [
+        "22-training": [f"It took {_seconds(retrain['seconds_to_train'])}. {_metrics(retrain)}"],
+        "23-what-changed": [
             f"Compared with the model in use in {_seconds(retrain['seconds_to_compare'])}:",
             "",
             *(f"- {sentence}" for sentence in retrain["gate"]),
@@ -109,6 +119,30 @@ def _heat(heat: dict[str, Any]) -> list[str]:
         f"{heat['expected']:,} classes of images expected and not labelled; "
         f"the next one was current {_ms(heat['seconds_a_decision'])} after a key."
     ]
+
+
+def _experts(experts: dict[str, Any]) -> list[str]:
+    """Nothing where no experts have seen the images."""
+    if not experts:
+        return []
+    asked = experts["asked"]
+    name, share = asked["class"]
+    other_name, other_share = asked["other_class"]
+    return [
+        f"{asked['image']} went to expert {asked['expert']} by {asked['margin']:.2f}, which says {name} ({share:.2f}); "
+        f"expert {asked['other']} would have said {other_name} ({other_share:.2f})."
+    ]
+
+
+def _loads(experts: dict[str, Any]) -> list[str]:
+    if not experts:
+        return []
+    loads = ", ".join(f"{name} ({count})" for name, count in experts["experts"])
+    return [f"Images of each expert: {loads}. {experts['mismatched']} went to another one than their class belongs to."]
+
+
+def _moved(experts: dict[str, Any]) -> list[str]:
+    return [f"“{experts['moved']}” was put where it is confused, and back."] if experts.get("moved") else []
 
 
 def _metrics(retrain: dict[str, Any]) -> str:

@@ -46,7 +46,7 @@ class TrainingTour:
         names = {"learns_from": "Learns from", "where": "Where", "time": "Time", "memory": "Memory", "disk": "Disk"}
         report: dict[str, Any] = {key: sheet.fact(name) for key, name in names.items()}
         report["seconds_to_measure"] = round(time.monotonic() - begun, 1)
-        self.shoot("15-retrain", sheet)
+        self.shoot("21-retrain", sheet)
         if not sheet.can_start:
             raise UserError(sheet.problem)
         choice = sheet.choice
@@ -67,7 +67,7 @@ class TrainingTour:
             return run
 
         self.wait_for(lambda: training().is_over or training().summary.share > 0.6, _PATIENCE_S, "the training")
-        self.shoot("16-training")
+        self.shoot("22-training")
         self.wait_for(lambda: training().is_over, _PATIENCE_S, "the end of the training")
         if training().summary.state is not RunState.DONE:
             raise UserError(training().summary.sentence or "The training has not ended well.")
@@ -85,7 +85,7 @@ class TrainingTour:
         if gate is None:
             raise UserError(compared.summary.sentence or "The comparison has not ended well.")
         self.retraining.show_changes(run_id)
-        self.shoot("17-what-changed")
+        self.shoot("23-what-changed")
         return {
             "run": run_id,
             "seconds_to_train": seconds,
