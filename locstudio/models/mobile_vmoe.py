@@ -283,9 +283,8 @@ def _stem(config: VmoeConfig) -> nn.Module:
     *halving, last = stem_maps(config)
     parts: list[nn.Module] = []
     for come, go, kernel, stride in halving:
-        # Norms of each image have no statistics that a small batch could spoil.
         convolution = nn.Conv2d(come, go, kernel, stride=stride, padding=kernel // 2, bias=False)
-        parts += [convolution, nn.GroupNorm(1, go), nn.GELU()]
+        parts += [convolution, nn.BatchNorm2d(go), nn.GELU()]
     come, go, kernel, stride = last
     return nn.Sequential(*parts, nn.Conv2d(come, go, kernel, stride=stride))
 

@@ -107,7 +107,7 @@ def load_vmoe(folder: Path, device: str = "cpu") -> MobileVmoe:
 def save_vmoe(model: MobileVmoe, folder: Path, *, card: str, metrics: dict[str, float], parent: str = "") -> str:
     """Write a checkpoint folder by rename and return its id; ``model.id`` is set to it.
 
-    Weights are kept in half precision, but for the statistics and biases of a backbone.
+    Weights are kept in half precision, but for the statistics and biases of a backbone or stem.
 
     Raises:
         BadInput: a weight is not finite, or too large for half precision.
@@ -293,7 +293,7 @@ def _require_enough(folder: Path, config: VmoeConfig) -> None:
 
 
 def _stored(key: str, tensor: Tensor) -> Tensor:
-    # Variances inside a backbone may be too large or too small for half precision, and are few.
-    is_small = key.startswith("backbone.") and tensor.ndim < 2
+    # Variances may be too large or too small for half precision, and are few.
+    is_small = key.startswith(("backbone.", "stem.")) and tensor.ndim < 2
     kind = torch.float16 if tensor.is_floating_point() and not is_small else tensor.dtype
     return tensor.detach().to("cpu", kind).contiguous().clone()

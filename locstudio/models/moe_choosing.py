@@ -12,8 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from locstudio.jobs.vmoe_config import VmoeConfig
-
-_INIT_STD = 0.02
+from locstudio.models.moe_layers import ROUTER_STD
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +38,7 @@ class Router(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.weight = nn.Parameter(torch.empty(num_experts, width))
-        nn.init.trunc_normal_(self.weight, std=_INIT_STD)
+        nn.init.trunc_normal_(self.weight, std=ROUTER_STD)
 
     def forward(self, token_BD: Tensor) -> Tensor:
         """Logits (B, E)."""

@@ -243,7 +243,19 @@ def test_that_a_dense_model_has_nobody_to_force():
         tiny_vmoe("dense").what_if(pictures(1))
 
 
-# Pixels and cells
+# Pixels, cells, and how it begins
+
+
+def test_that_matrices_begin_by_their_widths():
+    for width in (16, 64):
+        layer = MobileVmoe(tiny_config(width=width)).layers[2]
+        hidden, of = 2 * width, layer.experts
+        for weight, widths in (
+            *((one, width + hidden) for one in (*of.enter_weight, *of.leave_weight)),
+            *((one, 2 * width) for one in (*layer.attention.enter.weight.chunk(3), layer.attention.leave.weight)),
+        ):
+            # Glorot's uniform numbers reach to the root of 6 by both widths together.
+            assert weight.abs().max().item() == pytest.approx((6 / widths) ** 0.5, rel=0.05)
 
 
 def test_that_patches_are_seen_where_they_are():
