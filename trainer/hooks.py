@@ -81,6 +81,7 @@ class SaveCheckpoints:
         value_at: What the model was worth after this step, by the metric of ``metric``; None where it was not measured.
         metric: Name of that metric.
         first_step: Steps done before, by the run that is resumed.
+        is_later_better: Of two that are worth the same the later one is the best, not the earlier.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class SaveCheckpoints:
         value_at: Callable[[int], float | None] = lambda _: None,
         metric: str = "",
         first_step: int = 0,
+        is_later_better: bool = False,
     ) -> None:
         self._reporter = reporter
         self._folder = folder
@@ -100,6 +102,7 @@ class SaveCheckpoints:
         self._every = every
         self._value_at = value_at
         self._metric = metric
+        self._is_later_better = is_later_better
         self._saved_step = first_step or -1
         best = read_best(folder)
         self._best = best if best is not None and (folder.path / best.path).is_dir() else None
@@ -136,7 +139,9 @@ class SaveCheckpoints:
     def _is_better(self, value: float | None) -> bool:
         if value is None:
             return False
-        return self._best is None or self._best.value is None or value > self._best.value
+        if self._best is None or self._best.value is None or value > self._best.value:
+            return True
+        return self._is_later_better and value == self._best.value
 
     def _remember(self, best: BestStep) -> None:
         self._best = best

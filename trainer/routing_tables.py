@@ -79,7 +79,13 @@ def contents_of(files: Sequence[ClassImage]) -> NDArray[np.uint8]:
     return np.frombuffer(content, np.uint8).reshape(-1, 32).copy()
 
 
-def with_epoch(header: RoutingHeader, epoch: EpochRouting, num_epochs: int) -> RoutingHeader:
-    """The header after this epoch; what a run that was resumed says again of later epochs goes."""
-    before = tuple(one for one in header.epochs if one.epoch < epoch.epoch)
-    return msgspec.structs.replace(header, epoch=epoch.epoch, num_epochs=num_epochs, epochs=(*before, epoch))
+def with_epoch(
+    header: RoutingHeader, said: EpochRouting, num_epochs: int, *, keeps_later: bool = False
+) -> RoutingHeader:
+    """The header of a table of this epoch, with what is said of it among what was said of others.
+
+    What a run that was resumed will say again, of later epochs, goes unless ``keeps_later``.
+    """
+    others = [one for one in header.epochs if one.epoch < said.epoch or (keeps_later and one.epoch > said.epoch)]
+    epochs = tuple(sorted([*others, said], key=lambda one: one.epoch))
+    return msgspec.structs.replace(header, epoch=said.epoch, num_epochs=num_epochs, epochs=epochs)

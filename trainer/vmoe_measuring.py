@@ -3,7 +3,6 @@
 Axes: N = images, L = classes, E = experts, R = routers, k = experts that compute.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from locstudio.models import moe_choosing
 from locstudio.models.mobile_vmoe import MobileVmoe
 from trainer.images import batched
 from trainer.label_reading import Ints
@@ -20,6 +20,8 @@ from trainer.vmoe_inputs import VmoeInputs
 BATCH = 64
 BEST_METRIC = "top1"
 NUM_BEST = 5
+DEAD_SHARE = 0.1
+"""An expert is dead that takes less than this share of what it would take if all took the same."""
 MAX_LOADS = 20
 """With more experts their loads are in the routing table alone."""
 
@@ -113,8 +115,7 @@ def joined_routes(parts: Sequence[Routes]) -> Routes:
 
 def seed_of(file: ClassImage) -> int:
     """Of what a router by chance draws an image's expert: the same for the same content."""
-    identity = file.image.sha256 or str(file.image.id)
-    return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:4], "big") & 0x7FFFFFFF
+    return moe_choosing.seed_of(file.image.sha256 or str(file.image.id))
 
 
 def measure_routes(
@@ -132,8 +133,8 @@ def measure_routes(
         ``top1``, ``top5``: an image counts as right where one of its classes is the likeliest, among the five
         likeliest.  ``superclass_top1``: where the likeliest class is of a superclass that it shows.
         ``router_accuracy``: where its expert is.  ``margin``: how much likelier its expert was than the next.
-        ``dead_experts``: how many took no image.  ``expert_1``, ``expert_2``, ...: the share of the images that each
-        took.
+        ``dead_experts``: how many took hardly any image.  ``expert_1``, ``expert_2``, ...: the share of the images that
+        each took.
     """
     if not len(target_NL):
         return {}
@@ -153,7 +154,7 @@ def measure_routes(
     if routes.router_NRE.size:
         load_E = routes.load_RE.mean(axis=0)
         found["margin"] = routes.margin
-        found["dead_experts"] = float((routes.load_RE <= 0).all(axis=0).sum())
+        found["dead_experts"] = float((load_E * len(load_E) < DEAD_SHARE).sum())
         if len(load_E) <= MAX_LOADS:
             found |= {f"expert_{number}": float(share) for number, share in enumerate(load_E, start=1)}
     return found

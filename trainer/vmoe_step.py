@@ -80,7 +80,7 @@ class VmoeStep:
                 seed_B=batch.seed_B,
             )
         classes = class_loss(routed.logits_BL.float(), batch.target_BL, batch.weight_B, self._training.label_smoothing)
-        loss, terms = classes, {"class": classes}
+        loss, terms = classes, {"dense" if config.routing == "dense" else "class": classes}
         if self._is_taught and group_BE is not None:
             router = router_cross_entropy(routed.router_logits[0].float(), group_BE, batch.weight_B)
             loss, terms = loss + self._training.router_weight * router, terms | {"router": router}

@@ -226,7 +226,7 @@ class _Run:
         if best is None or not self._read(np.setdiff1d(np.arange(len(self._lesson.images)), self._shape.watched)):
             return best is not None
         model = load_vmoe(context.folder.path / best.path, str(context.device))
-        self._routing(groups).finish(model, self._readable(np.arange(len(self._lesson.images))))
+        self._routing(groups).finish(model, self._readable(np.arange(len(self._lesson.images))), best.step)
         if has_confusion(context.folder.results):
             found = self._history.metrics_at(best.step)
             known = read_confusion(context.folder.results)

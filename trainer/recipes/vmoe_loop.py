@@ -148,6 +148,7 @@ class _Rounds:
                 value_at=lambda step: stage.history.metrics_at(step).get(BEST_METRIC) if step else None,
                 metric=BEST_METRIC,
                 first_step=start.step,
+                is_later_better=True,  # of few images many are named alike, while the router goes on learning
             )
         self._curves: TensorBoardCurves | None = None
         if training.has_tensorboard:

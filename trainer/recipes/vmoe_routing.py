@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from locstudio.domain.errors import BadInput, TooNew
@@ -71,14 +72,14 @@ class Routing:
             return
         self._write(model, self.watched, known, epoch)
 
-    def finish(self, model: MobileVmoe, rows: Ints) -> None:
-        """Write the table of these rows by the checkpoint that is worth having.
+    def finish(self, model: MobileVmoe, rows: Ints, step: int) -> None:
+        """Write the table of these rows by the checkpoint of this step, the best one; its epoch is the table's.
 
         Raises:
             StorageFailed: the disk refuses.
         """
         if model.config.num_moe_layers:
-            self._write(model, rows, self._known(), 0)
+            self._write(model, rows, self._known(), (step - self.first) // self.steps_per_epoch, is_end=True)
 
     def superclass_of(self, rows: Ints) -> NDArray[np.int64] | None:
         """The true superclass of each row, -1 where it is not known; None where there are no superclasses."""
@@ -100,8 +101,9 @@ class Routing:
             self.context.reporter.note(f"{problem} The table begins anew.")
             return None
 
-    def _write(self, model: MobileVmoe, rows: Ints, known: RoutingHeader | None, epoch: int) -> None:
-        """Ask about these rows and write; ``epoch`` 0 is the end, which is no epoch of its own."""
+    def _write(
+        self, model: MobileVmoe, rows: Ints, known: RoutingHeader | None, epoch: int, *, is_end: bool = False
+    ) -> None:
         lesson, context = self.lesson, self.context
         files = [lesson.images[row] for row in rows.tolist()]
         routes = routes_of(
@@ -110,22 +112,15 @@ class Routing:
         groups = (self.groups.names, tuple(self.groups.group_L.tolist())) if self.groups is not None else None
         header = header_of(model, context.folder.id, lesson.table.class_ids, groups=groups)
         if known is not None:
-            header = RoutingHeader(
-                **{name: getattr(header, name) for name in header.__struct_fields__ if name not in _OF_EPOCHS},
-                **{name: getattr(known, name) for name in _OF_EPOCHS},
-            )
-        if epoch:
-            found = self.history.metrics_at(self.first + epoch * self.steps_per_epoch)
-            said = EpochRouting(
-                epoch=epoch,
-                load=tuple(tuple(round(share, 6) for share in load) for load in routes.load_RE.tolist()),
-                margin=round(routes.margin, 6),
-                router_accuracy=found.get("router_accuracy"),
-                top1=found.get("top1"),
-            )
-            header = with_epoch(header, said, self.num_epochs)
+            header = replace(header, epochs=known.epochs)
+        found = self.history.metrics_at(self.first + epoch * self.steps_per_epoch)
+        said = EpochRouting(
+            epoch=epoch,
+            load=tuple(tuple(round(share, 6) for share in load) for load in routes.load_RE.tolist()),
+            margin=round(routes.margin, 6),
+            router_accuracy=found.get("router_accuracy"),
+            top1=found.get("top1"),
+        )
+        header = with_epoch(header, said, self.num_epochs, keeps_later=is_end)
         is_held_out_N = ~np.isin(rows, self.learnt)
         write_routing(context.folder.results, table_of(header, files, routes, lesson.truth_N[rows], is_held_out_N))
-
-
-_OF_EPOCHS = ("epoch", "num_epochs", "epochs")
