@@ -248,6 +248,7 @@ class TestReading:
             seen = reader.read(image)
             assert (seen.is_in_table, seen.is_stale, seen.model.is_of_run) == (True, False, True)
             assert seen.found.expert_names[0] == "1 · animals"
+            assert seen.run == reader.read(image, look_again=True).runs[0]
             assert reader.model(image).found is None
             stale = reader.read(replace(image, sha256="0" * 64))
             assert (stale.is_stale, stale.found) == (True, None)

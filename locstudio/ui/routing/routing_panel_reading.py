@@ -108,7 +108,7 @@ class RoutingReader:
         read = ReadRouting(
             image,
             runs=self._runs,
-            run=book.run if book is not None else None,
+            run=next((run for run in self._runs if run.id == book.run.id), book.run) if book is not None else None,
             truth=classes_known_in(self._dataset, image),
             problem=self._problem,
         )
