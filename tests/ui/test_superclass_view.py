@@ -274,6 +274,22 @@ def test_that_the_images_behind_a_confusion_are_those_the_run_took_for_the_other
     assert not view.side.shows_images
 
 
+def test_that_the_keys_stay_in_the_editor_when_what_had_them_goes_away(opened):
+    side = opened.view.side
+    opened.view.choose((opened.id_of("tabby cat"),))
+    side.detail.open_first()
+    opened.settle()
+    assert QApplication.focusWidget() is side.images.tiles
+    opened.view.choose(())
+    assert QApplication.focusWidget() is side.tree
+    opened.view.choose((opened.id_of("tabby cat"),))
+    side.detail.table.setFocus()
+    opened.view.edits.move((opened.id_of("collie"), opened.id_of("sports car")), opened.key("animals"))
+    opened.settle()
+    opened.view.choose(())
+    assert side.detail.table.isVisible() or QApplication.focusWidget() is side.tree
+
+
 def test_that_superclasses_go_out_into_a_file_and_come_back(opened, tmp_path):
     path = tmp_path / "mine.json"
     opened.view.export_to(path)

@@ -41,12 +41,14 @@ class SuperclassDetail(QWidget):
         images_wanted: ids of two classes: images of the first that were taken for the second.
         class_wanted: the id of a class to be chosen.
         area_wanted: the key of a superclass to be chosen.
+        emptied: the lines that had the keys are gone.
     """
 
     command_wanted = Signal(object)
     images_wanted = Signal(int, int)
     class_wanted = Signal(int)
     area_wanted = Signal(int)
+    emptied = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -216,6 +218,8 @@ class SuperclassDetail(QWidget):
         self._row.setVisible(bool(commands))
 
     def _show_table(self, has_lines: bool, nothing: str) -> None:
+        if not has_lines and self.table.hasFocus():
+            self.emptied.emit()
         self.table.setVisible(has_lines)
         self._heading.setVisible(has_lines)
         self._none.setText(nothing)

@@ -36,6 +36,7 @@ class SuperclassSide(QWidget):
         self._low = QStackedWidget(self)
         self._low.addWidget(self.detail)
         self._low.addWidget(self.images)
+        self.detail.emptied.connect(self.tree.setFocus)
         self.images.left.connect(lambda: self.leave_images())
         top = QWidget(self)
         column = QVBoxLayout(top)
@@ -81,6 +82,8 @@ class SuperclassSide(QWidget):
     def leave_images(self, *, takes_focus: bool = True) -> None:
         """Show the words again."""
         if self._low.currentWidget() is self.images:
+            if not takes_focus and self.images.tiles.hasFocus():
+                self.tree.setFocus()
             self._low.setCurrentWidget(self.detail)
             if takes_focus:
                 self.detail.table.setFocus()
