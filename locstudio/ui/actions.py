@@ -227,6 +227,11 @@ def key_table() -> list[tuple[str, list[tuple[str, str]]]]:
         *((_keys(keys), page_commands.TITLES[command]) for command, keys in page_commands.KEYS.items()),
         ("Shift or Ctrl with arrows", "Select several; Ctrl+A all"),
     ]
+    groups["Experts panel"] = [
+        ("Up, Down", "Ask what another expert would have said"),
+        ("Enter", "Show the images of this expert"),
+        ("Esc", "Back to the expert that took the image"),
+    ]
     groups["Experts page"] = [
         *((_keys(keys), expert_commands.TITLES[command]) for command, keys in expert_commands.KEYS.items()),
         ("Arrows, Enter in a matrix", "Go to a cell, show its images"),

@@ -82,9 +82,10 @@ def routing(request: m.FindRouting) -> m.AnyReply:
     config = json.loads((folder / "config.json").read_text())
     num, names = config["num_experts"], config["classes"]
     expert = 1 if request.box is not None else int(request.key) % num
-    shares = [0.7 if each == expert else 0.3 / (num - 1) for each in range(num)]
+    shares = [0.7 if each == expert else 0.3 / max(num - 1, 1) for each in range(num)]
     own = [[name for name, group in zip(names, config["superclass_of"], strict=True) if group == e] for e in range(num)]
-    what_if = [[(own[e][0], 0.6), (own[(e + 1) % num][0], 0.2)] for e in range(num)]
+    firsts = [of_expert[0] if of_expert else names[0] for of_expert in own]
+    what_if = [[(firsts[e], 0.6), (firsts[(e + 1) % num], 0.2)] for e in range(num)]
     return m.Routed(
         id=request.id,
         checkpoint_id=json.loads((folder / "manifest.json").read_text())["id"],

@@ -125,6 +125,8 @@ def why_no_what_if(read: ReadRouting) -> str:
         return ""
     if read.is_asking:
         return "The model is being asked what the others would have said …"
+    if read.model is None and read.run is not None and read.run.is_running:
+        return "The training goes on; the other experts can be asked once it has saved this checkpoint."
     if read.model is None:
         return "The checkpoint of this run is gone, so the other experts cannot be asked."
     return "The models are not running, so the other experts cannot be asked; press Retry at the top right."
