@@ -103,8 +103,8 @@ def test_that_the_command_runs_in_small_goes_on_and_writes_a_checkpoint(data, tm
         np.save(scratch / f"{name}_cells.npy", random.normal(size=(count, 49, 1752)).astype(np.float16))
     call = ["--data", str(data), "--out", str(tmp_path / "lite"), "--scratch", str(scratch), "--scale", "0.002"]
     assert experts.main([*call, "--table", "main", "--seed", "0"]) == 0
-    assert experts.main([*call, "--table", "sweep", "--seed", "0", "--arm", "taught", "token", "hierarchy"]) == 0
-    assert experts.main([*call, "--table", "cells", "--seed", "0", "--arm", "dense", "superclass"]) == 0
+    assert experts.main([*call, "--table", "sweep", "--seed", "0", "--arm", "dense", "taught", "token"]) == 0
+    assert experts.main([*call, "--table", "cells", "--seed", "0", "--arm", "dense", "superclass", "upcycled"]) == 0
     runs = [json.loads(line) for line in (scratch / "results.jsonl").read_text().splitlines()]
     assert [run["arm"] for run in runs[:5]] == list(TABLES["main"].arms)
     costs = [run["macs"] - run["router_macs"] for run in runs[:5]]

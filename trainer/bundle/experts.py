@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -138,13 +138,13 @@ def run_arm(bench: Bench, table_name: str, arm_name: str, seed: int) -> Run:
     groups = _groups(bench, table_name, arm, seed)
     config = config_of(table, arm, bench.classes, groups)
     torch.manual_seed(seed)
-    model = new_vmoe(config, dense=_dense(bench, table, seed) if table.begins_with else None)
-    if not table.begins_with:
+    model = new_vmoe(config, dense=_dense(bench, table_name, seed) if arm.goes_on else None)
+    if not arm.goes_on:
         begin_larger(model)
     if stage.components is not None:
-        _read_components(model, stage.components)
+        _read_components(model, stage.components, keeps=arm.goes_on)
     cpu_s = fit(model, arm, table, stage.training, groups[1], seed)
-    if arm_name == "dense" and not table.begins_with:
+    if arm_name == "dense":
         np.save(_confusion_path(bench, table_name, seed), confusion(model, stage.held_out))
     found: Run = {"table": table_name, "arm": arm_name, "seed": seed, "num_passes": table.num_passes, "cpu_s": cpu_s}
     found |= worth(model, arm, stage.training, stage.test, groups[1])
@@ -230,7 +230,7 @@ def _groups(bench: Bench, table_name: str, arm: Arm, seed: int) -> Groups:
     """Superclasses of the seed's dense twin, or of WordNet; none for arms that have no use for them."""
     if arm.routing not in ("superclass", "oracle") and not arm.teaches_superclass:
         return (), ()
-    counts_LL = np.load(_confusion_path(bench, "cells" if table_name == "cells" else "main", seed))
+    counts_LL = np.load(_confusion_path(bench, bench.tables[table_name].twin or table_name, seed))
     most = math.ceil(_MOST_OF_A_SHARE * len(bench.classes) / arm.num_experts)
     if arm.groups == "hierarchy":
         group_of = hierarchy_groups(bench.data, arm.num_experts, most)
@@ -240,19 +240,25 @@ def _groups(bench: Bench, table_name: str, arm: Arm, seed: int) -> Groups:
     return tuple(names_of_groups(counts_LL, group_of, bench.classes)), tuple(group_of)
 
 
-def _dense(bench: Bench, table: Table, seed: int) -> MobileVmoe:
-    """The trained dense twin that the arms of a table begin with."""
-    before = bench.tables[table.begins_with]
-    twin = MobileVmoe(config_of(before, before.arms["dense"], bench.classes, ((), ())))
-    twin.load_state_dict(torch.load(weights_of(bench.scratch, table.begins_with, "dense", seed), weights_only=True))
+def _dense(bench: Bench, table_name: str, seed: int) -> MobileVmoe:
+    """The trained dense twin that an arm goes on from."""
+    table = bench.tables[table_name]
+    twin = MobileVmoe(config_of(table, table.arms["dense"], bench.classes, ((), ())))
+    twin.load_state_dict(torch.load(weights_of(bench.scratch, table_name, "dense", seed), weights_only=True))
     return twin
 
 
-def _read_components(model: MobileVmoe, components: Components) -> None:
-    """Let a new model read components instead of cells, which is the same and quicker."""
+def _read_components(model: MobileVmoe, components: Components, *, keeps: bool = False) -> None:
+    """Let a model read components instead of cells, the same and quicker; a new one, or one that has learnt."""
     linear = nn.Linear(len(components.weight_FC), model.config.width)
     nn.init.trunc_normal_(linear.weight, std=_STEM_STD)
     nn.init.zeros_(linear.bias)
+    if keeps:
+        whole = cast(nn.Linear, cast(nn.Sequential, model.stem)[1])
+        with torch.no_grad():
+            # The components are orthogonal, of one length.
+            linear.weight.copy_(whole.weight @ components.weight_FC.T / components.weight_FC[0].square().sum())
+            linear.bias.copy_(whole.bias - linear.weight @ components.shift_F)
     model.stem = linear
 
 

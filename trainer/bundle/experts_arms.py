@@ -33,6 +33,8 @@ class Arm:
         teaches_superclass: A dense model is told superclasses too, by a linear map behind the layer where a router
             would be: what the second loss alone is worth.
         costs_more: It computes more than the dense twin.
+        goes_on: It begins with the trained dense arm of its table and seed, experts as copies of its MLPs, and is shown
+            as many photos again.
     """
 
     title: str
@@ -41,6 +43,7 @@ class Arm:
     groups: Groups = "clusters"
     teaches_superclass: bool = False
     costs_more: bool = False
+    goes_on: bool = False
 
     @property
     def num_experts(self) -> int:
@@ -58,7 +61,8 @@ class Table:
         num_passes: Photos shown while training, each time one is shown.
         mixup: Of the distribution of mixed pairs; 0 for none, as where a model is too small to learn by heart.
         num_tokens: Cells of a photo that a model sees in most steps, drawn anew for each; 0 for all of them.
-        begins_with: The table whose dense arm of the same seed every arm begins with; empty for none.
+        twin: The table whose dense arm of the same seed says what is confused; empty for this one.
+        changes: Fields of the configuration that every arm has otherwise than the other tables of its stem.
         arms: By name; ``dense`` comes first.
     """
 
@@ -69,7 +73,8 @@ class Table:
     batch_size: int = 128
     mixup: float = 0.0
     num_tokens: int = 0
-    begins_with: str = ""
+    twin: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
     arms: Mapping[str, Arm]
 
 
@@ -88,49 +93,6 @@ TABLES: dict[str, Table] = {
             "oracle": Arm(title="oracle: the true superclass is told at test time", routing="oracle"),
         },
     ),
-    "sweep": Table(
-        title="Experts upcycled from the dense twin",
-        num_passes=24_000,
-        learning_rate=1e-3,
-        begins_with="main",
-        arms={
-            "dense": Arm(title="dense, trained on", routing="dense"),
-            "superclass": Arm(title="superclass, E 10, L 2, k 1", changes=_RENORMALISED),
-            "e2": Arm(title="E 2", changes={**_RENORMALISED, "num_experts": 2}),
-            "e5": Arm(title="E 5", changes={**_RENORMALISED, "num_experts": 5}),
-            "e20": Arm(title="E 20", changes={**_RENORMALISED, "num_experts": 20}),
-            "l1": Arm(title="L 1", changes={**_RENORMALISED, "num_moe_layers": 1}),
-            "l4": Arm(title="L 4", changes={**_RENORMALISED, "num_moe_layers": 4}),
-            "k2": Arm(title="k 2", changes={**_RENORMALISED, "num_active": 2}, costs_more=True),
-            "taught": Arm(title="dense, told superclasses by a second loss", routing="dense", teaches_superclass=True),
-            "hierarchy": Arm(title="superclasses of WordNet", changes=_RENORMALISED, groups="hierarchy"),
-            "token": Arm(title="end-to-end per token (V-MoE)", routing="token"),
-            "image": Arm(title="end-to-end per image", routing="image"),
-            "paper_gates": Arm(title="superclass, gates as in the paper: the router's probabilities"),
-            "shared": Arm(
-                title="superclass and a shared expert",
-                changes={**_RENORMALISED, "has_shared_expert": True},
-                costs_more=True,
-            ),
-        },
-    ),
-    "more": Table(
-        title="From scratch, beyond the main table",
-        num_passes=123_000,
-        learning_rate=2e-3,
-        arms={
-            "hierarchy": Arm(title="superclasses of WordNet", groups="hierarchy"),
-            "token": Arm(title="end-to-end per token (V-MoE)", routing="token"),
-            "taught": Arm(title="dense, told superclasses by a second loss", routing="dense", teaches_superclass=True),
-            "renormalised": Arm(title="superclass, gates that sum to one", changes=_RENORMALISED),
-            "wide": Arm(
-                title="dense with as many parameters (the upper control)",
-                routing="dense",
-                changes={"width": 88, "heads": 4},
-                costs_more=True,
-            ),
-        },
-    ),
     "cells": Table(
         title="On the frozen tower's cells: what is shipped",
         stem="cells",
@@ -144,6 +106,61 @@ TABLES: dict[str, Table] = {
             "superclass": Arm(title="superclass per image", changes=_RENORMALISED),
             "image": Arm(title="end-to-end per image", routing="image"),
             "random": Arm(title="random expert for each image", routing="random"),
+            "upcycled": Arm(title="upcycled from the dense twin, trained on", changes=_RENORMALISED, goes_on=True),
+            "dense_on": Arm(title="the dense twin, trained on as long", routing="dense", goes_on=True),
+        },
+    ),
+    "sweep": Table(
+        title="On the frozen tower's cells: how many experts, layers and choices, and beyond the paper",
+        stem="cells",
+        num_passes=16_000,
+        learning_rate=1.5e-3,
+        batch_size=64,
+        mixup=0.2,
+        num_tokens=16,
+        changes={"depth": 5},
+        arms={
+            "dense": Arm(title="dense", routing="dense"),
+            "superclass": Arm(title="superclass, E 10, L 2, k 1", changes=_RENORMALISED),
+            "e2": Arm(title="E 2", changes={**_RENORMALISED, "num_experts": 2}),
+            "e5": Arm(title="E 5", changes={**_RENORMALISED, "num_experts": 5}),
+            "e20": Arm(title="E 20", changes={**_RENORMALISED, "num_experts": 20}),
+            "l1": Arm(title="L 1", changes={**_RENORMALISED, "num_moe_layers": 1}),
+            "l4": Arm(title="L 4", changes={**_RENORMALISED, "num_moe_layers": 4}),
+            "k2": Arm(title="k 2", changes={**_RENORMALISED, "num_active": 2}, costs_more=True),
+            "hierarchy": Arm(title="superclasses of WordNet", changes=_RENORMALISED, groups="hierarchy"),
+            "token": Arm(title="end-to-end per token (V-MoE)", routing="token"),
+            "paper_gates": Arm(title="gates as in the paper: the router's probabilities"),
+            "shared": Arm(
+                title="a shared expert beside the others",
+                changes={**_RENORMALISED, "has_shared_expert": True},
+                costs_more=True,
+            ),
+            "taught": Arm(title="dense, told superclasses by a second loss", routing="dense", teaches_superclass=True),
+            "wide": Arm(
+                title="dense with as many parameters (the upper control)",
+                routing="dense",
+                changes={"width": 144},
+                costs_more=True,
+            ),
+        },
+    ),
+    "more": Table(
+        title="From scratch, beyond the main table",
+        num_passes=123_000,
+        twin="main",
+        learning_rate=2e-3,
+        arms={
+            "hierarchy": Arm(title="superclasses of WordNet", groups="hierarchy"),
+            "token": Arm(title="end-to-end per token (V-MoE)", routing="token"),
+            "taught": Arm(title="dense, told superclasses by a second loss", routing="dense", teaches_superclass=True),
+            "renormalised": Arm(title="superclass, gates that sum to one", changes=_RENORMALISED),
+            "wide": Arm(
+                title="dense with as many parameters (the upper control)",
+                routing="dense",
+                changes={"width": 88, "heads": 4},
+                costs_more=True,
+            ),
         },
     ),
 }
@@ -168,6 +185,7 @@ def config_of(
             mlp_ratio=2.0,
             dropout=0.1,
         )
+    config = msgspec.structs.replace(config, **table.changes)
     if arm.routing == "dense":
         changes = {name: value for name, value in arm.changes.items() if name != "num_experts"}
         return msgspec.structs.replace(config, routing="dense", num_experts=1, num_moe_layers=0, **changes)

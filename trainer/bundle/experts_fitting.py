@@ -27,7 +27,7 @@ _WARMUP_SHARE = 0.08
 _WHOLE_SHARE = 0.15
 """Of the steps, the last ones, in which all cells are seen."""
 _AT_ONCE = 250
-_TRAIN_LOOKED_AT = 4_000
+_TRAIN_LOOKED_AT = 2_000
 _DEAD = 0.1
 """An expert that takes less than this part of an equal share is called dead."""
 
