@@ -20,7 +20,7 @@ from locstudio.ui.background import DatasetWorker
 from locstudio.ui.editing import Editing
 from locstudio.ui.gallery.picture_loader import PictureLoader
 from locstudio.ui.pictures import Pictures
-from locstudio.ui.routing import page_reviewing, page_watching
+from locstudio.ui.routing import page_reading, page_reviewing, page_watching
 from locstudio.ui.routing.cross_model import AS_GIVEN
 from locstudio.ui.routing.page_commands import ExpertCommand
 from locstudio.ui.routing.page_desk import ExpertDesk
@@ -314,6 +314,24 @@ def test_that_a_project_without_routing_says_what_helps(sample, show, qtbot):
     with qtbot.waitSignal(desk.wanted, timeout=1_000) as heard:
         buttons["Train experts…"].click()
     assert heard.args == ["train"]
+
+
+def test_that_a_first_run_that_goes_on_is_said_to_come(sample, show, monkeypatch, qtbot):
+    monkeypatch.setattr(page_reading, "is_coming", lambda _: True)
+    desk = show(sample.project)
+    qtbot.waitUntil(lambda: desk.page.empty.words.startswith("The first images are being routed"), timeout=5_000)
+    assert desk.page.empty.buttons == []
+
+
+def test_that_a_router_of_another_layer_is_looked_at(routing, tmp_path, show, qtbot):
+    made = routing.make_routed_project(tmp_path / "tokens", num_images=12, num_routers=2, routing="token")
+    desk = show(made)
+    qtbot.waitUntil(lambda: len(desk.page.model.rows) > 0, timeout=10_000)
+    assert desk.page.cards.cards[0].title == "Expert 1"
+    desk.page.head._routers.setCurrentIndex(1)
+    qtbot.waitUntil(lambda: desk.reviewing.base.book.router == 1, timeout=5_000)
+    qtbot.waitUntil(lambda: len(desk.page.model.rows) > 0 and not desk.cells.is_busy, timeout=5_000)
+    assert set(desk.reviewing.base.book.experts_N[desk.page.model.rows].tolist()) == {0}
 
 
 def test_that_a_read_only_project_is_looked_at_and_not_changed(project, show, qtbot):

@@ -1,17 +1,24 @@
 """Parts of the experts' page, each by itself."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from locstudio.services.routing.loads import LoadHistory
+from locstudio.services.routing.runs import RoutingRun
+from locstudio.ui import theme
 from locstudio.ui.routing.class_picker import ClassChoice, ClassPicker
 from locstudio.ui.routing.cross_model import AS_GIVEN, BY_NAME, Cross, CrossModel
+from locstudio.ui.routing.cross_paint import shade_of
 from locstudio.ui.routing.cross_table import CrossTable
 from locstudio.ui.routing.load_plot import spread_out
 from locstudio.ui.routing.page_cards import ExpertCard, ExpertCards
 from locstudio.ui.routing.page_commands import KEYS, MENU, TITLES, ExpertCommand
+from locstudio.ui.routing.page_head import ExpertHead, words_of
 from locstudio.ui.routing.page_load import LoadPane
 from locstudio.ui.routing.page_matrix import MatrixPane, ShownMatrix
 
@@ -137,6 +144,30 @@ def test_that_cards_tell_what_is_odd_in_words(qtbot):
     cards.step(1)
     assert cards.chosen == 1
     assert not cards.grab().isNull()
+
+
+@pytest.mark.parametrize("look", [theme.DARK, theme.LIGHT], ids=["dark", "light"])
+def test_that_numbers_are_read_on_every_shade(look):
+    shades = [shade_of(look, share / 100) for share in range(101)]
+    assert min(theme.contrast(look.text, shade) for shade in shades) >= 4.5
+    contrasts = [theme.contrast(look.base, shade) for shade in shades]
+    assert contrasts == sorted(contrasts)  # a larger share stands out more
+
+
+def test_that_the_head_says_how_far_a_run_is(qtbot):
+    head = ExpertHead()
+    qtbot.addWidget(head)
+    run = RoutingRun("20260801T100000Z-vmoe-aaaaaa", HTML, Path(), "c", "n", "2026", True, False, 7, 30, 3)
+    routed = replace(run, id="20260802T100000Z-route-bbbbbb", title="", is_running=False, epoch=0, num_epochs=0)
+    head.set_runs((routed, run), run.id)
+    assert head.run_words == f"{HTML.replace('&', '&&')} · epoch 7 of 30"
+    assert words_of(run).endswith("epoch 7 of 30, running")
+    head.set_runs((routed, run), routed.id)
+    assert head.run_words.startswith("n · routed ")
+    head.set_routers((5, 6), 1)
+    with qtbot.waitSignal(head.router_wanted) as heard:
+        head._routers.setCurrentIndex(0)
+    assert heard.args == [0]
 
 
 def test_that_names_beside_lines_do_not_lie_on_each_other():

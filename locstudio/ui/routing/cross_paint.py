@@ -147,11 +147,11 @@ class CellDelegate(QStyledItemDelegate):
         home = model.cross.home_of(row)
         share = float(model.shares[row, column]) if is_expert else 0.0
         is_quiet = model.cross.is_move and column == home  # what has stayed is no news
-        shade, ink = _shade_and_ink(look, 0.0 if is_quiet or not share else max(round(share, 2), 0.01))
         if is_expert:
-            painter.fillRect(cell, QColor(shade))
+            shown = 0.0 if is_quiet or not share else max(round(share, 2), 0.01)
+            painter.fillRect(cell, QColor(shade_of(look, shown)))
         painter.setFont(option.font)
-        painter.setPen(QColor(ink if share and not is_quiet else look.muted))
+        painter.setPen(QColor(look.text if share and not is_quiet else look.muted))
         painter.drawText(cell, int(Qt.AlignmentFlag.AlignCenter), model.text(row, column))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         if is_expert and column == home:
@@ -169,9 +169,6 @@ class CellDelegate(QStyledItemDelegate):
 
 
 @lru_cache(maxsize=512)
-def _shade_and_ink(look: theme.Theme, share: float) -> tuple[str, str]:
-    """The colour of a cell, and that of the two inks that is read better on it."""
-    if share <= 0:
-        return look.base, look.muted
-    shade = theme.mixed(look.base, look.accent, 0.08 + 0.62 * share**0.7)
-    return shade, max((look.text, look.base), key=lambda color: theme.contrast(color, shade))
+def shade_of(look: theme.Theme, share: float) -> str:
+    """The colour behind the number of a cell; text of the theme is read on all of them."""
+    return theme.mixed(look.base, look.accent, 0.06 + 0.47 * share**0.7) if share > 0 else look.base

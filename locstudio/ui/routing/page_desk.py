@@ -37,7 +37,12 @@ class ExpertDesk(QObject):
         self.page.empty.wanted.connect(self.wanted)
         self.reviewing.superclasses_wanted.connect(self._show_superclasses)
         self._superclasses: SuperclassView | None = None
+        self.page.head.run_wanted.connect(self._on_run_wanted)
         self.reviewing.read()
+
+    def _on_run_wanted(self, run_id: str) -> None:
+        if self._superclasses is not None:
+            self._superclasses.read(run_id)
 
     def _show_superclasses(self) -> None:
         """Make the view of the superclasses when it is first wanted."""

@@ -129,10 +129,10 @@ class ExpertModel(WorkingModel):
     def mark(self, image_ids: set[int]) -> None:
         """Something was said of these: those whose class is another one then are shown as done."""
         if self._book is not None:
-            for image_id in image_ids:
-                position = self._book.row_of(image_id)
-                if self.place_of(position) >= 0:
-                    self._done.setdefault(image_id, self.told_class(position))
+            positions = self._book.rows_of(np.fromiter(image_ids, np.int64, len(image_ids)))
+            positions = positions[positions >= 0]
+            for position in positions[self._places[positions] >= 0].tolist():
+                self._done.setdefault(int(self._book.table.image_ids[position]), self.told_class(position))
         self._tell_all()
 
     @property
@@ -152,16 +152,14 @@ class ExpertModel(WorkingModel):
         if self._book is None or not self._done:
             return np.ones(len(self._rows), np.bool_)
         is_open = np.ones(len(self._rows), np.bool_)
-        for image_id in self._done:
-            if self._is_done(image_id):
-                is_open[self.place_of_image(image_id)] = False
+        positions = self._book.rows_of(np.fromiter(self._done, np.int64, len(self._done)))
+        for position, then in zip(positions.tolist(), self._done.values(), strict=True):
+            is_open[self._places[position]] = self.told_class(position) == then
         return is_open
 
-    def _is_done(self, image_id: int) -> bool:
+    def _is_done(self, image_id: int, class_id: int) -> bool:
         """Whether an image is said to show another class now than when the rows were set."""
-        if image_id not in self._done or self._book is None:
-            return False
-        return self.told_class(self._book.row_of(image_id)) != self._done[image_id]
+        return image_id in self._done and self._done[image_id] != class_id
 
     def told_class(self, position: int) -> int:
         """The class that the image at a position of the table is said to show, as far as it was read."""
@@ -214,7 +212,7 @@ class ExpertModel(WorkingModel):
             score=float(table.scores[position]),
             facts=self._cells.of(image_id),
             is_stale=bool(book.is_stale_N[position]),
-            is_done=self._is_done(image_id),
+            is_done=self._is_done(image_id, class_id),
         )
 
     def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
