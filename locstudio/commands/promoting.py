@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from locstudio.commands.output import print_json, say
-from locstudio.commands.waiting import is_count, tell, wait_for
+from locstudio.commands.waiting import is_count, is_load, tell, wait_for
 from locstudio.domain.errors import BadInput, GateFailed, JobCrashed
 from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.jobs.class_results import has_class_results, read_class_results
@@ -99,7 +99,7 @@ def print_comparison(document: dict[str, Any]) -> None:
     say(f"{'':24} {'old':>8} {'new':>8}   on what was {metrics['old']['of']}")
     for name, old in metrics["old"]["values"].items():
         new = metrics["new"]["values"].get(name)
-        if not is_count(name) and new is not None:
+        if not is_count(name) and not is_load(name) and new is not None:
             say(f"{name:24} {old:8.3f} {new:8.3f} {new - old:+8.3f}")
     for check in document["gate"]["checks"]:
         say(f"{'passed' if check['passed'] else 'FAILED':8} {check['sentence']}")

@@ -173,7 +173,7 @@ def _say_image(document: dict[str, Any]) -> None:
     if document["mismatch"]:
         say("  What it is known to show belongs to another expert.")
     for router in document["routers"]:
-        layers = "layer " + " and ".join(map(str, router["layers"]))
+        layers = f"layer{'s' if len(router['layers']) > 1 else ''} {' and '.join(map(str, router['layers']))}"
         shares = "  ".join(f"{number} {share:.3f}" for number, share in enumerate(router["probabilities"], 1))
         say(f"  {layers}{where}: {shares}")
     for row in document["classes"][:_SHOWN_CLASSES]:

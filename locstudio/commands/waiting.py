@@ -85,11 +85,18 @@ def tell(sentence: str) -> None:
 
 
 def metrics_text(metrics: dict[str, float]) -> str:
-    """Metrics in one line; counts are whole."""
-    parts = (f"{name} {value:.0f}" if is_count(name) else f"{name} {value:.3f}" for name, value in metrics.items())
+    """Metrics in one line, without the load of each expert; counts are whole."""
+    named = {name: value for name, value in metrics.items() if not is_load(name)}
+    is_whole = {name: is_count(name) or name == "dead_experts" for name in named}
+    parts = (f"{name} {value:.0f}" if is_whole[name] else f"{name} {value:.3f}" for name, value in named.items())
     return ", ".join(parts) or "nothing could be measured"
 
 
 def is_count(name: str) -> bool:
     """Whether a metric counts queries instead of being a share."""
     return name == "n" or name.startswith("n_")
+
+
+def is_load(name: str) -> bool:
+    """Whether a metric is the share of the images that one expert took."""
+    return name.startswith("expert_") and name.removeprefix("expert_").isdecimal()

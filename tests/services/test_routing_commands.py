@@ -9,6 +9,7 @@ import pytest
 from locstudio.cli import main
 from locstudio.commands import class_words
 from locstudio.commands import routing as commands
+from locstudio.commands.waiting import metrics_text
 from locstudio.domain.errors import BadInput
 from locstudio.domain.regions import Image
 from locstudio.jobs.engine_messages import Routed
@@ -211,6 +212,11 @@ def test_that_without_a_model_with_experts_nothing_is_routed(tmp_path, routing, 
     project = routing.make_routed_project(tmp_path, num_images=3, has_second=False, num_epochs=1, is_adopted=False)
     with Dataset.open(project) as dataset, pytest.raises(BadInput, match="No model with experts is in use"):
         start_route(project, dataset)
+
+
+def test_that_metrics_in_one_line_leave_out_the_load_of_each_expert():
+    metrics = {"top1": 0.5, "dead_experts": 1.0, "expert_1": 0.4, "expert_20": 0.6, "n": 3.0}
+    assert metrics_text(metrics) == "top1 0.500, dead_experts 1, n 3"
 
 
 def test_that_the_command_line_offers_what_the_services_have():
