@@ -26,7 +26,7 @@ from trainer.recipes.route import shares_in
 from trainer.recipes.vmoe_lesson import images_of
 from trainer.routing_tables import header_of, table_of
 from trainer.vmoe_inputs import VmoeInputs
-from trainer.vmoe_measuring import BATCH, Routes, confusion_of, joined_routes, measure_routes, routes_of
+from trainer.vmoe_measuring import BATCH, Routes, confusion_of, joined_routes, measure_routes, routes_of, truth_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,14 +45,20 @@ class ShownClasses:
     class_names: tuple[str, ...]
     share_NL: NDArray[np.float32]
 
-    def of_classes(self, names: Sequence[str]) -> tuple["ShownClasses", NDArray[np.float32]]:
-        """The images that show one of these classes, and their shares of them by position in ``names``."""
+    def of_classes(
+        self, names: Sequence[str], measured: Collection[str] | None = None
+    ) -> tuple["ShownClasses", NDArray[np.float32]]:
+        """The images that show one of the ``measured`` classes, and their shares of ``names`` by position.
+
+        Without ``measured`` it is ``names`` that they show; else some may show none of those.
+        """
         place = {name: at for at, name in enumerate(self.class_names)}
         share_NM = np.zeros((len(self.files), len(names)), np.float32)
         for at, name in enumerate(names):
             if name in place:
                 share_NM[:, at] = self.share_NL[:, place[name]]
-        rows = np.flatnonzero(share_NM.any(axis=1))
+        columns = [place[name] for name in (names if measured is None else measured) if name in place]
+        rows = np.flatnonzero(self.share_NL[:, sorted(columns)].any(axis=1))
         files = tuple(self.files[row] for row in rows.tolist())
         return ShownClasses(files, self.class_ids, self.class_names, self.share_NL[rows]), share_NM[rows]
 
@@ -108,7 +114,8 @@ def measure_vmoe(
         context: The run.
         model: What is measured, on its device.
         shown: What is true.
-        class_names: Images that show none of these are left out; None for all that the model knows.
+        class_names: Images that show one of these are measured, be it one that the model does not know, and so cannot
+            name; None for those that show a class that it knows.
         split: What the results are said to be of.
         held_out: Images that the model has not learnt from.
         hook: Told the number of images done.
@@ -117,8 +124,7 @@ def measure_vmoe(
         BadInput: none of the images can be read.
     """
     names = model.config.classes
-    measured = [name if class_names is None or name in class_names else "" for name in names]
-    shown, target_NL = shown.of_classes(measured)
+    shown, target_NL = shown.of_classes(names, class_names)
     group_L = np.array(model.config.superclass_of, np.int64) if model.config.superclass_of else None
     rows, routes = _ask(context, model, shown.files, target_NL, group_L, hook)
     if routes is None:
@@ -145,7 +151,7 @@ def measure_vmoe(
             header_of(model, context.folder.id, class_ids),
             files,
             routes,
-            target_NL.argmax(axis=1).astype(np.int32),
+            truth_of(target_NL),
             is_held_out,
         ),
         confusion=Confusion(
@@ -187,7 +193,7 @@ def _ask(
                 sound.append(row)
             else:
                 context.reporter.note(problem.sentence)
-        truth = None if group_L is None else group_L[target_NL[sound].argmax(axis=1)]
+        truth = None if group_L is None else np.array([*group_L.tolist(), -1])[truth_of(target_NL[sound])]
         parts.append(routes_of(model, inputs, [files[row] for row in sound], superclass_N=truth))
         rows += sound
         inputs.forget()

@@ -113,6 +113,11 @@ def joined_routes(parts: Sequence[Routes]) -> Routes:
     )
 
 
+def truth_of(share_NL: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Which class takes most of each image, by position; -1 where it shows none."""
+    return np.where(share_NL.any(axis=1), share_NL.argmax(axis=1), -1).astype(np.int32)
+
+
 def seed_of(file: ClassImage) -> int:
     """Of what a router by chance draws an image's expert: the same for the same content."""
     return moe_choosing.seed_of(file.image.sha256 or str(file.image.id))

@@ -4,6 +4,7 @@ import math
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from locstudio.jobs.configs import VmoeTraining
 from trainer.recipes.vmoe_groups import Known, group_classes, num_experts_of, sentence_about
 from trainer.recipes.vmoe_lesson import read_vmoe_lesson, set_apart, shares_of
 from trainer.vmoe_batches import seen_otherwise
+from trainer.vmoe_evaluating import ShownClasses
 from trainer.vmoe_measuring import Routes, confusion_of, measure_routes
 from trainer.vmoe_step import VmoeBatch, class_loss
 
@@ -192,3 +194,12 @@ def test_that_cells_are_mirrored_and_pixels_moved_too():
     moved = seen_otherwise(pixels, np.random.default_rng(0), moves=True)
     assert moved.shape == pixels.shape
     assert not torch.equal(moved, pixels)
+
+
+def test_that_images_of_classes_that_only_another_model_knows_are_measured_as_well():
+    files = tuple(SimpleNamespace(image=SimpleNamespace(id=number)) for number in (1, 2, 3))
+    shown = ShownClasses(files, (7, 8, 9), ("ant", "bus", "cat"), np.eye(3, dtype=np.float32))
+    own, share_NL = shown.of_classes(["bus", "fox"])
+    assert ([file.image.id for file in own.files], share_NL.tolist()) == ([2], [[1, 0]])
+    union, share_NL = shown.of_classes(["bus", "fox"], {"bus", "cat"})
+    assert ([file.image.id for file in union.files], share_NL.tolist()) == ([2, 3], [[1, 0], [0, 0]])

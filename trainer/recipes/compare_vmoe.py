@@ -3,7 +3,8 @@
     results/old/  results/new/    what each of them said, see ``jobs.class_results``, and its routing
     results/gate.json             last: the checks, with their reasons and numbers
 
-What decides is top-1 on images that were held out and show a class that both know.  How many images went to another
+What decides is top-1 on images that were held out and show a class that one of the two knows; what the other does not
+know, it cannot name.  How many images went to another
 expert is told, and does not decide: experts are the same where their superclasses have the same name, else by number
 where there are as many.
 """
@@ -68,12 +69,9 @@ def compare_vmoe(context: RunContext) -> bool:
     new, checks = _usable(context, Path(wanted.new), measured.shown)
     if new is None or not all(check.passed for check in checks):
         return _decide(context, old, checks)
-    names = [name for name in old.config.classes if name in new.config.classes]
-    is_shown = bool(measured.shown.of_classes(names)[0].files)
-    if not is_shown:
-        sentence = (
-            "No image that could be measured shows a class that both know, so there is nothing to compare them by."
-        )
+    names = sorted({*old.config.classes, *new.config.classes})
+    if not measured.shown.of_classes(names)[0].files:
+        sentence = "No image that could be measured shows a class that one of them knows, so they were not compared."
         return _decide(context, old, [*checks, GateCheck(name="metric", passed=True, sentence=sentence)])
     report = ReportProgress(context.reporter, 2 * len(files))
     before = _found(context, old, measured, names, "old", report)
@@ -113,6 +111,10 @@ def gate_checks(old: ClassResults, new: ClassResults, margin: float, why_none: s
 def _told(old: MobileVmoe, new: MobileVmoe, before: RoutingTable, after: RoutingTable) -> list[GateCheck]:
     """What is told and does not decide: classes that are forgotten, the router, and how many images moved."""
     checks = []
+    learnt = sorted(set(new.config.classes) - set(old.config.classes))
+    if learnt:
+        sentence = f"It knows {listed(learnt)}, which the old one does not. This is told, and does not decide."
+        checks.append(GateCheck(name="new classes", passed=True, sentence=sentence))
     forgotten = sorted(set(old.config.classes) - set(new.config.classes))
     if forgotten:
         sentence = f"It does not know {listed(forgotten)}, which the old one does. This is told, and does not decide."

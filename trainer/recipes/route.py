@@ -28,7 +28,7 @@ from trainer.recipes.class_lesson import ClassImage
 from trainer.recipes.vmoe_lesson import images_of, shares_of
 from trainer.routing_tables import contents_of, header_of, table_of
 from trainer.vmoe_inputs import VmoeInputs
-from trainer.vmoe_measuring import BATCH, Routes, joined_routes, routes_of
+from trainer.vmoe_measuring import BATCH, Routes, joined_routes, routes_of, truth_of
 
 
 def route(context: RunContext) -> bool:
@@ -86,13 +86,7 @@ class _Asked:
         self.image_ids: Ints = table.image_ids
         ids = dict(zip(table.class_names, table.class_ids, strict=True))
         self.class_ids = tuple(ids.get(name, 0) for name in model.config.classes)
-        self.truth_N = truth_in(dataset, table, model.config.classes)
-
-
-def truth_in(dataset: Dataset, table: LabelTable, class_names: Sequence[str]) -> NDArray[np.int32]:
-    """Which of these classes takes most of each image, by position; -1 where it shows none of them."""
-    target_NL = shares_in(dataset, table, class_names)
-    return np.where(target_NL.any(axis=1), target_NL.argmax(axis=1), -1).astype(np.int32)
+        self.truth_N = truth_of(shares_in(dataset, table, model.config.classes))
 
 
 def shares_in(dataset: Dataset, table: LabelTable, class_names: Sequence[str]) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ from locstudio.store.dataset import Dataset, ImageFilter
 from trainer.holding_out import MIN_REGIONS, hold_out
 from trainer.label_reading import Ints, LabelTable, read_boxes, read_labels
 from trainer.recipes.class_lesson import ClassImage
+from trainer.vmoe_measuring import truth_of
 
 MAX_NAMES = 5
 MIN_OF_CLASS = 3
@@ -73,7 +74,7 @@ class VmoeLesson:
     @property
     def truth_N(self) -> NDArray[np.int32]:
         """The class with the largest share of each image, -1 where none is known."""
-        return np.where(self.target_NL.any(axis=1), self.target_NL.argmax(axis=1), -1).astype(np.int32)
+        return truth_of(self.target_NL)
 
     @property
     def num_learnt_L(self) -> Ints:
