@@ -189,8 +189,9 @@ def test_that_a_routing_without_epochs_says_so(qtbot):
     load = np.array([[[0.25, 0.75]]], np.float32)
     pane.set_history(("1", "2"), LoadHistory(np.ones(1, np.int64), load, one, one, one, one * np.nan, one), 0)
     assert not pane.is_empty
-    assert pane.load.words.startswith("1: 25% after the first epoch")
-    assert [line.quantity for line in pane.right.lines] == ["class"]  # what was not measured is not drawn
+    assert pane.load.words.startswith("Expert 1: 25% after the first epoch")
+    assert [name for name, plot in pane.plots.items() if not plot.lines] == ["router_accuracy"]  # was not measured
+    assert pane.plots["dead"].legend() == ["1"]
 
 
 def test_that_a_class_is_picked_without_a_mouse(qtbot):

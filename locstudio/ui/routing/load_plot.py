@@ -15,7 +15,8 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWi
 from locstudio.ui import theme
 from locstudio.ui.plain_text import label, shown
 
-_LABELS = 0.22, 170, 320  # of the width, at least, at most: room for the names at the right
+_LEADER = 34  # px: room for the stroke to a name, and for bold letters
+_MAX_SHARE = 0.26  # of the width: for the names at the right
 _NEAR = 12.0  # px: a click so near to a line chooses it
 _TITLE = "Share of the images that each expert takes"
 
@@ -62,7 +63,7 @@ class LoadPlot(QFrame):
 
     def set_load(self, names: Sequence[str], epochs: NDArray[np.int64], load_TE: NDArray[np.float32]) -> None:
         """Show these experts' shares of the images, (epochs, experts)."""
-        self._names = tuple(shown(name, 40) for name in names)
+        self._names = tuple(shown(name if " · " in name else f"Expert {name}", 40) for name in names)
         self._epochs, self._load_TE = epochs, load_TE
         self._chosen = min(self._chosen, max(len(names) - 1, 0))
         self._draw()
@@ -133,6 +134,8 @@ class LoadPlot(QFrame):
             point = box.mapViewToScene(pg.Point(float(self._epochs[-1]), 100 * float(self._load_TE[-1, expert])))
             share = float(self._load_TE[-1, expert])
             ends.append((f"{name}  {share:.0%}" if share >= 0.005 else f"{name}  none", float(point.y())))
+        wanted = max(self.fontMetrics().horizontalAdvance(text) for text, _ in ends) + _LEADER
+        self._ends.setFixedWidth(max(min(wanted, round(_MAX_SHARE * self.width())), 60))
         self._ends.set_names(ends, self._chosen)
 
     def _on_clicked(self, epoch: float, percent: float, per_pixel: float) -> None:
@@ -154,8 +157,6 @@ class LoadPlot(QFrame):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        share, least, most = _LABELS
-        self._ends.setFixedWidth(round(min(max(share * self.width(), least), most)))
         self._place()
 
 

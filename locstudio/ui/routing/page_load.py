@@ -18,7 +18,18 @@ _NOTHING = (
     "This routing was made by asking a model that was trained already, so it has no course of its own. "
     "Choose the run that trained it at the top, or train experts: load and routers are followed epoch by epoch then."
 )
-_NOT_TAUGHT = "Only a router that is taught superclasses can be right or wrong; top 1 comes with held-out images."
+_PLOTS = {
+    "dead": ("Dead experts", "How many experts take hardly any image: less than a tenth of an even share", ""),
+    "entropy": ("Evenness", "How evenly the images are spread: 1 is evenly, 0 all to one expert (entropy)", ""),
+    "margin": ("Margin", "The largest probability of the router minus the second, on average", ""),
+    "router_accuracy": (
+        "Router is right",
+        "How often the router finds the superclass of a held-out image",
+        "Only a router that is taught superclasses can be right or wrong.",
+    ),
+    "top1": ("Class is right", "How often the likeliest class of a held-out image is one that it shows", ""),
+}
+_NOT_MEASURED = "Nothing has been measured yet."
 
 
 class LoadPane(QWidget):
@@ -34,9 +45,10 @@ class LoadPane(QWidget):
         super().__init__(parent)
         self.load = LoadPlot(self)
         self.load.expert_chosen.connect(self.expert_chosen)
-        self.dead = CurvePlot("Experts that take hardly any image", "Nothing yet.", self)
-        self.evenness = CurvePlot("Evenness of the load and margin", "Nothing yet.", self)
-        self.right = CurvePlot("Right on held-out images", _NOT_TAUGHT, self)
+        self.plots: dict[str, CurvePlot] = {}
+        for name, (title, hint, empty) in _PLOTS.items():
+            self.plots[name] = CurvePlot(title, empty or _NOT_MEASURED, self)
+            self.plots[name].setToolTip(hint)
         self._nothing = label(_NOTHING, "muted", self)
         self._nothing.setWordWrap(True)
         self._nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -44,7 +56,7 @@ class LoadPane(QWidget):
         plots = QWidget(self)
         small = QHBoxLayout()
         small.setSpacing(8)
-        for plot in (self.dead, self.evenness, self.right):
+        for plot in self.plots.values():
             small.addWidget(plot, 1)
             plot.pointed.connect(self._point_at)
         column = QVBoxLayout(plots)
@@ -69,20 +81,15 @@ class LoadPane(QWidget):
         self._stack.setCurrentIndex(0 if len(history.epochs) else 1)
         epochs = history.epochs
         self.load.set_load(names, epochs, history.load[:, router] if len(epochs) else np.zeros((0, len(names)), "f4"))
-        self.dead.set_lines(_lines(epochs, ("experts", history.dead)))
-        self.evenness.set_lines(_lines(epochs, ("evenness", history.entropy), ("margin", history.margin)))
-        self.right.set_lines(_lines(epochs, ("router", history.router_accuracy), ("class", history.top1)))
+        for name, plot in self.plots.items():
+            plot.set_lines(_lines(epochs, name, np.asarray(getattr(history, name), np.float64)))
 
     def _point_at(self, epoch: object) -> None:
-        for plot in (self.dead, self.evenness, self.right):
+        for plot in self.plots.values():
             plot.point_at(epoch if isinstance(epoch, float) else None)
 
 
-def _lines(epochs: NDArray[np.int64], *curves: tuple[str, NDArray[np.generic]]) -> list[Line]:
-    """Lines over epochs, each in a colour and a dash of its own; what was not measured is left out."""
-    lines = []
-    for number, (name, values) in enumerate(curves):
-        is_known = np.isfinite(values.astype(np.float64))
-        curve = Curve(epochs[is_known].astype(np.float64), values[is_known].astype(np.float64))
-        lines.append(Line(name, "run", curve, color=number, dash=number))
-    return lines
+def _lines(epochs: NDArray[np.int64], name: str, values: NDArray[np.float64]) -> list[Line]:
+    """A line over epochs; what was not measured is left out."""
+    is_known = np.isfinite(values)
+    return [Line(name, "run", Curve(epochs[is_known].astype(np.float64), values[is_known]))]
