@@ -110,6 +110,17 @@ def test_that_superclasses_of_a_person_are_one_expert_each(label):
     assert (more.names, more.group_L.tolist()) == (("warm", "cold", "green"), [0, 2, 1, 0])
 
 
+def test_that_no_expert_has_a_single_class_where_little_is_known_of_what_is_confused():
+    names = tuple(f"class {number}" for number in range(35))
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        counts_LL = np.zeros((35, 35))
+        counts_LL[rng.integers(0, 35, 26), rng.integers(0, 35, 26)] = rng.random(26)  # 26 images of 35 classes
+        groups = group_classes(counts_LL, names, Known((), {}, True), num_groups=6, max_share=0.25)
+        sizes = np.bincount(groups.group_L)
+        assert (len(sizes), sizes.min() >= 3, sizes.max() <= 9) == (6, True, True)
+
+
 def test_that_one_superclass_alone_is_no_choice(label):
     labelled = label(8)
     group(labelled.dataset, warm=["red", "yellow"])

@@ -46,7 +46,9 @@ from trainer.vmoe_measuring import BEST_METRIC, Routes, confusion_of, measure_ro
 MAX_UNLABELLED = 1000
 """So many images without a label are looked at after epochs; the others in the end."""
 MAX_CONFUSED = 2000
-"""So many images tell what a checkpoint confuses that the run goes on from."""
+"""So many images that were learnt from are asked what they are taken for, at most."""
+LEARNT_WEIGHT = 0.25
+"""What such an image counts where superclasses are found: little, but a class that few others show has no others."""
 
 
 def vmoe(context: RunContext) -> bool:
@@ -297,9 +299,9 @@ class _Run:
             if plan.finds_groups:
                 raise BadInput("The dense twin of this run is gone, and so are its superclasses; train again.")
             return None
-        counts_LL, num_images = self._confusion(model)
+        counts_LL, rows = self._confusion(model)
         groups = group_classes(
-            counts_LL,
+            counts_LL + LEARNT_WEIGHT * self._confusion_of_learnt(model, rows),
             names,
             plan.known,
             num_groups=plan.config.num_experts if plan.is_taught or not plan.known.names else len(plan.known.names),
@@ -307,7 +309,7 @@ class _Run:
         )
         if model is not None:
             top1 = self._measure(model, None).get(BEST_METRIC) if plan.has_twin else None
-            self._write_groups(groups, counts_LL, num_images, top1)
+            self._write_groups(groups, counts_LL, len(rows), top1)
         self._context.reporter.note(sentence_about(groups, plan.known, names))
         return groups
 
@@ -340,18 +342,26 @@ class _Run:
         )
         write_confusion(self._context.folder.results, Confusion(header, counts_LL))
 
-    def _confusion(self, model: MobileVmoe | None) -> tuple[NDArray[np.float32], int]:
-        """What a model confuses, and over how many images: those set apart, and all of classes that have too few."""
-        lesson, num = self._lesson, len(self._lesson.table.class_names)
-        if model is None:
-            return np.zeros((num, num), np.float32), 0
+    def _confusion(self, model: MobileVmoe | None) -> tuple[NDArray[np.float32], Ints]:
+        """What a model confuses, and on which rows: those set apart, and all of classes that have too few."""
+        lesson = self._lesson
         rows = self._readable(self._shape.apart)
         is_few_L = lesson.num_learnt_L < MIN_OF_CLASS
         few = lesson.learnt[is_few_L[lesson.truth_N[lesson.learnt]]] if len(rows) else lesson.learnt
         rows = np.union1d(rows, self._readable(some_of(lesson, few, MAX_CONFUSED)))
-        scores_NL = np.zeros((len(rows), num), np.float32)
-        known = {name: place for place, name in enumerate(model.config.classes)}
-        here = [place for place, name in enumerate(lesson.table.class_names) if name in known]
-        found = self._routes(model, rows).scores_NL
-        scores_NL[:, here] = found[:, [known[lesson.table.class_names[place]] for place in here]]
-        return confusion_of(scores_NL, lesson.target_NL[rows]), len(rows)
+        return self._confusion_on(model, rows), rows
+
+    def _confusion_of_learnt(self, model: MobileVmoe | None, others: Ints) -> NDArray[np.float32]:
+        """The same on some of the other rows to learn from, which the twin knows too well."""
+        left = np.setdiff1d(self._readable(self._lesson.learnt), others)
+        return self._confusion_on(model, some_of(self._lesson, left, MAX_CONFUSED))
+
+    def _confusion_on(self, model: MobileVmoe | None, rows: Ints) -> NDArray[np.float32]:
+        class_names = self._lesson.table.class_names
+        scores_NL = np.zeros((len(rows), len(class_names)), np.float32)
+        if model is not None:
+            known = {name: place for place, name in enumerate(model.config.classes)}
+            here = [place for place, name in enumerate(class_names) if name in known]
+            found = self._routes(model, rows).scores_NL
+            scores_NL[:, here] = found[:, [known[class_names[place]] for place in here]]
+        return confusion_of(scores_NL, self._lesson.target_NL[rows])

@@ -101,6 +101,9 @@ def group_classes(
 ) -> Groups:
     """The superclasses of a run, given what its dense twin confuses; those that are known stay as they are.
 
+    A cluster has at least half as many classes as it would have if all had the same: an expert of one class that few
+    images show would learn next to nothing, and be asked as rarely.
+
     Args:
         counts_LL: How much of each class (row) was taken for another.
         class_names: Names of the classes.
@@ -114,7 +117,7 @@ def group_classes(
         num_groups,
         max(2, math.ceil(max_share * num_classes)),
         known.group_of,
-        min_size=max(1, num_classes // (4 * num_groups)),
+        min_size=max(2, -(-num_classes // (2 * num_groups))),
     )
     found = names_of_groups(counts_LL, group_L.tolist(), class_names)
     names = list(known.names)
