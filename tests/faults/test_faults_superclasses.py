@@ -82,7 +82,7 @@ def killed(context, project: Project, seed: int) -> tuple[Outline, Outline, int]
     child.start()
     sender.close()
     rng = random.Random(seed)
-    heard = [receiver.recv() for _ in range(rng.randint(2, 20))]
+    heard = [receiver.recv() for _ in range(rng.randint(2, 12))]
     time.sleep(rng.uniform(0, 0.01))
     os.kill(child.pid, signal.SIGKILL)
     child.join()
