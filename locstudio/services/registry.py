@@ -35,7 +35,8 @@ class CheckpointEntry:
 
     Attributes:
         folder: Where its files are, or were.
-        model: What kind of model it is: ``cloc`` names regions, ``consistency`` the classes of images.
+        model: What kind of model it is: ``cloc`` names regions, ``consistency`` the classes of images, ``vmoe`` sends them
+            to experts.
         run_id: The run that has made it; empty for one from elsewhere.
         revision: The dataset's revision that it has learnt from; -1 where that is not known.
         is_present: Its files are there.
@@ -109,8 +110,8 @@ def registry(project: Project, dataset: DatasetView) -> list[CheckpointEntry]:
 def find_checkpoint(project: Project, dataset: DatasetView, name: str) -> CheckpointEntry:
     """The checkpoint that a person names: by id, by name, by its run, "bundled" or "active", or a part of its id.
 
-    "bundled" and "active" are of the model that names regions, "bundled-consistency" and "active-consistency" of the
-    other one.
+    "bundled" and "active" are of the model that names regions, "bundled-consistency", "active-vmoe" and so on
+    of the others.
 
     Raises:
         BadInput: none is called so, or several are.
