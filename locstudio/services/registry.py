@@ -35,8 +35,8 @@ class CheckpointEntry:
 
     Attributes:
         folder: Where its files are, or were.
-        model: What kind of model it is: ``cloc`` names regions, ``consistency`` the classes of images, ``vmoe`` sends them
-            to experts.
+        model: What kind of model it is: ``cloc`` names regions, ``consistency`` the classes of images, ``vmoe`` sends
+            them to experts.
         run_id: The run that has made it; empty for one from elsewhere.
         revision: The dataset's revision that it has learnt from; -1 where that is not known.
         is_present: Its files are there.
