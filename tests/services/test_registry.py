@@ -39,7 +39,8 @@ def test_that_a_new_project_lists_the_bundled_checkpoint_in_use(project, dataset
 def test_that_each_checkpoint_says_where_it_comes_from(project, dataset, first, trained):
     entries = by_name(project, dataset)
     bundled = [entry.name for entry in registry(project, dataset) if entry.is_bundled]
-    assert bundled == [entry.name for entry in registry(project, dataset)][-2:] == ["cloc-lite", "consistency-lite"]
+    last = [entry.name for entry in registry(project, dataset)][-3:]
+    assert bundled == last == ["cloc-lite", "consistency-lite", "vmoe-lite"]
     second = entries["second"]
     assert (second.run_id, second.is_active, second.is_indexed) == (trained.id, True, True)
     assert second.promotion.gate.passed
