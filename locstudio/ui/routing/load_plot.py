@@ -38,6 +38,7 @@ class LoadPlot(QFrame):
         self._load_TE: NDArray[np.float32] = np.zeros((0, 0), np.float32)
         self._chosen = 0
         self._plot = _Plot(self)
+        self.setFocusProxy(self._plot)
         self._ends = _Ends(self)
         self._ends.clicked.connect(self.choose)
         self._plot.clicked.connect(self._on_clicked)

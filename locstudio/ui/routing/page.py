@@ -125,15 +125,19 @@ class ExpertPage(QWidget):
         """What has the keys first in a view."""
         firsts: dict[ExpertCommand, Callable[[], QWidget]] = {
             ExpertCommand.MATRIX: lambda: self.matrix.table,
-            ExpertCommand.DRIFT: lambda: self.drift.table,
-            ExpertCommand.LOAD: lambda: self.load.load,
+            ExpertCommand.DRIFT: lambda: self.head.view_button(self.view) if self.drift.is_alone else self.drift.table,
+            ExpertCommand.LOAD: lambda: self.head.view_button(self.view) if self.load.is_empty else self.load.load,
             ExpertCommand.SUPERCLASSES: lambda: self.superclasses if self.superclasses is not None else self.grid,
         }
         return firsts.get(self.view, lambda: self.gallery.grid)()
 
     def focus_view(self) -> None:
         """Give the keys to the view."""
-        (self.empty.buttons[0] if self.is_empty and self.empty.buttons else self._first_widget()).setFocus()
+        if self.is_empty:
+            first = next(iter(self.empty.buttons), self.head.view_button(self.view))
+        else:
+            first = self._first_widget()
+        first.setFocus()
 
     def show_empty(self, is_empty: bool) -> None:
         """Show why there is no routing, or what there is."""

@@ -49,6 +49,7 @@ class ExpertCard:
         expert: Counted from 0; ``name`` has its number from 1 on.
         share: Of all images, in [0, 1]; ``even`` is what each expert had if all had the same.
         classes: Names of the classes that it takes most of, with their numbers.
+        is_predicted: The classes are what the model takes its images for, since nobody has said what they show.
         state: What is odd of it, in words: "takes no image", "takes 2.3 times its share"; empty else.
         margin: Mean margin of its images; None where it has none.
         top1: Share of its images whose class the model names right; None where no class is known.
@@ -65,6 +66,7 @@ class ExpertCard:
     top1: float | None = None
     state: str = ""
     is_warning: bool = False
+    is_predicted: bool = False
 
     @property
     def title(self) -> str:
@@ -77,8 +79,10 @@ class ExpertCard:
 
     def class_words(self) -> str:
         """What it takes most."""
-        nothing = "no labelled image" if self.num_images else "no image"
-        return ", ".join(f"{name} {count:,}" for name, count in self.classes) or nothing
+        words = ", ".join(f"{name} {count:,}" for name, count in self.classes)
+        if not words:
+            return "no labelled image" if self.num_images else "no image"
+        return f"predicted: {words}" if self.is_predicted else words
 
     def fact_words(self) -> str:
         """What is measured of it."""

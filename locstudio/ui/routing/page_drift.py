@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from locstudio.services.routing.drifting import Drift
@@ -11,10 +11,11 @@ from locstudio.ui.plain_text import label, shown
 from locstudio.ui.routing.cross_model import Cross
 from locstudio.ui.routing.cross_table import CrossTable
 from locstudio.ui.routing.elided import ElidedLabel
+from locstudio.ui.routing.page_empty import NothingPane
 from locstudio.ui.routing.page_head import words_of
 
 _ALONE = (
-    "Only one run has routed this collection, so there is nothing to compare it with. Train experts again, or route "
+    "Only one run has routed this collection. Train experts again, or route "
     "the collection with another model; what has moved is shown here then."
 )
 _LEGEND = (
@@ -55,10 +56,8 @@ class DriftPane(QFrame):
         self._sentence.setAccessibleName("The marked cell in words")
         legend = label(_LEGEND, "muted", self)
         legend.setWordWrap(True)
-        self._nothing = label(_ALONE, "muted", self)
-        self._nothing.setWordWrap(True)
-        self._nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._nothing.setContentsMargins(60, 0, 60, 0)
+        self._nothing = NothingPane(self)
+        self._nothing.say("Nothing to compare with", _ALONE)
         runs = QHBoxLayout()
         runs.setContentsMargins(8, 8, 8, 4)
         runs.setSpacing(8)

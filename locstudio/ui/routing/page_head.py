@@ -106,6 +106,10 @@ class ExpertHead(QFrame):
         """Mark what is shown."""
         self._views[view].setChecked(True)
 
+    def view_button(self, view: ExpertCommand) -> QWidget:
+        """The button of a view: it has the keys where the view itself has no use for them."""
+        return self._views[view]
+
     def set_words(self, words: str) -> None:
         """Say what there is to say of the whole."""
         self._details.say(words)

@@ -5,15 +5,16 @@ Loads pyqtgraph, so it is imported when the page is made.
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from locstudio.services.routing.loads import LoadHistory
-from locstudio.ui.plain_text import label
 from locstudio.ui.routing.load_plot import LoadPlot
+from locstudio.ui.routing.page_empty import NothingPane
 from locstudio.ui.training.curve_plot import CurvePlot
 from locstudio.ui.training.lines import Curve, Line
 
+_NO_COURSE = "No course to show"
 _NOTHING = (
     "This routing was made by asking a model that was trained already, so it has no course of its own. "
     "Choose the run that trained it at the top, or train experts: load and routers are followed epoch by epoch then."
@@ -49,10 +50,8 @@ class LoadPane(QWidget):
         for name, (title, hint, empty) in _PLOTS.items():
             self.plots[name] = CurvePlot(title, empty or _NOT_MEASURED, self)
             self.plots[name].setToolTip(hint)
-        self._nothing = label(_NOTHING, "muted", self)
-        self._nothing.setWordWrap(True)
-        self._nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._nothing.setContentsMargins(120, 0, 120, 0)
+        self._nothing = NothingPane(self)
+        self._nothing.say(_NO_COURSE, _NOTHING)
         plots = QWidget(self)
         small = QHBoxLayout()
         small.setSpacing(8)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
@@ -67,6 +67,11 @@ class RoutingBase:
     history: LoadHistory
     num_missing: int = 0
     can_route: bool = False
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether it is known of any image what it shows."""
+        return bool((self.book.truth_N >= 0).any())
 
     def words(self) -> str:
         """The whole in a few words."""
@@ -204,8 +209,16 @@ def _moved(scope: Scope, base: RoutingBase, compared: Compared, old: int, new: i
 
 
 def read_matrix(base: RoutingBase, kind: str) -> ShownMatrix:
-    """Classes or superclasses against experts."""
+    """Classes or superclasses against experts; those of no image are left out."""
     made = superclass_matrix(base.book) if kind == "superclass" else class_matrix(base.book, kind)  # type: ignore[arg-type]
+    is_used = made.counts.sum(axis=1) > 0
+    made = replace(
+        made,
+        row_names=tuple(name for name, used in zip(made.row_names, is_used, strict=True) if used),
+        row_ids=tuple(row for row, used in zip(made.row_ids, is_used, strict=True) if used),
+        homes=tuple(home for home, used in zip(made.homes, is_used, strict=True) if used),
+        counts=made.counts[is_used],
+    )
     return ShownMatrix(kind, _cross(base, made), made.row_ids)
 
 
@@ -259,9 +272,10 @@ def is_coming(project: Project) -> bool:
 
 def _card(book: RoutingBook, classes: Mapping[int, LabelClass], found: ExpertSummary, even: float) -> ExpertCard:
     header = book.table.header
+    found_classes = found.top_classes or _predicted_classes(book, found.expert)
     tops = tuple(
         (_class_name(classes, header.class_ids[place], header.class_names[place]), count)
-        for place, count in found.top_classes[:_NUM_CLASSES]
+        for place, count in found_classes[:_NUM_CLASSES]
     )
     return ExpertCard(
         expert=found.expert,
@@ -275,7 +289,16 @@ def _card(book: RoutingBook, classes: Mapping[int, LabelClass], found: ExpertSum
         top1=_number(found.top1),
         state=_state(found, book.num_experts),
         is_warning=found.is_dead or found.is_overloaded,
+        is_predicted=not found.top_classes,
     )
+
+
+def _predicted_classes(book: RoutingBook, expert: int) -> tuple[tuple[int, int], ...]:
+    """Positions of the classes that the model takes an expert's images for, with how many, falling."""
+    predicted = book.table.predicted[(book.experts_N == expert) & ~book.is_stale_N]
+    places, counts = np.unique(predicted[predicted >= 0], return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:_NUM_CLASSES]
+    return tuple((int(places[number]), int(counts[number])) for number in order)
 
 
 def _state(found: ExpertSummary, num_experts: int) -> str:

@@ -150,6 +150,7 @@ class ExpertReviewing(QObject):
         page.show_empty(False)
         if is_other:
             self._scopes = {}
+            self._kind = "truth" if found.has_labels else "predicted"
         if self._older_id in ("", self.run_id) or self._older_id not in {run.id for run in found.runs}:
             self._older_id = reading.run_before(found.runs, self.run_id)
         self._show_base()

@@ -129,5 +129,6 @@ def _paint_caption(painter: QPainter, rect: QRect, tile: ExpertTile) -> None:
     painter.setFont(QApplication.font())
     painter.setPen(QColor(look.text if tile.class_name else look.muted))
     metrics = QFontMetrics(painter.font())
-    words = metrics.elidedText(shown(tile.class_name) or _UNNAMED, Qt.TextElideMode.ElideRight, line.width())
+    guess = f"{shown(tile.predicted)} ?" if tile.predicted else _UNNAMED  # what the model takes it for
+    words = metrics.elidedText(shown(tile.class_name) or guess, Qt.TextElideMode.ElideRight, line.width())
     painter.drawText(line, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), words)
