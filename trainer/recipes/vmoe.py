@@ -12,6 +12,8 @@ checkpoint is named, the run goes on from its experts and has no twin.
 """
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -45,6 +47,10 @@ from trainer.vmoe_measuring import BEST_METRIC, Routes, confusion_of, measure_ro
 
 MAX_UNLABELLED = 1000
 """So many images without a label are looked at after epochs; the others in the end."""
+MAX_WATCHED = 20_000
+"""So many images are routed after epochs, whatever is labelled."""
+MAX_MEASURED = 2000
+"""So many held-out images are measured during a run; a comparison measures all."""
 MAX_CONFUSED = 2000
 """So many images that were learnt from are asked what they are taken for, at most."""
 LEARNT_WEIGHT = 0.25
@@ -78,7 +84,9 @@ class Shape:
         of_twin: Rows that it learns from.
         first: Steps of the twin.
         num_steps: Steps of the whole run.
-        watched: Rows that are looked at after epochs: all that is labelled, and some that is not.
+        read: Rows that are made ready before anything is learnt: all that is labelled, and some that is not.
+        watched: Those of them that are routed after epochs.
+        measured: Held-out rows that are measured.
     """
 
     def __init__(self, plan: Plan, lesson: VmoeLesson) -> None:
@@ -91,7 +99,9 @@ class Shape:
         self.num_steps = self.first + num_steps_of(len(lesson.learnt), training.num_epochs, training.batch_size)
         others = np.setdiff1d(np.arange(len(lesson.images)), np.union1d(lesson.learnt, lesson.measured))
         some = some_of(lesson, others, MAX_UNLABELLED)
-        self.watched: Ints = np.sort(np.concatenate([lesson.learnt, lesson.measured, some]))
+        self.read: Ints = np.sort(np.concatenate([lesson.learnt, lesson.measured, some]))
+        self.watched: Ints = some_of(lesson, self.read, MAX_WATCHED)
+        self.measured: Ints = some_of(lesson, lesson.measured, MAX_MEASURED)
 
 
 class _Run:
@@ -114,7 +124,7 @@ class _Run:
     def run(self) -> bool:
         """All of it; True if it was stopped before its end."""
         self._begin()
-        if not self._read(self._shape.watched):
+        if not self._read(self._shape.read):
             return True
         if not len(self._readable(self._lesson.learnt)):
             raise BadInput("None of the images with a class can be read; nothing can be learnt.")
@@ -190,7 +200,7 @@ class _Run:
             evaluate=lambda model: {f"dense_{name}": value for name, value in self._measure(model, None).items()},
             checkpoints=self._dense_checkpoints,
             is_said=False,
-            write_model=writer_of(context, plan, self._lesson, rows, self._history, self._shape.num_steps),
+            write_model=self._writer(rows),
         )
         self._twin, was_stopped = do_stage(stage)
         return was_stopped
@@ -216,7 +226,7 @@ class _Run:
             checkpoints=context.folder.checkpoints,
             is_said=True,
             measures_start=plan.base is not None,
-            write_model=writer_of(context, plan, self._lesson, rows, self._history, self._shape.num_steps),
+            write_model=self._writer(rows),
             on_epoch=self._routing(groups).on_epoch,
         )
         return do_stage(stage)[1]
@@ -225,7 +235,7 @@ class _Run:
         """Route the whole collection by the best checkpoint; True if the run was stopped meanwhile."""
         context = self._context
         best = read_best(context.folder)
-        if best is None or not self._read(np.setdiff1d(np.arange(len(self._lesson.images)), self._shape.watched)):
+        if best is None or not self._read(np.setdiff1d(np.arange(len(self._lesson.images)), self._shape.read)):
             return best is not None
         model = load_vmoe(context.folder.path / best.path, str(context.device))
         self._routing(groups).finish(model, self._readable(np.arange(len(self._lesson.images))), best.step)
@@ -237,6 +247,17 @@ class _Run:
             )
             write_confusion(context.folder.results, Confusion(header, known.counts))
         return False
+
+    def _writer(self, rows: Ints) -> Callable[[MobileVmoe, Path, int], str]:
+        return writer_of(
+            self._context,
+            self._plan,
+            self._lesson,
+            rows,
+            self._history,
+            num_steps=self._shape.num_steps,
+            num_measured=len(self._readable(self._shape.measured)),
+        )
 
     def _routing(self, groups: Groups | None) -> Routing:
         return Routing(
@@ -254,7 +275,7 @@ class _Run:
 
     def _measure(self, model: MobileVmoe, groups: Groups | None) -> dict[str, float]:
         """Metrics on what is held out."""
-        rows = self._readable(self._lesson.measured)
+        rows = self._readable(self._shape.measured)
         routes = self._routes(model, rows, groups)
         group_L = groups.group_L if groups is not None else None
         return measure_routes(routes, self._lesson.target_NL[rows], group_L, names_experts=self._plan.is_taught)

@@ -119,7 +119,7 @@ class _DryRun:
         num_keys = training.num_epochs
         if num_watched > MAX_EVERY_EPOCH:
             num_keys = len(key_epochs_of(training.num_epochs, NUM_KEY_EPOCHS))
-        looks = num_evaluations * len(self._lesson.measured) + num_keys * num_watched
+        looks = num_evaluations * len(self._shape.measured) + num_keys * num_watched
         return looks + len(self._shape.apart) + len(self._lesson.images)
 
     def _read(self, fresh: set[int]) -> float:

@@ -17,7 +17,14 @@ from trainer.recipes.vmoe_making import Plan
 
 
 def writer_of(
-    context: RunContext, plan: Plan, lesson: VmoeLesson, rows: Ints, history: RunHistory, num_steps: int
+    context: RunContext,
+    plan: Plan,
+    lesson: VmoeLesson,
+    rows: Ints,
+    history: RunHistory,
+    *,
+    num_steps: int,
+    num_measured: int,
 ) -> Callable[[MobileVmoe, Path, int], str]:
     """Writes a model's own files; its metrics are those measured after this very step, or none."""
 
@@ -33,7 +40,7 @@ def writer_of(
             num_images=len(rows),
             num_regions=int((lesson.target_NL[rows] > 0).sum()),
             held_out=lesson.held_out,
-            num_measured=len(lesson.measured),
+            num_measured=num_measured,
             step=step,
             num_steps=num_steps,
             before=history.before,
