@@ -7,6 +7,7 @@ Row t, column p: how much of the images of class t the dense twin took for class
 probabilities that it was given, so that few images tell more than their likeliest classes.  Axes: L = classes.
 """
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,14 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from locstudio.domain.errors import BadInput, StorageFailed
+from locstudio.domain.errors import BadInput, StorageFailed, TooNew
 from locstudio.jobs.run_folder import write_whole
+from locstudio.jobs.vmoe_config import MAX_EXPERTS
 
 FOLDER = "confusion"
+FORMAT_VERSION = 1
+MAX_BYTES = 1 << 30
+"""A larger file is not read; 10,000 classes take less."""
 _NAME = "confusion.safetensors"
 _HEADER = "locstudio"
 
@@ -35,7 +40,7 @@ class ConfusionHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     router found the superclass; None while that is not known.
     """
 
-    format_version: int = 1
+    format_version: int = FORMAT_VERSION
     run_id: str
     class_ids: tuple[int, ...]
     class_names: tuple[str, ...]
@@ -83,21 +88,42 @@ def read_confusion(results: Path) -> Confusion:
 
     Raises:
         BadInput: there is nothing, or it is damaged.
+        TooNew: a newer LocStudio wrote it.
     """
     path = results / FOLDER / _NAME
     try:
         if not path.is_file():
             raise OSError(f"there is no {os.path.basename(path)}")
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"it is larger than {MAX_BYTES >> 30} GiB")
         with safe_open(path, "numpy") as file:
-            header = msgspec.json.decode((file.metadata() or {}).get(_HEADER, ""), type=ConfusionHeader)
+            text = (file.metadata() or {}).get(_HEADER, "")
+            version = json.loads(text or "{}").get("format_version", 0)
+            if isinstance(version, int) and version > FORMAT_VERSION:
+                raise TooNew(
+                    f"The confusion of classes in {path.parent} was written by a newer LocStudio (format {version}, "
+                    f"this one knows {FORMAT_VERSION}). Update LocStudio to use it."
+                )
+            header = msgspec.json.decode(text, type=ConfusionHeader)
             counts = file.get_tensor("counts")
-        num, groups = len(header.class_names), len(header.group_names)
-        if counts.shape != (num, num) or counts.dtype != np.float32 or not bool(np.isfinite(counts).all()):
-            raise ValueError(f"{counts.dtype} {counts.shape} for {num} classes")
-        if len(header.class_ids) != num or len(header.group_of) not in (0, num):
-            raise ValueError("its lists of classes differ in length")
-        if any(not -1 <= place < groups for place in header.group_of):
-            raise ValueError("a class has a superclass that is not there")
-    except (OSError, ValueError, RecursionError, SafetensorError) as error:
+        if problem := _problem(header, counts):
+            raise ValueError(problem)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise BadInput(f"The confusion of classes in {path.parent} cannot be read: {error}. Train again.") from error
     return Confusion(header, counts)
+
+
+def _problem(header: ConfusionHeader, counts: NDArray[np.float32]) -> str:
+    """What cannot be, in words; empty where all fits."""
+    num, num_groups = len(header.class_names), len(header.group_names)
+    if counts.shape != (num, num) or counts.dtype != np.float32:
+        return f"{counts.dtype} {counts.shape} for {num} classes"
+    if counts.size and not (float(counts.min()) >= 0 and float(counts.max()) < np.inf):  # of NaN too
+        return "it has counts that are none"
+    if len(header.class_ids) != num or len(header.group_of) not in (0, num):
+        return "its lists of classes differ in length"
+    if num_groups > max(num, MAX_EXPERTS):
+        return f"it has {num_groups} superclasses for {num} classes"
+    if any(not -1 <= place < num_groups for place in header.group_of):
+        return "a class has a superclass that is not there"
+    return ""

@@ -12,6 +12,8 @@ RoutingMode = Literal["dense", "superclass", "image", "token", "random", "oracle
 (``image``), one router a layer and token (``token``: V-MoE), chance, or the true superclass (``oracle``)."""
 
 Stem = Literal["backbone", "patch", "conv"]
+MAX_EXPERTS = 256
+"""More experts than this are in no model, and in no file about one."""
 
 
 class VmoeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -18,14 +18,13 @@ from locstudio.domain.errors import BadInput, CheckpointMismatch, StorageFailed
 from locstudio.jobs.checkpoint_folder import checkpoint_info, seal_checkpoint, weights_header
 from locstudio.jobs.heatmaps import MAX_CLASSES
 from locstudio.jobs.json_files import read_json
-from locstudio.jobs.vmoe_config import VmoeConfig
+from locstudio.jobs.vmoe_config import MAX_EXPERTS, VmoeConfig
 from locstudio.models.backbones import Backbone
 from locstudio.models.mobile_vmoe import MobileVmoe
 from locstudio.models.mobile_vmoe_macs import num_weights
 from locstudio.models.towers import LITE, lite_config
 from locstudio.models.weights import load_strictly, read_weights, require_finite
 
-MAX_EXPERTS = 256
 _MAX_WIDTH = 16_384
 _MAX_INPUT_PX = 4_096
 _MAX_GRID = 128
