@@ -108,19 +108,23 @@ class Experts(nn.Module):
 
     def _of_slices(self, x_PND: Tensor, slices: tuple[tuple[int, int, int], ...]) -> Tensor:
         # Taken apart at once, gradients of weights are put together at once; one by one, each is of the size of all.
-        experts = list(
-            zip(
-                self.enter_weight.unbind(),
-                self.enter_bias.unbind(),
-                self.leave_weight.unbind(),
-                self.leave_bias.unbind(),
-                strict=True,
-            )
-        )
-        num_tokens = x_PND.shape[1]
-        parts = x_PND.flatten(0, 1).split([(stop - start) * num_tokens for _, start, stop in slices])
-        results = [self._mlp(part, *experts[expert]) for part, (expert, _, _) in zip(parts, slices, strict=True)]
-        return torch.cat(results).view_as(x_PND)
+        weights = (self.enter_weight, self.enter_bias, self.leave_weight, self.leave_bias)
+        of_expert = list(zip(*(weight.unbind() for weight in weights), strict=True))
+        rows = x_PND.flatten(0, 1)
+        sizes = [(stop - start) * x_PND.shape[1] for _, start, stop in slices]
+        parts = list(zip(rows.split(sizes), [of_expert[expert] for expert, _, _ in slices], strict=True))
+        if torch.is_grad_enabled():
+            return torch.cat([self._mlp(part, *weights) for part, weights in parts]).view_as(x_PND)
+        # In place, without copies, and what needs no weights for all at once.
+        inside, result = rows.new_empty(len(rows), self.enter_bias.shape[1]), torch.empty_like(rows)
+        for (part, (enter, enter_bias, _, _)), into in zip(parts, inside.split(sizes), strict=True):
+            torch.addmm(enter_bias, part, enter.t(), out=into)
+        inside = F.gelu(inside)
+        for (_, (_, _, leave, leave_bias)), part, into in zip(
+            parts, inside.split(sizes), result.split(sizes), strict=True
+        ):
+            torch.addmm(leave_bias, part, leave.t(), out=into)
+        return result.view_as(x_PND)
 
     def _mlp(self, x: Tensor, enter: Tensor, enter_bias: Tensor, leave: Tensor, leave_bias: Tensor) -> Tensor:
         inside = F.gelu(F.linear(x, enter, enter_bias))
