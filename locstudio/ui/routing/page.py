@@ -139,6 +139,12 @@ class ExpertPage(QWidget):
             first = self._first_widget()
         first.setFocus()
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether some part of the page has the focus."""
+        focused = self.window().focusWidget()
+        return focused is not None and self.isAncestorOf(focused)
+
     def show_empty(self, is_empty: bool) -> None:
         """Show why there is no routing, or what there is."""
         if self.view is ExpertCommand.SUPERCLASSES and self.superclasses is not None:

@@ -147,6 +147,7 @@ class ExpertReviewing(QObject):
         tile = page.gallery.grid.current
         go_to = tile.image_id if tile is not None and not is_other else 0
         page.model.set_book(book, found.classes)
+        must_focus = page.is_empty and page.has_keys  # the keys were with what has said that it is read
         page.show_empty(False)
         if is_other:
             self._scopes = {}
@@ -158,6 +159,8 @@ class ExpertReviewing(QObject):
         if expert is not None:
             self._choose(OfExpert(expert, self._order))
         self.show_view(page.view, go_to)
+        if must_focus:
+            page.focus_view()
 
     def _show_base(self) -> None:
         """Show what is said of the whole."""
@@ -222,8 +225,11 @@ class ExpertReviewing(QObject):
         self._build(self._scopes.get(view), go_to)
 
     def _first_expert(self, base: RoutingBase) -> int:
+        """The one that is marked, if it takes images of this run, else the first that does."""
         expert = self._page.cards.chosen
-        return expert if expert < len(base.cards) else 0
+        if expert < len(base.cards) and base.cards[expert].num_images:
+            return expert
+        return next((card.expert for card in base.cards if card.num_images), 0)
 
     def show_expert(self, expert: int, run_id: str = "") -> None:
         """Show the images of an expert, counted from 0, as this run has them."""
