@@ -9,6 +9,13 @@ Stages, through which steps are counted on:
 Which expert looks at which image is written to ``results/routing`` after the epochs that are worth it, of all that is
 labelled and some that is not; and in the end of every image of the collection, by the best checkpoint.  Where a
 checkpoint is named, the run goes on from its experts and has no twin.
+
+What it does with 3,969 photos of Caltech-101 in 101 classes, 830 of them held out, ten clusters, seed 0, one core:
+
+    dense twin, 2 epochs    top-1 .846          then experts, 2 epochs    top-1 .901, router .940
+    dense twin, 8 epochs    top-1 .945 (an epoch of 2,500 photos takes 25 CPU seconds)
+
+Cells take some 40 CPU ms a photo, once.  No gain over a dense twin that learns as long is claimed by this.
 """
 
 import time
