@@ -1,7 +1,7 @@
 """The bar at the top: menus, the switch between pages, the search field, Retrain, and how the engine is."""
 
 from collections.abc import Sequence
-from enum import Enum
+from enum import Enum, IntEnum
 
 from PySide6.QtCore import QStringListModel, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeyEvent, QResizeEvent
@@ -23,7 +23,8 @@ from locstudio.ui.icons import drawn
 from locstudio.ui.plain_text import action_text, shown, tip
 
 _TYPING_PAUSE_MS = 350
-_NARROW = 1400
+_FIELD = 190  # pixels: room for a few words
+_LEAST_FIELD = 90
 _SHORT = 11  # letters
 _WORDS = {
     "off": ("No model", "No model"),
@@ -42,8 +43,28 @@ class Page(Enum):
     EXPERTS = "experts"
 
 
+_PAGE_ICONS = {
+    Page.COLLECTION: "grid",
+    Page.TRAINING: "curves",
+    Page.CURATION: "review",
+    Page.HEATMAPS: "heat",
+    Page.EXPERTS: "experts",
+}
+
+
+class _Form(IntEnum):
+    """How much the bar says: less and less, until menus and field have room."""
+
+    WHOLE = 0
+    NO_DEVICE = 1
+    ICONS = 2
+    BARE = 3
+
+
 class TopBar(QWidget):
     """Menus and pages on the left, the search field in the middle, Retrain and the engine's state on the right.
+
+    Where the window is narrow the device goes first, then the names of the pages that are not shown, then Retrain's.
 
     Signals:
         words_typed: the words of the search field, after Enter or a short pause; empty when they were taken away.
@@ -74,6 +95,8 @@ class TopBar(QWidget):
         self._engine.clicked.connect(self._on_engine_clicked)
         self._state = EngineState("off")
         self._whole = self._short = ""
+        self._form: _Form | None = None
+        self._needs: dict[_Form, int] = {}
         theme.notifier.changed.connect(self._show_engine)
         menus.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
         self._menus = menus
@@ -103,6 +126,7 @@ class TopBar(QWidget):
             button.setText(text)
             button.setCheckable(True)
             button.setProperty("role", "segment")
+            drawn.follow(button, _PAGE_ICONS[page])
             button.setAccessibleName(f"Page: {text}")
             button.setToolTip(f"{text} (Ctrl+{number})")
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -110,7 +134,7 @@ class TopBar(QWidget):
             group.addButton(button)
             row.addWidget(button)
             self._pages[page] = button
-        self.set_page(Page.COLLECTION)
+        self._pages[Page.COLLECTION].setChecked(True)
         return self._switch
 
     def _make_retrain(self, action: QAction) -> QWidget:
@@ -126,6 +150,7 @@ class TopBar(QWidget):
     def set_page(self, page: Page) -> None:
         """Mark the page that is shown."""
         self._pages[page].setChecked(True)
+        self._measure()
 
     def set_active(self, is_active: bool) -> None:
         """Show what needs a project, as search, pages and the engine's state, only where there is one."""
@@ -133,6 +158,7 @@ class TopBar(QWidget):
         self._switch.setVisible(is_active)
         self._retrain.setVisible(is_active)
         self._engine.setVisible(is_active)
+        self._measure()
 
     def set_engine(self, state: EngineState, model: str = "") -> None:
         """Show how the engine is: in a few words, and in its own sentence for the tip.
@@ -145,16 +171,37 @@ class TopBar(QWidget):
             self._short = shown(model or state.ready.name, 24)
             text = f"{self._short} on {shown(state.ready.device.split(',')[0], 24)}"
         self._whole = text
-        self._fit()
         self._engine.setToolTip(tip(state.text or text))
         self._engine.setAccessibleName(f"Model: {text}")
         self._show_engine()
+        self._measure()
+
+    def _measure(self) -> None:
+        """Take the room that each form needs anew, as after another word, and fit."""
+        self._form = None
+        for form in _Form:
+            self._show_form(form)
+            self._needs[form] = self._room()
+        self._fit()
+
+    def _room(self) -> int:
+        parts = (self._menus, self._switch, self._retrain, self._engine)
+        margins = self._row.contentsMargins()
+        gaps = self._row.spacing() * (self._row.count() - 1)
+        return sum(part.sizeHint().width() for part in parts) + _FIELD + gaps + margins.left() + margins.right()
 
     def _fit(self) -> None:
-        """Move together, and leave the device out, where the menus need the room; the status line says it too."""
-        is_narrow = self.width() < _NARROW
+        fitting = (form for form in _Form if self._needs.get(form, 0) <= self.width())
+        self._show_form(next(fitting, _Form.BARE))
+
+    def _show_form(self, form: _Form) -> None:
+        if form is self._form:
+            return
+        self._form = form
         short = shown(self._short, _SHORT) if self._state.ready is not None else self._short
-        self._engine.setText(action_text(short if is_narrow else self._whole))
+        words = {_Form.WHOLE: self._whole, _Form.NO_DEVICE: self._short}.get(form, short)
+        self._engine.setText(action_text(words))
+        is_narrow = form >= _Form.ICONS
         if self.property("is_narrow") != is_narrow:
             self.setProperty("is_narrow", is_narrow)
             self._row.setSpacing(4 if is_narrow else 8)
@@ -162,6 +209,13 @@ class TopBar(QWidget):
                 widget.style().unpolish(widget)
                 widget.style().polish(widget)
             self._menus.updateGeometry()
+        style = Qt.ToolButtonStyle
+        for button in self._pages.values():
+            is_named = not is_narrow or button.isChecked()
+            button.setToolButtonStyle(style.ToolButtonTextOnly if is_named else style.ToolButtonIconOnly)
+        is_bare = form is _Form.BARE
+        self.field.setMinimumWidth(_LEAST_FIELD if is_bare else _FIELD)
+        self._retrain.setToolButtonStyle(style.ToolButtonIconOnly if is_bare else style.ToolButtonTextBesideIcon)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -210,7 +264,7 @@ class _SearchField(QLineEdit):
         self.setPlaceholderText("Search regions by words: a red car -truck")
         self.setAccessibleName("Search regions by words")
         self.setClearButtonEnabled(True)
-        self.setMinimumWidth(90)
+        self.setMinimumWidth(_LEAST_FIELD)
         self.setMaximumWidth(860)
         self.setMinimumHeight(28)
         self.phrases = QStringListModel(self)

@@ -42,6 +42,10 @@ _GLYPHS = {
     "more": '<rect x="2.5" y="2.5" width="4.5" height="4.5" rx=".8"/>'
     '<rect x="9" y="2.5" width="4.5" height="4.5" rx=".8"/>'
     '<rect x="2.5" y="9" width="4.5" height="4.5" rx=".8"/><path d="M11.3 9v4.6M9 11.3h4.6"/>',
+    "grid": '<rect x="2.5" y="2.5" width="4.5" height="4.5" rx=".8"/>'
+    '<rect x="9" y="2.5" width="4.5" height="4.5" rx=".8"/>'
+    '<rect x="2.5" y="9" width="4.5" height="4.5" rx=".8"/><rect x="9" y="9" width="4.5" height="4.5" rx=".8"/>',
+    "review": '<path d="M2.3 4.6 3.8 6.1 6.6 3M2.3 11 3.8 12.5 6.6 9.4M9 4.7h4.8M9 11.1h4.8"/>',
     "menu": '<path d="M2.5 4.5h11M2.5 8h11M2.5 11.5h11"/>',
     "eye": '<path d="M1.5 8C3 5.2 5.3 3.8 8 3.8S13 5.2 14.5 8C13 10.8 10.7 12.2 8 12.2S3 10.8 1.5 8z"/>'
     '<circle cx="8" cy="8" r="1.9"/>',
