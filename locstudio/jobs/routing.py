@@ -242,7 +242,8 @@ def _contradiction(header: RoutingHeader, arrays: dict[str, NDArray[Any]]) -> st
 
 
 def _impossible_size(header: RoutingHeader, num_routers: int) -> str:
-    if not (1 <= header.num_active <= header.num_experts <= MAX_EXPERTS and 1 <= num_routers <= _MAX_ROUTERS):
+    is_sound = 1 <= header.num_active <= header.num_experts <= MAX_EXPERTS and 1 <= num_routers <= _MAX_ROUTERS
+    if not is_sound or num_routers != (len(header.layers) if header.routing == "token" else 1):
         return f"it has {num_routers} routers and {header.num_experts} experts, of which {header.num_active} compute"
     for said in header.epochs:
         if len({len(load) for load in said.load}) > 1:

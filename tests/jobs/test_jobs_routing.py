@@ -97,6 +97,7 @@ def test_that_a_table_is_read_as_it_was_written_and_stays_on_a_full_disk(tmp_pat
         ({"probabilities": np.full((2, 1, 2), -1, np.float16)}, {}, "probabilities has numbers that are no shares"),
         ({"scores": np.array([0.5, 2], np.float16)}, {}, "scores has numbers that are no shares"),
         ({}, {"num_experts": 3}, r"probabilities is float16 \(2, 1, 2\)"),
+        ({}, {"routing": "token"}, "it has 1 routers and 2 experts"),
         ({}, {"class_ids": (1, 2)}, "its lists of classes differ in length"),
         ({}, {"superclass_of": (0, 0, 2)}, "a class has a superclass that is not there"),
         ({}, {"epochs": (EpochRouting(epoch=1, load=((0.5, 0.5), (1.0,)), margin=0),)}, "of epoch 1 the routers"),

@@ -15,6 +15,7 @@ from locstudio.domain.errors import BadInput
 from locstudio.domain.geometry import UnitBox
 from locstudio.domain.regions import Origin, Region, Review
 from locstudio.jobs.configs import VmoeTraining
+from trainer.recipes.compare_vmoe import control_checks
 from trainer.recipes.vmoe_groups import Known, group_classes, num_experts_of, sentence_about
 from trainer.recipes.vmoe_lesson import read_vmoe_lesson, set_apart, shares_of
 from trainer.vmoe_batches import seen_otherwise
@@ -214,3 +215,10 @@ def test_that_images_of_classes_that_only_another_model_knows_are_measured_as_we
     assert ([file.image.id for file in own.files], share_NL.tolist()) == ([2], [[1, 0]])
     union, share_NL = shown.of_classes(["bus", "fox"], {"bus", "cat"})
     assert ([file.image.id for file in union.files], share_NL.tolist()) == ([2, 3], [[1, 0], [0, 0]])
+
+
+@pytest.mark.parametrize(("routing", "num"), [("superclass", 0), ("image", 0), ("oracle", 1), ("random", 1)])
+def test_that_a_control_is_never_taken_into_use(routing, num):
+    checks = control_checks(routing)
+    assert len(checks) == num
+    assert not any(check.passed for check in checks)

@@ -4,9 +4,9 @@
     results/gate.json             last: the checks, with their reasons and numbers
 
 What decides is top-1 on images that were held out and show a class that one of the two knows; what the other does not
-know, it cannot name.  How many images went to another
-expert is told, and does not decide: experts are the same where their superclasses have the same name, else by number
-where there are as many.
+know, it cannot name.  A control, whose experts are chosen by the truth or by chance, never takes a place.  How many
+images went to another expert is told, and does not decide: experts are the same where their superclasses have the same
+name, else by number where there are as many.
 """
 
 from collections.abc import Collection
@@ -22,6 +22,7 @@ from locstudio.jobs.class_results import ClassResults, write_class_results
 from locstudio.jobs.configs import Comparison, VmoeTraining
 from locstudio.jobs.predictions import Gate, GateCheck, write_gate
 from locstudio.jobs.routing import RoutingTable, write_routing
+from locstudio.jobs.vmoe_config import RoutingMode
 from locstudio.models.mobile_vmoe import MobileVmoe
 from locstudio.models.mobile_vmoe_files import load_vmoe
 from locstudio.store.dataset import Dataset, open_snapshot
@@ -82,6 +83,7 @@ def compare_vmoe(context: RunContext) -> bool:
         return True
     context.reporter.evaluated(0, after.results.metrics)
     checks += gate_checks(before.results, after.results, wanted.margin, measured.why_none)
+    checks += control_checks(new.config.routing)
     checks += _told(old, new, before.table, after.table)
     return _decide(context, old, checks)
 
@@ -106,6 +108,19 @@ def gate_checks(old: ClassResults, new: ClassResults, margin: float, why_none: s
         f"{'' if passed else f'; at most {margin:g} may be lost'}."
     )
     return [GateCheck(name="metric", passed=passed, sentence=sentence, old=was, new=now)]
+
+
+def control_checks(routing: RoutingMode) -> list[GateCheck]:
+    """Refuses a control: it shows what routers are worth, and routes no image that somebody has not labelled before."""
+    why = {
+        "oracle": "Its experts are chosen by the true superclass, which nobody knows of a new image, and so it was "
+        "measured",
+        "random": "Its experts are chosen by chance, so that where an image goes says nothing",
+    }
+    if routing not in why:
+        return []
+    sentence = f"{why[routing]}: it is a control, to be looked at and compared, not to be used."
+    return [GateCheck(name="control", passed=False, sentence=sentence)]
 
 
 def _told(old: MobileVmoe, new: MobileVmoe, before: RoutingTable, after: RoutingTable) -> list[GateCheck]:

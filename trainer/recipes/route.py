@@ -14,6 +14,7 @@ from locstudio.domain.errors import BadInput, TooNew
 from locstudio.jobs.configs import Route
 from locstudio.jobs.routing import RoutingTable, has_routing, read_routing, read_routing_header, write_routing
 from locstudio.jobs.run_folder import RunFolder
+from locstudio.jobs.vmoe_config import VmoeConfig
 from locstudio.models.mobile_vmoe import MobileVmoe
 from locstudio.models.mobile_vmoe_files import load_vmoe
 from locstudio.store.dataset import Dataset, open_snapshot
@@ -45,7 +46,7 @@ def route(context: RunContext) -> bool:
         raise BadInput(f"{model.config.name} is a dense model: it has no experts, so nothing is routed.")
     with open_snapshot(context.folder.snapshot) as dataset:
         asked = _Asked(dataset, model)
-    earlier = earlier_table(context.folder, model.id)
+    earlier = earlier_table(context.folder, model.config, model.id)
     known = np.zeros(0, np.int64) if earlier is None else same_images(earlier, asked.files)
     is_wanted = np.isin(asked.image_ids, wanted.image_ids) if wanted.image_ids else np.ones(len(asked.files), bool)
     fresh = np.flatnonzero(is_wanted & ~np.isin(asked.image_ids, known))
@@ -100,14 +101,20 @@ def shares_in(dataset: Dataset, table: LabelTable, class_names: Sequence[str]) -
     return found
 
 
-def earlier_table(folder: RunFolder, checkpoint_id: str) -> RoutingTable | None:
-    """The newest whole table that a run of this project, be it this one, has of the same checkpoint."""
+def earlier_table(folder: RunFolder, config: VmoeConfig, checkpoint_id: str) -> RoutingTable | None:
+    """The newest whole table that a run of this project, be it this one, has of the same checkpoint.
+
+    One that calls the checkpoint by its identity, and is of other classes or experts, is none of it.
+    """
     for run in sorted(folder.path.parent.iterdir(), reverse=True):
         results = RunFolder(run).results
         if not has_routing(results):
             continue
         try:
-            if read_routing_header(results).checkpoint_id == checkpoint_id:
+            header = read_routing_header(results)
+            mine = (config.classes, config.routing, config.num_experts, config.num_active, config.num_moe_layers)
+            theirs = (header.class_names, header.routing, header.num_experts, header.num_active, len(header.layers))
+            if header.checkpoint_id == checkpoint_id and mine == theirs:
                 return read_routing(results)
         except (BadInput, TooNew):
             continue

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from locstudio.domain.errors import BadInput
+from locstudio.domain.errors import BadInput, TooNew
 from locstudio.jobs.routing import RoutingHeader, RoutingTable, read_routing, routing_mark
 from locstudio.jobs.run_folder import RunFolder
 from locstudio.services.routing.known import Shown, read_shown, read_states, rows_of
@@ -82,7 +82,7 @@ class RoutingBook:
             return None
         try:
             book = RoutingBook.of_folder(RunFolder(self.run.results.parent), self._dataset)
-        except BadInput:
+        except (BadInput, TooNew):
             return None
         return book.at_router(min(self.router, book.num_routers - 1))
 

@@ -169,5 +169,5 @@ def _id_of(folder: Path) -> str:
     """What a checkpoint folder calls itself; empty where it is none."""
     try:
         return str(json.loads((folder / "manifest.json").read_text("utf-8"))["id"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
