@@ -34,7 +34,7 @@ from locstudio.store.dataset import Dataset
 from locstudio.store.project import Project
 
 NUM_FORGOTTEN = 24
-NUM_PROPOSALS = 22
+NUM_PROPOSALS = 20
 _MIN_IMAGES_OF_CLASS = 10
 _MIN_AREA = 0.01  # of the image
 _SEED = 3
