@@ -172,6 +172,9 @@ def test_that_tables_say_what_holds_and_what_is_missing():
         for seed in (0, 1)
     ]
     text = experts_card.claims_table(runs)
-    assert "| random expert for each image above dense | **holds**, 2 of 2 seeds | +2.00 (+2.00 / +2.00) |" in text
+    assert (
+        "| random expert for each image above dense | **holds**, 2 of 2 seeds | +2.00 (+2.00 / +2.00) | 0.85 |" in text
+    )
+    assert "inside the noise" not in text.split("##")[2]
     assert "dense (2 of 3 seeds)" in text
     assert "10.00 / 10.00" in experts_card.docstring_table(runs)

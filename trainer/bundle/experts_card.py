@@ -1,13 +1,21 @@
 """The model card of ``vmoe-lite`` and the tables of the claims about experts."""
 # ruff: noqa: E501 - the rows of a Markdown table cannot be broken
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
 from trainer.bundle.experts_arms import BALANCE_WEIGHT, ROUTER_WEIGHT, SEEDS, TABLES, Arm, Table
 from trainer.bundle.experts_fitting import LABEL_SMOOTHING, WEIGHT_DECAY
-from trainer.bundle.experts_photos import CELLS_A_CLASS, CELLS_HELD_OUT, CELLS_TESTED, MAX_SHIFT, NUM_HELD_OUT
+from trainer.bundle.experts_photos import (
+    CELLS_A_CLASS,
+    CELLS_HELD_OUT,
+    CELLS_TESTED,
+    MAX_SHIFT,
+    NUM_HELD_OUT,
+    NUM_TESTED,
+)
 
 Run = Mapping[str, Any]
 Runs = Mapping[str, Sequence[Run]]
@@ -52,6 +60,7 @@ def claims_table(runs: Sequence[Run], tables: Mapping[str, Table] = TABLES) -> s
         held_out=NUM_HELD_OUT,
         photos=200 * (225 - NUM_HELD_OUT),
         confused=200 * NUM_HELD_OUT,
+        tested=f"{NUM_TESTED:,}",
         cells=200 * (CELLS_A_CLASS - CELLS_HELD_OUT),
         cells_confused=200 * CELLS_HELD_OUT,
         cells_tested=CELLS_TESTED,
@@ -139,7 +148,8 @@ def _of_table(name: str, table: Table, by_arm: Mapping[str, Sequence[Run]]) -> s
     parts.append("| arm | seeds 0 / 1 / 2 | above dense |\n| --- | --- | --- |\n" + "\n".join(seeds))
     if claims:
         parts.append(
-            "| claim | in this regime | mean (seeds 0 / 1 / 2), points |\n| --- | --- | --- |\n" + "\n".join(claims)
+            "| claim | in this regime | mean (seeds 0 / 1 / 2), points | noise |\n| --- | --- | --- | --- |\n"
+            + "\n".join(claims)
         )
     if missing:
         parts.append("Not finished within the budget: " + "; ".join(missing) + ".")
@@ -151,10 +161,28 @@ def _title(arm: Arm) -> str:
 
 
 def _verdict(table: Table, done: Runs, one: str, other: str) -> str:
+    """Whether an arm is above another one, in how many seeds, by how much, and whether chance could do that."""
     gaps = _paired(done[one], done[other])
     count = sum(gap > 0 for gap in gaps)
     word = "holds" if count == len(gaps) else "does not hold" if count == 0 else "undecided"
-    return f"| {table.arms[one].title} above {table.arms[other].title} | **{word}**, {count} of {len(gaps)} seeds | {fmean(gaps):+.2f} ({' / '.join(f'{gap:+.2f}' for gap in gaps)}) |"
+    noise = _noise(table, done[other], len(gaps))
+    chance = ", inside the noise" if abs(fmean(gaps)) < noise else ""
+    signs = " / ".join(f"{gap:+.2f}" for gap in gaps)
+    return (
+        f"| {_short(table, one)} above {_short(table, other)} | **{word}**, {count} of {len(gaps)} seeds{chance} "
+        f"| {fmean(gaps):+.2f} ({signs}) | {noise:.2f} |"
+    )
+
+
+def _short(table: Table, name: str) -> str:
+    return table.arms[name].title.split(":")[0].split(" (")[0]
+
+
+def _noise(table: Table, runs: Sequence[Run], num_seeds: int) -> float:
+    """Two standard errors of a difference of means, in points, as if the arms had been tested on different photos."""
+    share = fmean(run["top1"] for run in runs)
+    num_photos = CELLS_TESTED if table.stem == "cells" else NUM_TESTED
+    return 200 * math.sqrt(2 * share * (1 - share) / (num_photos * num_seeds))
 
 
 def _sentence(by_arm: Runs) -> str:
@@ -209,7 +237,7 @@ they are: very short trainings, in which an expert sees a tenth of little.**  `-
 Tiny-ImageNet, 200 classes, two regimes:
 
 - *From scratch*, 64 px, nothing pretrained: {photos:,} photos to learn from, the last {held_out} of each class ({confused:,}) held out for the confusion of
-  the dense twin, all 5,000 validation photos to test on.  A linear patch of 16 px makes 16 tokens of width 48, 5 layers, MLPs of 4
+  the dense twin, all {tested} validation photos to test on.  A linear patch of 16 px makes 16 tokens of width 48, 5 layers, MLPs of 4
   times the width: too little capacity for 200 classes.  Photos are shifted by up to {shift} px and mirrored.
 - *On the frozen tower's cells* (EfficientNet-Lite2, which has seen ImageNet, so these numbers say nothing about learning from
   scratch): 7 x 7 cells of photos enlarged to 224 px, {cells:,} photos to learn from, {cells_confused:,} for the confusion, {cells_tested:,} of the validation photos to
@@ -220,7 +248,8 @@ Everywhere: label smoothing {smoothing}, weight decay {decay}, warm-up of 8 %, h
 the dense arm of the same table and seed, of 0.5 to 1.5 times an equal share of the classes (`trainer.clusters`).  The router's cross-entropy has weight
 {router_weight}; end-to-end routers have losses of importance and load, {balance_weight} each, and noise.  From scratch gates are the router's probabilities as in the paper, unless
 said otherwise; on cells those of superclasses sum to one.  Within a table every arm sees the same photos in the same order and views.
-One standard error of a single top-1 is about 0.4 points from scratch and 1.0 on cells; arms are tested on the same photos, so differences are a little surer.
+*Noise*, in the tables of claims, is two standard errors of such a difference, of test photos alone and as if each arm had other ones, so on the safe side;
+a claim whose mean is smaller is *inside the noise*, whatever the signs of its seeds.
 
 Columns: *router finds superclass*: its likeliest expert is the one of the true class's superclass; *by the true expert*: the
 same model, had every photo been computed by that expert (its own gate kept), so the difference to top-1 is what wrong routes cost;

@@ -25,6 +25,7 @@ from locstudio.models.towers import LITE
 SIDE = 64
 NUM_HELD_OUT = 20
 """Photos of each class, the last by name, that nothing learns from: what a dense twin confuses is measured on them."""
+NUM_TESTED = 5000
 CELLS_A_CLASS = 50
 CELLS_HELD_OUT = 10
 CELLS_TESTED = 2500
