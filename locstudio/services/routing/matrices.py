@@ -13,7 +13,7 @@ from locstudio.services.routing.book import NO_ONE, RoutingBook
 from locstudio.services.routing.experts import Order, ordered
 
 MatrixKind = Literal["truth", "predicted", "superclass"]
-NOT_KNOWN = "no known class"
+NOT_KNOWN = "no class it knows"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -153,6 +153,7 @@ class ExpertGallery(QFrame):
         self.grid.selection_changed.connect(self._on_selection)
         self.grid.command_wanted.connect(self.command_wanted)
         self.show_order(ImageOrder.SURE)
+        self._on_current(None)
 
     def _make_head(self) -> QWidget:
         head = QFrame(self)

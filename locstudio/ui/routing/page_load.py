@@ -30,6 +30,7 @@ _PLOTS = {
     ),
     "top1": ("Class is right", "How often the likeliest class of a held-out image is one that it shows", ""),
 }
+_FEW = 4  # dead experts: as many have room, also where none is
 _NOT_MEASURED = "Nothing has been measured yet."
 
 
@@ -50,6 +51,7 @@ class LoadPane(QWidget):
         for name, (title, hint, empty) in _PLOTS.items():
             self.plots[name] = CurvePlot(title, empty or _NOT_MEASURED, self)
             self.plots[name].setToolTip(hint)
+        self.plots["dead"].set_least_range(0, _FEW)
         self._nothing = NothingPane(self)
         self._nothing.say(_NO_COURSE, _NOTHING)
         plots = QWidget(self)

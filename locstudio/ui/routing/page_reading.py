@@ -80,6 +80,7 @@ class RoutingBase:
             _num(book.table.image_ids),
             _router_words(header.routing),
             f"{self.num_missing:,} not routed yet" if self.num_missing else "",
+            self._foreign_words(),
             f"{header.num_active} of {book.num_experts} experts compute" if header.num_active > 1 else "",
         ]
         last = header.epochs[-1] if header.epochs else None
@@ -88,6 +89,11 @@ class RoutingBase:
         if last is not None and last.router_accuracy is not None:
             parts.append(f"router {last.router_accuracy:.0%}")
         return " · ".join(part for part in parts if part)
+
+    def _foreign_words(self) -> str:
+        """How many images show a class that the model knows, where that is not most of them."""
+        num_known, num_images = int((self.book.truth_N >= 0).sum()), len(self.book.table.image_ids)
+        return f"{num_known:,} of a class it knows" if num_known * 2 < num_images else ""
 
 
 @dataclass(frozen=True, slots=True)

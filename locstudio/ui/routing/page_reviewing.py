@@ -182,8 +182,11 @@ class ExpertReviewing(QObject):
         page.head.set_words("")
         page.head.set_can_train(not self._dataset.is_read_only, can_route=found.can_route)
         page.model.set_book(None, {})
+        must_focus = page.has_keys  # what has the keys may be gone with the words that were there
         page.show_empty(True)
         say_nothing(page, found, is_read_only=self._dataset.is_read_only)
+        if must_focus:
+            page.focus_view()
 
     def _on_unreadable(self, error: Exception) -> None:
         self.said.emit(str(error))

@@ -10,6 +10,7 @@ from locstudio.ui.training.wording import when
 
 CLEAR, LITTLE, EVEN = 0.5, 0.2, 0.05
 """From which margin on a choice is clear, and below which it is narrow, and all but even."""
+_LEAST = 0.005  # what is smaller reads as nothing
 
 NO_MODEL = (
     "There is no model with experts yet. Train experts (Ctrl+R): each image then goes to the expert that its router "
@@ -21,8 +22,11 @@ _CHANCE = "Chance has chosen: this model is a control for others."
 
 
 def name_of(run: RoutingRun) -> str:
-    """What a person calls a run that has routed images: its title, else what it is of when."""
-    return shown(run.title, 80) if run.title else f"Experts, {when(run.id)}" if run.when else run.id
+    """What a person calls a run that has routed images: its title, else whose routing it is of when."""
+    if run.title or not run.when:
+        return shown(run.title or run.id, 80)
+    name = shown(run.name, 60) if run.name else "Experts"
+    return f"{name}, {when(run.id)}" if run.num_epochs or not run.name else f"{name}, routed {when(run.id)}"
 
 
 def run_words(run: RoutingRun) -> str:
@@ -61,7 +65,8 @@ def verdict(found: FoundRouting) -> str:
     other = f"expert {shown(found.expert_names[second], 60)}"
     if found.routing == "oracle":
         return f"{what}, {found.margin:.2f} before {other}. It was told the superclass: a control for others."
-    return f"{what}: {margin_words(found.margin)} {other}, by {found.margin:.2f}."
+    by = f"{found.margin:.2f}" if found.margin >= _LEAST else "less than 0.01"
+    return f"{what}: {margin_words(found.margin)} {other}, by {by}."
 
 
 def margin_words(margin: float) -> str:

@@ -31,6 +31,7 @@ _SHORT = {
     SuperclassCommand.IMAGES: "Images…",
 }
 _NUM_PARTNERS = 12
+_HOW = f"Choose some, in the graph or in the list, and press {KEYS[SuperclassCommand.NEW][0]}: they become one."
 
 
 class SuperclassDetail(QWidget):
@@ -91,7 +92,7 @@ class SuperclassDetail(QWidget):
         words = f"{superclasses_of(len(groups))} of {classes_of(len(picture.graph))}"
         if without is not None and groups:
             words += f", {len(without.class_ids)} of them in none"
-        sentences = [words + "."]
+        sentences = [words + "." if groups else f"{classes_of(len(picture.graph))}, and no superclass yet. {_HOW}"]
         if kept is not None and groups:
             sentences.append(
                 f"{percent(kept)} of what is confused stays inside a superclass: there an expert can tell it apart."

@@ -151,7 +151,7 @@ def _paint_classes(
     painter: QPainter, scene: GraphScene, marks: Marks, near: NDArray[np.bool_] | None, seen: QRectF
 ) -> None:
     graph, look = scene.picture.graph, theme.current()
-    ink, faint = look.text, theme.mixed(look.text, look.base, 0.45)
+    ink, faint = look.text, theme.mixed(look.text, look.base, 0.28)
     bold = QFont(scene.font)
     bold.setWeight(QFont.Weight.DemiBold)
     for place, class_id in enumerate(graph.class_ids.tolist()):
@@ -184,7 +184,7 @@ def _paint_shape(
     edge = look.accent if is_chosen else look.text if is_hovered else theme.mixed(look.border, look.muted, 0.45)
     ground = look.selection if is_chosen else look.hover if is_hovered else look.raised
     if is_pale:
-        edge, ground = theme.mixed(edge, look.base, 0.55), theme.mixed(ground, look.base, 0.4)
+        edge, ground = theme.mixed(edge, look.base, 0.4), theme.mixed(ground, look.base, 0.4)
     style = Qt.PenStyle.SolidLine if is_known else Qt.PenStyle.DotLine
     painter.setPen(QPen(QColor(edge), 1.8 if is_chosen else 1.0, style))
     painter.setBrush(QColor(ground))
@@ -206,7 +206,7 @@ def _paint_labels(
             veil = QColor(look.base)
             veil.setAlpha(200)
             painter.fillRect(label.rect, veil)
-        painter.setPen(QColor(theme.mixed(look.text, look.base, 0.5) if is_pale else look.text))
+        painter.setPen(QColor(theme.mixed(look.text, look.base, 0.35) if is_pale else look.text))
         painter.drawText(label.rect, _LEFT, scene.names[label.place])
     placed: list[QRectF] = []
     for place in loud:

@@ -6,7 +6,7 @@ from locstudio.ui.notice_bar import NoticeBar
 from locstudio.ui.routing.superclass_head import SuperclassHead
 from locstudio.ui.routing.superclass_picture import GraphPicture
 from locstudio.ui.routing.superclass_reading import SuperclassBase
-from locstudio.ui.routing.superclass_words import classes_of, percent
+from locstudio.ui.routing.superclass_words import classes_of, percent, superclasses_of
 
 _SUGGESTED = (
     "The run suggests these superclasses: clusters of what its dense twin confuses. Nobody has taken them over yet; "
@@ -24,7 +24,7 @@ def tell(
     """Say how good the superclasses are, and what stands in the way of newer ones."""
     groups = [group for group in picture.groups if group.key != WITHOUT]
     kept = picture.graph.kept_share(picture.group_of)
-    words = f"{len(groups)} {'superclass' if len(groups) == 1 else 'superclasses'} of {classes_of(len(picture.graph))}"
+    words = f"{superclasses_of(len(groups)) if groups else 'No superclass'} of {classes_of(len(picture.graph))}"
     if kept is not None and groups:
         words += f" · {percent(kept)} of what is confused stays inside"
     head.set_words(words, can_take=base.is_suggestion, has_classes=bool(len(picture.graph)))

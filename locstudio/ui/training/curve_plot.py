@@ -85,6 +85,10 @@ class CurvePlot(QFrame):
         self._hint.setVisible(not self._lines)
         self._draw()
 
+    def set_least_range(self, floor: float, span: float) -> None:
+        """Show nothing below ``floor``, and never less than ``span``: a line that stays at 0 lies at the foot then."""
+        self._plot.getPlotItem().getViewBox().setLimits(yMin=floor - 0.04 * span, minYRange=span)
+
     def point_at(self, step: float | None) -> None:
         """Show the values at a step, or the newest for None."""
         self._step = step
