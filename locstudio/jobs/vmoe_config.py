@@ -3,6 +3,7 @@
 No torch here: whoever wants to know what a checkpoint is need not load it.
 """
 
+import math
 from typing import Literal
 
 import msgspec
@@ -14,6 +15,15 @@ RoutingMode = Literal["dense", "superclass", "image", "token", "random", "oracle
 Stem = Literal["backbone", "patch", "conv"]
 MAX_EXPERTS = 256
 """More experts than this are in no model, and in no file about one."""
+_MAX_CHOSEN = 10
+
+
+def usual_num_experts(num_classes: int) -> int:
+    """How many experts there are where nobody says how many: about the root of the classes that are shown.
+
+    At least two, and at most ten; in the paper more did not help.
+    """
+    return max(2, min(_MAX_CHOSEN, round(math.sqrt(num_classes))))
 
 
 class VmoeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

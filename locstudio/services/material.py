@@ -1,18 +1,16 @@
 """What a project holds that can be learnt from, counted as the trainer chooses it.  Reads everything once."""
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from locstudio.domain.regions import HELD_OUT_SPLITS, Image, Problem, Region, Review
+from locstudio.jobs.vmoe_config import usual_num_experts
 from locstudio.services.retrain_plan import ClassMaterial, ExpertMaterial, Material
 from locstudio.store.filters import ImageFilter
 from locstudio.store.view import DatasetView
 
-MAX_EXPERTS_CHOSEN = 10
-"""As ``trainer.recipes.vmoe_groups`` has it: never more where nobody says how many."""
 _PAGE = 500
 
 
@@ -90,7 +88,7 @@ def count_expert_material(dataset: DatasetView, *, num_experts: int = 0) -> Expe
     classes = [label for label in dataset.classes() if not label.is_retired]
     homes = {label.superclass_id for label in classes} & known
     num_superclasses = len(homes)
-    chosen = num_superclasses or max(2, min(MAX_EXPERTS_CHOSEN, round(math.sqrt(counts.num_classes))))
+    chosen = num_superclasses or usual_num_experts(counts.num_classes)
     return replace(
         counts,
         num_superclasses=num_superclasses,

@@ -72,13 +72,15 @@ class ExpertTour:
         """Open the cell with most images that are not where their class belongs, else the fullest one."""
         page = self.pages.desk.page
         self.pages.run(ExpertCommand.MATRIX)
-        counts = class_matrix(book).counts.copy()
-        of_mismatched = np.zeros_like(counts)
-        rows, experts = book.table.truth[book.mismatch_N], book.experts_N[book.mismatch_N]
-        np.add.at(of_mismatched, (rows, experts), 1)
-        counts = of_mismatched if of_mismatched.any() else counts
-        row, expert = np.unravel_index(int(counts.argmax()), counts.shape)
-        page.matrix.cell_opened.emit("truth", int(row), int(expert))
+        of_mismatched = np.zeros((len(book.table.header.class_names), book.num_experts), np.int64)
+        np.add.at(of_mismatched, (book.truth_N[book.mismatch_N], book.experts_N[book.mismatch_N]), 1)
+        if of_mismatched.any():
+            row, expert = divmod(int(of_mismatched.argmax()), book.num_experts)
+        else:
+            matrix = class_matrix(book)
+            place, expert = divmod(int(matrix.counts.argmax()), book.num_experts)
+            row = matrix.row_ids[place]
+        page.matrix.cell_opened.emit("truth", row, expert)
         self.wait_for(lambda: page.model.rowCount() > 0, _PATIENCE_S, "the images of a cell")
         self._shoot_page("16-matrix")
 

@@ -6,7 +6,6 @@
 A checkpoint that cannot be used at all is not measured.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from locstudio.domain.errors import BadInput, UserError
 from locstudio.domain.regions import Problem
 from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.jobs.configs import ClocTraining, Comparison
-from locstudio.jobs.predictions import Gate, GateCheck, PredictionFolder, Predictions, write_gate
+from locstudio.jobs.predictions import GateCheck, PredictionFolder, Predictions
 from locstudio.models.checkpoint import load_checkpoint
 from locstudio.models.cloc import Cloc
 from locstudio.store.dataset import Dataset, open_snapshot
@@ -25,10 +24,11 @@ from trainer.context import RunContext
 from trainer.data import ImageRegions, images_with_regions
 from trainer.device import describe_device
 from trainer.encoding import Encoded, TokenSource
+from trainer.gates import counted_on, decide
 from trainer.ground_truth import GroundTruth, read_ground_truth
 from trainer.holding_out import choose_held_out
 from trainer.hooks import ReportProgress
-from trainer.loop import Hook, StepMetrics
+from trainer.loop import Hook
 from trainer.predicting import predict
 from trainer.recipes.cloc_measuring import value_of
 from trainer.recipes.evaluate import held_out_of, token_source
@@ -81,28 +81,18 @@ def compare(context: RunContext) -> bool:
     )
     new, checks = _usable(context, Path(wanted.new), old, some)
     if new is None or not all(check.passed for check in checks):
-        return _decide(context, old, checks)
+        decide(context, old.id, checks)
+        return False
     report = ReportProgress(context.reporter, num_steps)
-    before = _predictions(context, old, truth, held_out, "old", _after(report, 0))
+    before = _predictions(context, old, truth, held_out, "old", counted_on(report, 0))
     if before is None:
         return True
-    after = _predictions(context, new, truth, held_out, "new", _after(report, len(truth.images)))
+    after = _predictions(context, new, truth, held_out, "new", counted_on(report, len(truth.images)))
     if after is None:
         return True
     checks += _measured(before, after, wanted.margin, held_out.why_none)
     context.reporter.evaluated(0, after.summary.held_out_metrics or after.summary.metrics)
-    return _decide(context, old, checks)
-
-
-def _decide(context: RunContext, old: Cloc, checks: list[GateCheck]) -> bool:
-    new_id = ""
-    if context.config.compare is not None:
-        with suppress(UserError):  # of a damaged one, which has no identity
-            new_id = checkpoint_info(Path(context.config.compare.new)).id
-    gate = Gate(passed=all(check.passed for check in checks), old_id=old.id, new_id=new_id, checks=tuple(checks))
-    write_gate(context.folder.results, gate)
-    for reason in gate.reasons:
-        context.reporter.note(reason)
+    decide(context, old.id, checks)
     return False
 
 
@@ -211,15 +201,6 @@ def _predictions(
     if predictions is not None:
         folder.write(predictions)
     return predictions
-
-
-def _after(report: Hook, num_before: int) -> Hook:
-    """The hook, told of what was done before as well."""
-
-    def told(step: int, metrics: StepMetrics) -> None:
-        report(num_before + step, metrics)
-
-    return told
 
 
 def _measured(old: Predictions, new: Predictions, margin: float, why_none: str) -> list[GateCheck]:

@@ -7,7 +7,6 @@ What decides is the mean of the average precisions of the classes that both know
 ``map`` of both, and ``map_all`` is the mean over all classes that a model knows.
 """
 
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +15,20 @@ import msgspec
 import numpy as np
 
 from locstudio.domain.errors import BadInput, UserError
-from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.jobs.class_results import ClassResults, has_class_results, read_class_results, write_class_results
 from locstudio.jobs.configs import Comparison, ConsistencyTraining
-from locstudio.jobs.predictions import Gate, GateCheck, write_gate
+from locstudio.jobs.predictions import GateCheck
 from locstudio.models.consistency import Consistency
 from locstudio.models.consistency_files import load_consistency
 from locstudio.store.dataset import Dataset, open_snapshot
 from trainer.class_measuring import ClassTruth, measure_classes, read_class_truth, scores_of
 from trainer.context import RunContext
 from trainer.device import describe_device
+from trainer.gates import counted_on, decide
 from trainer.holding_out import hold_out
 from trainer.hooks import ReportProgress
 from trainer.images import Unreadable
-from trainer.loop import Hook, StepMetrics
+from trainer.loop import Hook
 from trainer.recipes.evaluate import held_out_of
 
 NUM_SMOKE_IMAGES = 3
@@ -66,20 +65,23 @@ def compare_multilabel(context: RunContext) -> bool:
     )
     new, checks = _usable(context, Path(wanted.new), truth)
     if new is None or not all(check.passed for check in checks):
-        return _decide(context, old, checks)
+        decide(context, old.id, checks)
+        return False
     if not truth.images:
         sentence = "No image that could be measured has a class, so the two could not be compared."
-        return _decide(context, old, [*checks, GateCheck(name="metric", passed=True, sentence=sentence)])
+        decide(context, old.id, [*checks, GateCheck(name="metric", passed=True, sentence=sentence)])
+        return False
     report = ReportProgress(context.reporter, num_steps)
     before = _results(context, old, measured, "old", report)
     if before is None:
         return True
-    after = _results(context, new, measured, "new", _after(report, len(truth.images)))
+    after = _results(context, new, measured, "new", counted_on(report, len(truth.images)))
     if after is None:
         return True
     before, after = _on_common_ground(context, before, after)
     context.reporter.evaluated(0, after.metrics)
-    return _decide(context, old, [*checks, *gate_checks(before, after, wanted.margin, measured.why_none)])
+    decide(context, old.id, [*checks, *gate_checks(before, after, wanted.margin, measured.why_none)])
+    return False
 
 
 def gate_checks(old: ClassResults, new: ClassResults, margin: float, why_none: str = "") -> list[GateCheck]:
@@ -204,27 +206,6 @@ def _on_common_ground(context: RunContext, old: ClassResults, new: ClassResults)
         made.append(msgspec.structs.replace(results, metrics=metrics))
         write_class_results(context.folder.results / name, made[-1])
     return made[0], made[1]
-
-
-def _decide(context: RunContext, old: Consistency, checks: Collection[GateCheck]) -> bool:
-    new_id = ""
-    if context.config.compare is not None:
-        with suppress(UserError):  # of a damaged one, which has no identity
-            new_id = checkpoint_info(Path(context.config.compare.new)).id
-    gate = Gate(passed=all(check.passed for check in checks), old_id=old.id, new_id=new_id, checks=tuple(checks))
-    write_gate(context.folder.results, gate)
-    for reason in gate.reasons:
-        context.reporter.note(reason)
-    return False
-
-
-def _after(report: Hook, num_before: int) -> Hook:
-    """The hook, told of what was done before as well."""
-
-    def told(step: int, metrics: StepMetrics) -> None:
-        report(num_before + step, metrics)
-
-    return told
 
 
 def _precisions(results: ClassResults) -> dict[str, float]:

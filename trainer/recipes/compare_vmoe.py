@@ -9,7 +9,6 @@ images went to another expert is told, and does not decide: experts are the same
 name, else by number where there are as many.
 """
 
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from locstudio.domain.errors import BadInput, UserError
-from locstudio.jobs.checkpoint_folder import checkpoint_info
 from locstudio.jobs.class_results import ClassResults, write_class_results
 from locstudio.jobs.configs import Comparison, VmoeTraining
-from locstudio.jobs.predictions import Gate, GateCheck, write_gate
+from locstudio.jobs.predictions import GateCheck
 from locstudio.jobs.routing import RoutingTable, write_routing
 from locstudio.jobs.vmoe_config import RoutingMode
 from locstudio.models.mobile_vmoe import MobileVmoe
@@ -28,9 +26,10 @@ from locstudio.models.mobile_vmoe_files import load_vmoe
 from locstudio.store.dataset import Dataset, open_snapshot
 from trainer.context import RunContext
 from trainer.device import describe_device
+from trainer.gates import counted_on, decide
 from trainer.holding_out import hold_out
 from trainer.hooks import ReportProgress
-from trainer.loop import Hook, StepMetrics
+from trainer.loop import Hook
 from trainer.recipes.evaluate import held_out_of
 from trainer.recipes.vmoe_lesson import listed
 from trainer.vmoe_evaluating import ShownClasses, VmoeResults, measure_vmoe, read_shown_classes
@@ -69,23 +68,26 @@ def compare_vmoe(context: RunContext) -> bool:
     )
     new, checks = _usable(context, Path(wanted.new), measured.shown)
     if new is None or not all(check.passed for check in checks):
-        return _decide(context, old, checks)
+        decide(context, old.id, checks)
+        return False
     names = sorted({*old.config.classes, *new.config.classes})
     if not measured.shown.of_classes(names)[0].files:
         sentence = "No image that could be measured shows a class that one of them knows, so they were not compared."
-        return _decide(context, old, [*checks, GateCheck(name="metric", passed=True, sentence=sentence)])
+        decide(context, old.id, [*checks, GateCheck(name="metric", passed=True, sentence=sentence)])
+        return False
     report = ReportProgress(context.reporter, 2 * len(files))
     before = _found(context, old, measured, names, "old", report)
     if before is None:
         return True
-    after = _found(context, new, measured, names, "new", _after(report, len(files)))
+    after = _found(context, new, measured, names, "new", counted_on(report, len(files)))
     if after is None:
         return True
     context.reporter.evaluated(0, after.results.metrics)
     checks += gate_checks(before.results, after.results, wanted.margin, measured.why_none)
     checks += control_checks(new.config.routing)
     checks += _told(old, new, before.table, after.table)
-    return _decide(context, old, checks)
+    decide(context, old.id, checks)
+    return False
 
 
 def gate_checks(old: ClassResults, new: ClassResults, margin: float, why_none: str = "") -> list[GateCheck]:
@@ -211,24 +213,3 @@ def _found(
         if model.config.num_moe_layers:
             write_routing(context.folder.results / name, found.table)
     return found
-
-
-def _decide(context: RunContext, old: MobileVmoe, checks: Collection[GateCheck]) -> bool:
-    new_id = ""
-    if context.config.compare is not None:
-        with suppress(UserError):  # of a damaged one, which has no identity
-            new_id = checkpoint_info(Path(context.config.compare.new)).id
-    gate = Gate(passed=all(check.passed for check in checks), old_id=old.id, new_id=new_id, checks=tuple(checks))
-    write_gate(context.folder.results, gate)
-    for reason in gate.reasons:
-        context.reporter.note(reason)
-    return False
-
-
-def _after(report: Hook, num_before: int) -> Hook:
-    """The hook, told of what was done before as well."""
-
-    def told(step: int, metrics: StepMetrics) -> None:
-        report(num_before + step, metrics)
-
-    return told

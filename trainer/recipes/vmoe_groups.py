@@ -13,12 +13,9 @@ from numpy.typing import NDArray
 
 from locstudio.domain.errors import BadInput
 from locstudio.jobs.configs import VmoeTraining
-from locstudio.jobs.vmoe_config import VmoeConfig
+from locstudio.jobs.vmoe_config import VmoeConfig, usual_num_experts
 from trainer.clusters import names_of_groups, superclasses_of
 from trainer.recipes.vmoe_lesson import VmoeLesson, listed
-
-MAX_CHOSEN = 10
-"""More experts than this are never chosen where nobody says how many; in the paper they did not help."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +73,7 @@ def num_experts_of(
         num_free = sum(1 for place in range(len(lesson.table.class_names)) if place not in known.group_of)
         most = len(known.names) + num_free
     else:
-        wanted = training.num_experts or max(2, min(MAX_CHOSEN, round(math.sqrt(num_shown))))
+        wanted = training.num_experts or usual_num_experts(num_shown)
         most = num_shown
     if wanted > most:
         note(f"There are only classes for {most} experts, so there are {most} instead of {wanted}.")
