@@ -1,9 +1,9 @@
 """``python -m trainer.bundle.experts --data DIR --out FOLDER``: the claims about experts, and ``vmoe-lite``.
 
-Tiny-ImageNet, 200 classes.  Tables ``main``, ``sweep`` and ``more`` learn from its pixels alone, from scratch;
-``cells`` learns from the cells of the frozen packaged tower, and its first seed is the checkpoint.  Every finished run
-is a line of ``results.jsonl`` in the scratch folder, so a second call goes on where the first one ended; ``--budget``
-bounds a call.
+Tiny-ImageNet, 200 classes.  Tables ``main`` and ``more`` learn from its pixels alone, from scratch; ``cells`` and
+``sweep`` learn from the cells of the frozen packaged tower, and the first seed of the ``upcycled`` arm on cells is the
+checkpoint.  Every finished run is a line of ``results.jsonl`` in the scratch folder, so a second call goes on where the
+first one ended; ``--budget`` bounds a call, and what it did not reach is named in the tables.
 """
 
 import argparse
@@ -46,7 +46,7 @@ from trainer.bundle.experts_photos import (
 )
 from trainer.clusters import names_of_groups, superclasses_of
 
-SHIPPED = ("cells", "superclass", SEEDS[0])
+SHIPPED = ("cells", "upcycled", SEEDS[0])
 _MOST_OF_A_SHARE = 1.5
 """No cluster has more than this times an equal share of the classes, and none less than half of one."""
 _STEM_STD = 0.05
@@ -169,7 +169,7 @@ def run_arm(bench: Bench, table_name: str, arm_name: str, seed: int) -> Run:
 
 
 def ship(bench: Bench, folder: Path) -> None:
-    """Write the checkpoint, the first seed of the arm with superclasses on cells, and all tables.
+    """Write the checkpoint, ``SHIPPED``, and all tables.
 
     Raises:
         ValueError: that run is not finished yet.
