@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from locstudio.domain.errors import BadInput
 from locstudio.jobs.vmoe_config import VmoeConfig
 from locstudio.models.backbones import Backbone
 from locstudio.models.mobile_vmoe_macs import stem_maps
@@ -127,10 +128,19 @@ class MobileVmoe(nn.Module):
     def cells(self, pixels_B3HW: Tensor) -> Tensor:
         """What ``forward`` takes of preprocessed images: the frozen backbone's features, averaged to the grid
         (B, C, S, S), which never change and may be kept; or the pixels, where the model has no backbone.
+
+        Raises:
+            BadInput: the backbone gives other features than the configuration says.
         """
         if self.config.stem != "backbone":
             return pixels_B3HW
-        return F.adaptive_avg_pool2d(self._eyes()(pixels_B3HW), self.config.grid)
+        features_BCSS = self._eyes()(pixels_B3HW)
+        if features_BCSS.shape[1] != self.config.stem_width:
+            raise BadInput(
+                f"The model {self.config.name} takes {self.config.stem_width} numbers of a cell, and "
+                f"{self.config.backbone} gives {features_BCSS.shape[1]}. Take another checkpoint into use."
+            )
+        return F.adaptive_avg_pool2d(features_BCSS, self.config.grid)
 
     def forward(
         self,

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from msgspec.structs import replace
 from torch.utils.flop_counter import FlopCounterMode
 
+from locstudio.domain.errors import BadInput
 from locstudio.models.mobile_vmoe import MobileVmoe
 from locstudio.models.mobile_vmoe_files import stem_width
 from locstudio.models.mobile_vmoe_macs import macs
@@ -297,3 +299,6 @@ def test_that_the_packaged_tower_is_built_when_pixels_come_and_is_no_part_of_the
     assert cells.shape == (1, config.stem_width, 3, 3)
     assert set(model.state_dict()) == names
     assert not any("backbone" in name for name in names)
+    model.config = replace(config, stem_width=64)  # as a stranger's file may say
+    with pytest.raises(BadInput, match=f"takes 64 numbers of a cell, and {LITE} gives {config.stem_width}"):
+        model.cells(model.preprocess(np.zeros((96, 96, 3), np.uint8))[None])

@@ -78,11 +78,13 @@ def test_that_training_is_asked_for_and_routing_is_started_once(studio, opened, 
     monkeypatch.setattr(route_starting, "start_route", start_route)
     monkeypatch.setattr(studio.retraining.book, "start", lambda folder: started.append(folder) or True)
     opened.page.head._route.click()
+    opened.page.head._route.click()  # somebody who is in a hurry
     qtbot.waitUntil(lambda: len(started) == 1, timeout=5_000)
     assert studio.window.status.currentMessage().startswith("Every image is routed in the background")
     monkeypatch.setattr(studio.retraining.book, "start", lambda _: False)
     opened.page.head._route.click()
     qtbot.waitUntil(lambda: studio.window.notice.text.startswith("The process of the run"), timeout=5_000)
+    assert len(made) == 2
     opened.page.head._train.click()
     qtbot.waitUntil(lambda: studio.retraining.planning.sheet is not None, timeout=5_000)
     assert studio.retraining.planning.sheet.choice.model == "vmoe"

@@ -28,7 +28,7 @@ from trainer.device import describe_device, use_fast_products
 from trainer.estimate import NUM_STEPS
 from trainer.heat_plan import key_epochs_of
 from trainer.optim import make_optimizer
-from trainer.recipes.vmoe import Shape
+from trainer.recipes.vmoe import MAX_CONFUSED, Shape
 from trainer.recipes.vmoe_groups import Groups
 from trainer.recipes.vmoe_lesson import VmoeLesson, read_vmoe_lesson
 from trainer.recipes.vmoe_making import Plan, plan_of
@@ -120,7 +120,9 @@ class _DryRun:
         if num_watched > MAX_EVERY_EPOCH:
             num_keys = len(key_epochs_of(training.num_epochs, NUM_KEY_EPOCHS))
         looks = num_evaluations * len(self._shape.measured) + num_keys * num_watched
-        return looks + len(self._shape.apart) + len(self._lesson.images)
+        if self._plan.finds_groups:
+            looks += len(self._shape.apart) + min(len(self._lesson.learnt), MAX_CONFUSED)
+        return looks + len(self._lesson.images)
 
     def _read(self, fresh: set[int]) -> float:
         """Seconds an image takes that nothing is known of; the ones that were read are what the steps are timed on."""

@@ -26,23 +26,30 @@ class RouteStarting(QObject):
         super().__init__(parent)
         self._collection = collection
         self._book = book
+        self._is_starting = False
 
     def start(self) -> None:
         """Make a run and start its process, unless one goes on already."""
         opened = self._collection.opened
         if opened.dataset.is_read_only:
             self.said.emit(_READ_ONLY)
-        elif any(run.config.kind == "route" for run in self._book.live):
+        elif self._is_starting or any(run.config.kind == "route" for run in self._book.live):
             self.said.emit("The images are being routed already.")
         else:
             self.said.emit("Freezing a snapshot of the project for the run.")
+            self._is_starting = True
             self._collection.work.ask(
                 lambda: start_route(opened.project, opened.dataset),
                 on_result=self._on_made,
-                on_error=lambda error: self.refused.emit(str(error)),
+                on_error=self._on_refused,
             )
 
+    def _on_refused(self, error: Exception) -> None:
+        self._is_starting = False
+        self.refused.emit(str(error))
+
     def _on_made(self, folder: RunFolder) -> None:
+        self._is_starting = False
         if self._book.start(folder):
             self.said.emit(_GOES_ON)
         else:
