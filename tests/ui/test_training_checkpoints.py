@@ -134,3 +134,13 @@ def test_that_an_edit_between_two_data_sets_can_be_looked_at(qtbot, qapp):
         view.selectRow(2)
     assert wanted.args == ["moved"]
     assert _data_lines(SnapshotDiff(Path("a"), Path("b")))[0].what == "Both were trained on the same data."
+
+
+def test_that_every_kind_of_edit_between_two_data_sets_is_told():
+    one = RowCounts(changed=1)
+    kinds = ("images", "classes", "superclasses", "captions", "labels", "heat_corrections")
+    for kind in kinds:
+        (line,) = _data_lines(SnapshotDiff(Path("a"), Path("b"), **{kind: one}))
+        assert line.difference == "1"
+    lines = _data_lines(SnapshotDiff(Path("a"), Path("b"), superclasses=RowCounts(added=2)))
+    assert [line.what for line in lines] == ["Superclasses added"]

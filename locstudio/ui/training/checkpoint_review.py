@@ -359,8 +359,8 @@ def _data_lines(diff: SnapshotDiff) -> list[DiffLine]:
         for kind, words in _EDITED.items()
         if diff.regions.get(kind)
     ]
-    others = {"Images": diff.images, "Classes": diff.classes, "Captions": diff.captions}
-    others |= {"Labels of images": diff.labels, "Heat corrections": diff.heat_corrections}
+    others = {"Images": diff.images, "Classes": diff.classes, "Superclasses": diff.superclasses}
+    others |= {"Captions": diff.captions, "Labels of images": diff.labels, "Heat corrections": diff.heat_corrections}
     for words, counts in others.items():
         if counts != RowCounts():
             parts = zip(("added", "removed", "changed"), (counts.added, counts.removed, counts.changed), strict=True)
