@@ -93,11 +93,18 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("show_curation", "View", "Curation", "Review what models proposed", ("Ctrl+3",), "check"),
     ActionSpec("show_heatmaps", "View", "Heatmaps", "What is expected but not labelled", ("Ctrl+4",), "layers"),
     ActionSpec("show_experts", "View", "Experts", "Which expert looks at which image", ("Ctrl+5",), "experts"),
-    ActionSpec("show_search", "View", "Search panel", "Show the search panel", ("Alt+1",)),
-    ActionSpec("show_regions", "View", "Regions panel", "Show the regions of this image", ("Alt+2",)),
-    ActionSpec("show_history", "View", "History panel", "Show what was done", ("Alt+3",), "history"),
-    ActionSpec("show_heat", "View", "Heat panel", "Show the heat of the classes", ("Alt+4",), "heat"),
-    ActionSpec("show_experts_panel", "View", "Experts panel", "Show who took this image", ("Alt+5",), "experts"),
+    ActionSpec("show_search", "View", "Search panel", "Show the search panel; again: its keys", ("Alt+1",)),
+    ActionSpec("show_regions", "View", "Regions panel", "Show the regions of this image; again: its keys", ("Alt+2",)),
+    ActionSpec("show_history", "View", "History panel", "Show what was done; again: its keys", ("Alt+3",), "history"),
+    ActionSpec("show_heat", "View", "Heat panel", "Show the heat of the classes; again: its keys", ("Alt+4",), "heat"),
+    ActionSpec(
+        "show_experts_panel",
+        "View",
+        "Experts panel",
+        "Show who took this image; again: its keys",
+        ("Alt+5",),
+        "experts",
+    ),
     ActionSpec(
         "larger_tiles", "View", "Larger tiles", "Make the tiles of the gallery larger (Ctrl+wheel)", ("Ctrl+Alt++",)
     ),

@@ -37,8 +37,12 @@ def desk_actions(window: MainWindow) -> dict[str, Callable[[Desk], object]]:
 
 
 def _show_panel(window: MainWindow, panel: Panel, desk: Desk) -> None:
+    workspace = desk.workspace
+    if workspace.isVisible() and workspace.panel is panel:
+        workspace.hand_keys()  # it is there: asked for again, it is to be worked in
+        return
     window.show_collection()
-    desk.workspace.show_panel(panel)
+    workspace.show_panel(panel)
 
 
 def _clear_search(window: MainWindow, desk: Desk) -> None:

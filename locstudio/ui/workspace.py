@@ -1,5 +1,6 @@
 """The three panes of an open project: gallery, canvas, and the panels of search, regions, history, heat and experts."""
 
+from collections.abc import Iterator
 from enum import IntEnum
 
 from PySide6.QtCore import Qt, Signal
@@ -110,6 +111,16 @@ class Workspace(QWidget):
         """Bring a panel to the front."""
         self._tabs.setCurrentIndex(panel)
 
+    def hand_keys(self) -> None:
+        """Give the keys to the panel in front, or from there back to the canvas."""
+        panel = self._tabs.currentWidget()
+        if panel.isAncestorOf(self.window().focusWidget() or self):
+            self.canvas.setFocus()
+            return
+        proxy = panel.focusProxy()
+        parts = [proxy] if proxy is not None else _in_tab_order(panel)
+        next((part for part in parts if part.isVisible() and part.isEnabled()), panel).setFocus()
+
     @property
     def panel(self) -> Panel:
         """The panel in front."""
@@ -134,3 +145,12 @@ class Workspace(QWidget):
             width = event.size().width()
             left, right = round(min(max(width * 0.235, 260), 460)), round(min(max(width * 0.27, 330), 520))
             self._split.setSizes([left, width - left - right, right])
+
+
+def _in_tab_order(panel: QWidget) -> Iterator[QWidget]:
+    """What Tab reaches in a panel."""
+    part = panel.nextInFocusChain()
+    while part is not None and part is not panel:
+        if part.focusPolicy() & Qt.FocusPolicy.TabFocus and panel.isAncestorOf(part):
+            yield part
+        part = part.nextInFocusChain()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from PySide6.QtCore import Qt
@@ -15,6 +16,8 @@ from locstudio.ui.curation.pass_keys import PassCommand
 from locstudio.ui.engine_client import EngineState
 from locstudio.ui.key_sheet import KeySheet
 from locstudio.ui.preferences import Preferences
+from locstudio.ui.top_bar import Page
+from locstudio.ui.workspace import Panel
 
 NASTY = "<img src=x onerror=alert(1)>\n&amp; <b>bold</b>"
 
@@ -91,6 +94,33 @@ def test_that_the_key_sheet_has_the_keys_of_the_canvas_pass():
     assert len(rows) == len(PassCommand)
     assert rows["Reject what is left in the image"] == "Shift+X"
     assert rows["Take a suggestion"] == "1 – 5"
+
+
+@pytest.mark.parametrize("name", ["vmoe-lite", "after the birds of the second expedition"])
+def test_that_menus_and_a_search_field_have_room_in_a_window_of_1280(studio, desk, name):
+    top = studio.window.top
+    studio.window.resize(1280, 800)
+    top.set_engine(EngineState("ready", ready=SimpleNamespace(name=name, device="CPU, 2 cores")), name)
+    for page in Page:
+        top.set_page(page)
+        top.layout().activate()
+        assert top.field.width() >= 180
+        assert top._menus.width() >= top._menus.sizeHint().width()
+    studio.window.resize(1920, 1080)
+    top.layout().activate()
+    assert top.engine_text.endswith("on CPU")
+
+
+def test_that_a_panel_that_is_in_front_takes_the_keys_and_gives_them_back(studio, desk):
+    show = studio.window.actions_by_name["show_experts_panel"].trigger
+    show()
+    canvas = studio.window.workspace.canvas
+    assert studio.window.focusWidget() is canvas
+    show()
+    assert desk.workspace.panel is Panel.EXPERTS
+    assert studio.window.focusWidget() is not canvas
+    show()
+    assert studio.window.focusWidget() is canvas
 
 
 def test_that_no_label_of_the_window_guesses_at_markup(studio, desk):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QResizeEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from locstudio.ui.gallery.picture_loader import PictureLoader
@@ -82,7 +82,6 @@ class ExpertPage(QWidget):
         column.setSpacing(0)
         column.addWidget(self.head)
         column.addWidget(self._whole, 1)
-        self.setFocusProxy(self.gallery.grid)
         self.gallery.command_wanted.connect(self.command_wanted)
         self.head.view_wanted.connect(self.run)
 
@@ -113,7 +112,6 @@ class ExpertPage(QWidget):
         if view in self._panes and view is not ExpertCommand.SUPERCLASSES:
             self._left.setCurrentWidget(self._panes[view])
         self.show_gallery()
-        self.setFocusProxy(self._first_widget())
 
     def show_gallery(self) -> None:
         """Show the gallery where the view has something to show in it."""
@@ -130,6 +128,11 @@ class ExpertPage(QWidget):
             ExpertCommand.SUPERCLASSES: lambda: self.superclasses if self.superclasses is not None else self.grid,
         }
         return firsts.get(self.view, lambda: self.gallery.grid)()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Pass the keys on; a focus proxy did it too, but Tab jumped over the head to it."""
+        super().focusInEvent(event)
+        self.focus_view()
 
     def focus_view(self) -> None:
         """Give the keys to the view."""

@@ -1,6 +1,7 @@
 """The panel of experts: who took the open image and how surely, what was predicted, and what others would have said."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QResizeEvent
@@ -75,8 +76,14 @@ class RoutingPanel(QFrame):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self._stack, 1)
-        self.setFocusProxy(self.experts)
+        self._order_keys()
         self.show_nothing("")
+
+    def _order_keys(self) -> None:
+        """Tab goes from top to bottom; in the order in which they were made it left out the runs and the buttons."""
+        parts = (self.runs, self.experts, self.classes, self._gallery, self._filter, self._route, self._train)
+        for one, other in pairwise((*parts, self._empty_train)):
+            self.setTabOrder(one, other)
 
     def _make_full(self) -> QWidget:
         page = QWidget(self)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QShowEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from locstudio.domain.edits import ClassChange, Edit, SuperclassChange
@@ -87,8 +87,12 @@ class SuperclassView(QWidget):
         for widget in (self.head, self.notice):
             column.addWidget(widget)
         column.addWidget(self._pages, 1)
-        self.setFocusProxy(self.canvas)
         self._connect(collection)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Pass the keys on; a focus proxy did it too, but Tab jumped over the head to it."""
+        super().focusInEvent(event)
+        self.canvas.setFocus()
 
     def _connect(self, collection: Desk) -> None:
         head, canvas, side, edits = self.head, self.canvas, self.side, self.edits
