@@ -77,7 +77,7 @@ def test_that_a_problem_forbids_the_start(sheet):
 
 def test_that_a_run_in_the_way_is_named_and_does_not_forbid_the_start(sheet):
     sheet.show_plan(replace(PLAN, waits_for="Standard"), is_measuring=False)
-    assert sheet.problem.startswith("“Standard” is going on. This run waits")
+    assert sheet.problem.startswith("“Standard” is going on; this run begins by itself")
     assert sheet.can_start
 
 

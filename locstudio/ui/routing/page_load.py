@@ -51,7 +51,7 @@ class LoadPane(QWidget):
         for name, (title, hint, empty) in _PLOTS.items():
             self.plots[name] = CurvePlot(title, empty or _NOT_MEASURED, self)
             self.plots[name].setToolTip(hint)
-        self.plots["dead"].set_least_range(0, _FEW)
+        self.plots["dead"].set_least_range(0, _FEW, is_whole=True)
         self._nothing = NothingPane(self)
         self._nothing.say(_NO_COURSE, _NOTHING)
         plots = QWidget(self)

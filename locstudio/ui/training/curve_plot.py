@@ -85,9 +85,14 @@ class CurvePlot(QFrame):
         self._hint.setVisible(not self._lines)
         self._draw()
 
-    def set_least_range(self, floor: float, span: float) -> None:
-        """Show nothing below ``floor``, and never less than ``span``: a line that stays at 0 lies at the foot then."""
-        self._plot.getPlotItem().getViewBox().setLimits(yMin=floor - 0.04 * span, minYRange=span)
+    def set_least_range(self, floor: float, span: float, *, is_whole: bool) -> None:
+        """Show nothing below ``floor``, and never less than ``span``: a line that stays at 0 lies at the foot then.
+
+        ``is_whole`` writes whole numbers only, as where something is counted.
+        """
+        item = self._plot.getPlotItem()
+        item.getViewBox().setLimits(yMin=floor - 0.04 * span, minYRange=span)
+        item.getAxis("left").is_whole = is_whole
 
     def point_at(self, step: float | None) -> None:
         """Show the values at a step, or the newest for None."""
@@ -205,9 +210,11 @@ class RunLegend(QWidget):
 
 
 class _Axis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
+    is_whole = False
+
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         """Steps are whole numbers from 0 on; small values have one form: 5e-5 beside 1e-4."""
-        if self.orientation == "bottom":
+        if self.orientation == "bottom" or self.is_whole:
             return [f"{value:,.0f}" if value >= 0 and float(value).is_integer() else "" for value in values]
         if self.logMode or not values or max(map(abs, values)) * scale >= 1e-2:
             return list(super().tickStrings(values, scale, spacing))

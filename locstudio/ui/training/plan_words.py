@@ -163,4 +163,4 @@ def warnings_of(plan: RetrainPlan) -> list[str]:
     if plan.problems or not plan.waits_for:
         return list(plan.problems)
     before = shown(plan.waits_for, 40)
-    return [f"“{before}” is going on. This run waits until it has ended, then begins by itself."]
+    return [f"“{before}” is going on; this run begins by itself when it has ended."]

@@ -296,6 +296,8 @@ class RetrainSheet(QDialog):
         self._facts["Time"].setText(f"about {in_words(estimate.seconds)}")
         self._details["Time"].setText(how_known(estimate, is_measuring=self._is_measuring))
         self._facts["Memory"].setText(size_in_words(estimate.memory_bytes) if estimate.memory_bytes else "–")
+        for part in (self._titles["Memory"], self._facts["Memory"]):
+            part.setVisible(bool(estimate.memory_bytes) or self._is_measuring)
         self._facts["Disk"].setText(disk_words(plan))
         self._show_problems(plan)
 
