@@ -112,15 +112,14 @@ def test_that_menus_and_a_search_field_have_room_in_a_window_of_1280(studio, des
 
 
 def test_that_a_panel_that_is_in_front_takes_the_keys_and_gives_them_back(studio, desk):
-    show = studio.window.actions_by_name["show_experts_panel"].trigger
-    show()
-    canvas = studio.window.workspace.canvas
-    assert studio.window.focusWidget() is canvas
-    show()
+    window = studio.window
+    window.actions_by_name["show_experts_panel"].trigger()
+    assert window.focusWidget() is desk.canvas
+    window.actions_by_name["show_experts_panel"].trigger()
     assert desk.workspace.panel is Panel.EXPERTS
-    assert studio.window.focusWidget() is not canvas
-    show()
-    assert studio.window.focusWidget() is canvas
+    assert window.focusWidget() is not desk.canvas
+    window.actions_by_name["show_experts_panel"].trigger()
+    assert window.focusWidget() is desk.canvas
 
 
 def test_that_no_label_of_the_window_guesses_at_markup(studio, desk):

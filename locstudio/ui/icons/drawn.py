@@ -4,6 +4,7 @@ from PySide6.QtCore import QByteArray, QObject, QRectF, Qt
 from PySide6.QtGui import QAction, QIcon, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QAbstractButton
+from shiboken6 import isValid
 
 from locstudio.ui import theme
 
@@ -129,4 +130,6 @@ class _Follower(QObject):
         self._redraw()
 
     def _redraw(self) -> None:
+        if not isValid(self._target):  # a theme can change while a window is being destroyed
+            return
         self._target.setIcon(icon(self._name, getattr(theme.current(), self._role) if self._role else ""))
