@@ -33,7 +33,11 @@ def test_that_the_tour_of_the_demo_leaves_pictures_and_a_report_without_a_displa
     assert report["curation"]["canvas_pass"] > 0
     assert 0 < report["heatmaps"]["expected"] < 200
     assert "not labelled" in report["heatmaps"]["first"][0]
-    assert len(report["pictures"]) == 18
+    experts = report["experts"]
+    assert sum(count for _, count in experts["experts"]) == 180
+    assert experts["moved"]
+    assert experts["asked"]["expert"] != experts["asked"]["other"]
+    assert len(report["pictures"]) == 24
     for picture in report["pictures"]:
         assert Path(picture).stat().st_size > 50_000
         assert Path(picture).name in (tmp_path / "tour" / "report.md").read_text(encoding="utf-8")
