@@ -63,7 +63,7 @@ def superclasses_of(
     known = np.flatnonzero(tie_LL.any(axis=1) | np.isin(np.arange(num_classes), list(fixed)))
     best: _Groups | None = None
     best_value = -np.inf
-    gain_LL = _modularity(tie_LL)
+    gain_LL = gains_of(tie_LL)
     for start in _starts(tie_LL, known, num_groups, fixed):
         found = _Parts(gain_LL, start, num_groups, frozenset(fixed), (min_size, max_size)).settled()
         value = float(sum(gain_LL[np.ix_(found == group, found == group)].sum() for group in range(num_groups)))
@@ -81,6 +81,15 @@ def ties_of(counts_LL: NDArray[np.floating]) -> _Floats:
     tie_LL = (share_LL + share_LL.T) / 2
     np.fill_diagonal(tie_LL, 0.0)
     return tie_LL
+
+
+def gains_of(tie_LL: _Floats) -> _Floats:
+    """What two classes in one group add: their tie, less what chance would have it."""
+    degree_L = tie_LL.sum(axis=1)
+    total = max(float(degree_L.sum()), _LEAST)
+    gain_LL = tie_LL - np.outer(degree_L, degree_L) / total
+    np.fill_diagonal(gain_LL, 0.0)
+    return gain_LL
 
 
 def names_of_groups(counts_LL: NDArray[np.floating], group_L: Sequence[int], class_names: Sequence[str]) -> list[str]:
@@ -106,15 +115,6 @@ def _require(counts_LL: NDArray[np.floating], num_groups: int, fixed: Mapping[in
         raise ValueError(f"there is no way to make {num_groups} groups")
     if any(not (0 <= place < len(counts_LL) and group >= 0) for place, group in fixed.items()):
         raise ValueError(f"fixed classes or groups that are not there: {fixed}")
-
-
-def _modularity(tie_LL: _Floats) -> _Floats:
-    """What two classes in one group add: their tie, less what chance would have it."""
-    degree_L = tie_LL.sum(axis=1)
-    total = max(float(degree_L.sum()), _LEAST)
-    gain_LL = tie_LL - np.outer(degree_L, degree_L) / total
-    np.fill_diagonal(gain_LL, 0.0)
-    return gain_LL
 
 
 def _nearest(tie_LL: _Floats, num_groups: int, fixed: Mapping[int, int]) -> _Groups:

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from locstudio.services.routing.book import RoutingBook
+from locstudio.services.routing.graph_layout import WITHOUT
 from locstudio.services.routing.matrices import class_matrix
 from locstudio.services.routing.runs import routing_runs
 from locstudio.ui.desk import Desk
 from locstudio.ui.main_window import MainWindow
 from locstudio.ui.routing.expert_pages import ExpertPages
 from locstudio.ui.routing.page_commands import ExpertCommand
-from locstudio.ui.routing.superclass_commands import SuperclassCommand
+from locstudio.ui.routing.superclass_picture import GraphPicture
 from locstudio.ui.tour_heatmaps import Shoot
 from locstudio.ui.workspace import Panel
 
@@ -85,7 +86,10 @@ class ExpertTour:
         self._shoot_page("16-matrix")
 
     def _move_a_class(self) -> str:
-        """Put the class that pulls hardest to another superclass there, and take that back; its name, or nothing."""
+        """Put a class where it is confused, and take that back; its name, or nothing where no other one is.
+
+        It is the class that pulls hardest to another superclass, else one of the most confused two that are apart.
+        """
         desk = self.pages.desk
         newest = next((entry.id for entry in self.desk.opened.dataset.history(1)), 0)
         self.pages.run(ExpertCommand.SUPERCLASSES)
@@ -94,17 +98,18 @@ class ExpertTour:
         self.wait_for(lambda: view.picture is not None and not view.is_busy, _PATIENCE_S, "the superclasses")
         self.shoot("18-superclasses")
         picture = view.picture
-        pull = next(iter(picture.pulls.values()), None) if picture is not None else None
-        if picture is None or pull is None or self.desk.opened.dataset.is_read_only:
+        found = _class_to_move(picture) if picture is not None else None
+        if found is None or self.desk.opened.dataset.is_read_only:
             return ""
-        view.choose((pull.class_id,))
-        view.run(SuperclassCommand.FOLLOW)
+        class_id, key = found
+        view.choose((class_id,))
+        view.edits.move((class_id,), key)
         self._settle()
         self.wait_for(lambda: view.picture is not picture and not view.is_busy, _PATIENCE_S, "the superclasses")
         self.shoot("19-superclass-moved")
         self.desk.editing.go_to(newest)
         self._settle()
-        return next(one.name for one in self.desk.opened.dataset.classes() if one.id == pull.class_id)
+        return next(one.name for one in self.desk.opened.dataset.classes() if one.id == class_id)
 
     def _ask(self, book: RoutingBook) -> dict[str, Any]:
         """Open the image that the router was least sure of, and ask what the other expert would have said."""
@@ -142,3 +147,15 @@ class ExpertTour:
 
     def _settle(self) -> None:
         self.wait_for(lambda: self.desk.editing.is_idle, _PATIENCE_S, "the edits")
+
+
+def _class_to_move(picture: GraphPicture) -> tuple[int, int] | None:
+    """A class, and the superclass it is put into."""
+    for pull in picture.pulls.values():
+        return pull.class_id, pull.group
+    ids, group_of = picture.graph.class_ids.tolist(), picture.group_of
+    for first, second in zip(picture.edges.first.tolist(), picture.edges.second.tolist(), strict=True):
+        here, there = group_of.get(ids[first], WITHOUT), group_of.get(ids[second], WITHOUT)
+        if WITHOUT not in (here, there) and here != there:
+            return ids[first], there
+    return None

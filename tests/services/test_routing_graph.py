@@ -72,7 +72,7 @@ def test_that_a_class_the_run_has_not_seen_has_no_confusion_and_one_that_is_gone
     graph = ConfusionGraph.of(classes_of(3), confusion_of([[5, 3, 2], [0, 9, 1], [1, 1, 8]], class_ids=(1, 2, 77)))
     assert graph.class_ids.tolist() == [1, 2, 3]
     assert graph.between(1, 2) == pytest.approx((0.3, 0.0))  # shares are of all ten images, also those taken for 77
-    assert graph.right_share(3) is None
+    assert graph.itself_share(3) is None
     assert graph.partners(3) == []
 
 
@@ -82,12 +82,27 @@ def test_that_partners_come_with_the_shares_of_both_directions():
     assert (partner.taken_for, partner.mistaken) == pytest.approx((0.4, 0.2))
 
 
-def test_that_a_class_pulls_to_the_superclass_it_is_confused_with_most():
-    graph = graph_of(FOUR)
+def test_that_a_class_pulls_to_the_superclass_it_is_tied_to_more_than_by_chance():
+    graph = graph_of(FOUR)  # all ties are 0.3, 0.35, 0.25 and 0.3, together 1.2
     pulls = graph.pulls({1: 10, 2: 20, 3: 20, 4: 20})
-    assert [(pull.class_id, pull.group) for pull in pulls] == [(1, 20), (2, 10)]
-    assert pulls[0].there == pytest.approx(0.3)
+    assert [(pull.class_id, pull.group) for pull in pulls] == [(2, 10), (1, 20)]
+    assert pulls[0].there == pytest.approx(0.3 - 0.35 * 0.3 / 1.2)
+    assert pulls[0].own == pytest.approx(0.05 - 0.35 * 0.55 / 1.2)
+    assert (pulls[1].there, pulls[1].own) == (pytest.approx(0.3 - 0.3 * 0.9 / 1.2), 0.0)
     assert graph.pulls({1: 10, 2: 10, 3: 20, 4: 20}) == []
+    assert [(pull.class_id, pull.group) for pull in graph.pulls({2: 10, 3: 20, 4: 20})] == [(1, 10)]
+
+
+def test_that_a_superclass_does_not_pull_because_it_is_large():
+    counts = np.full((23, 23), 0.4, np.float32)  # everything is confused a little with everything
+    np.fill_diagonal(counts, 20)
+    counts[0, 1] = counts[1, 0] = 2
+    graph = graph_of(counts)
+    home_of = {1: 10, 2: 10} | dict.fromkeys(range(3, 24), 20)
+    large = graph.strengths_LL[0, 2:].sum()
+    assert large > 1.25 * graph.strengths_LL[0, 1]  # by sums the pair would be torn apart
+    assert graph.pulls(home_of) == []
+    assert [(pull.class_id, pull.group) for pull in graph.pulls(home_of | {2: 20})] == [(2, 10)]
 
 
 def test_that_what_is_kept_inside_is_the_share_of_the_wrong_images():

@@ -208,7 +208,7 @@ def test_that_a_click_on_a_confusion_chooses_it_and_the_mouse_over_it_says_its_n
     free = [QPointF(*point.tolist()) for point in points if canvas.scene.class_at(QPointF(*point.tolist())) is None]
     where = (free[len(free) // 2] + canvas._offset).toPoint()
     assert (
-        canvas.sentence_at(QPointF(where)) == "40 % of “tabby” are taken for “Siamese”, 20 % of “Siamese” for “tabby”."
+        canvas.sentence_at(QPointF(where)) == "40 % of “tabby” is taken for “Siamese”, 20 % of “Siamese” for “tabby”."
     )
     with qtbot.waitSignal(canvas.edge_chosen) as chosen:
         QTest.mouseClick(canvas, LEFT, Qt.KeyboardModifier.NoModifier, where)
@@ -217,7 +217,7 @@ def test_that_a_click_on_a_confusion_chooses_it_and_the_mouse_over_it_says_its_n
 
 def test_that_the_mouse_over_a_class_and_a_superclass_says_what_is_known(canvas):
     words = canvas.sentence_at(QPointF(at_class(canvas, 1)))
-    assert words == ("“tabby”, in “pets”: 60 % named right, confused most with “Siamese” (40 % are taken for it).")
+    assert words == ("“tabby”, in “pets”: itself 60 % on average, confused most with “Siamese” (40 % is taken for it).")
     assert (
         canvas.sentence_at(QPointF(at_title(canvas, 7))) == "“pets”: 3 classes, 100 % of their confusion stays inside."
     )

@@ -361,7 +361,7 @@ def test_that_a_class_is_listed_with_what_it_is_confused_with_and_how_many_image
     assert lines[0].ids == (tabby, opened.id_of("golden retriever"))
     nums = [int(line.cells[3]) for line in lines]
     assert nums == [view.picture.num_taken.get(line.ids, 0) for line in lines]
-    assert "The dense twin named 65 % of its 2 images right." in view.side.detail.words
+    assert "In its 2 images, on average, the dense twin gave it a probability of 65 %." in view.side.detail.words
     assert sum(view.picture.num_taken.values()) > 0
 
 

@@ -18,16 +18,15 @@ Places = NDArray[np.int64]
 _LEAST_SHARE = 0.02
 _LEAST_OF_FEW = 0.05
 _PER_CLASS = 4
-_PULLS_FROM = 0.04
-_PULLS_BY = 1.25
+_PULLS_BY = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Partner:
     """A class that another one is confused with.
 
-    ``taken_for`` is the share of the chosen class's images that were taken for this one, ``mistaken`` the share of
-    this one's that were taken for the chosen class.
+    ``taken_for`` is how much of the chosen class's images was taken for this one, ``mistaken`` how much of this one's
+    was taken for the chosen class; in [0, 1], as ``shares_LL`` is.
     """
 
     class_id: int
@@ -38,7 +37,11 @@ class Partner:
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """A class that is confused more with another superclass than with its own; shares of its images, in [0, 1]."""
+    """A class that is tied more to another superclass than to its own.
+
+    ``there`` and ``own`` are how much it is confused with either, both ways averaged, less what chance would have it;
+    in [-1, 1].
+    """
 
     class_id: int
     group: int
@@ -68,9 +71,11 @@ class ConfusionGraph:
     Attributes:
         class_ids: int64 (L,), rising.
         names: Of the classes.
-        counts_LL: float32; row t, column p: how many images of class t were taken for p (parts of images count).
+        counts_LL: float32; row t, column p: how much of the images of class t was taken for p.  An image counts with
+            the probabilities that it was given, so these are sums of probabilities, no numbers of answers.
         totals_L: float32; images of each class that were looked at, also those taken for a class that is gone.
-        shares_LL: float32; ``counts_LL`` over ``totals_L``, zero for a class that the run has not seen.
+        shares_LL: float32; ``counts_LL`` over ``totals_L``: the mean probability of p in the images of t, on the
+            diagonal that of the class itself.  Zero for a class that the run has not seen.
         strengths_LL: float32; symmetric, the mean of both directions' shares, zero on the diagonal.
         num_images: Images that were looked at.
     """
@@ -149,8 +154,8 @@ class ConfusionGraph:
             if both_L[other] >= 0.0005
         ]
 
-    def right_share(self, class_id: int) -> float | None:
-        """The share of a class's images that the dense twin named right; None where it has seen none."""
+    def itself_share(self, class_id: int) -> float | None:
+        """What the dense twin gave a class in its own images, on average; None where it has seen none."""
         row = self.position(class_id)
         if row < 0 or self.totals_L[row] <= 0:
             return None
@@ -167,32 +172,40 @@ class ConfusionGraph:
         """The superclass of each class, int64 (L,), 0 for none, given it by the classes' ids."""
         return np.array([group_of.get(int(class_id), 0) for class_id in self.class_ids], np.int64)
 
-    def ties(self, group_of: Mapping[int, int]) -> tuple[list[int], Floats]:
-        """The superclasses, and how much each class is confused with all classes of each, float32 (L, G)."""
+    def gains(self, group_of: Mapping[int, int]) -> tuple[list[int], Floats]:
+        """The superclasses, and how much more than by chance each class is confused with each, float32 (L, G).
+
+        Chance would share out a class's confusion by how much the others are confused at all, so that a large
+        superclass has no more than it is due.  Source: modularity, Newman (2006), as clusters of confusion are made by.
+        """
         groups_L = self.groups_of(group_of)
         groups = sorted({int(group) for group in groups_L} - {0})
         is_in_LG = groups_L[:, None] == np.array(groups, np.int64)[None, :]
-        return groups, self.strengths_LL @ is_in_LG.astype(np.float32)
+        degree_L = self.strengths_LL.sum(axis=1)
+        gain_LL = self.strengths_LL - np.outer(degree_L, degree_L) / max(float(degree_L.sum()), 1e-9)
+        np.fill_diagonal(gain_LL, 0)
+        return groups, (gain_LL @ is_in_LG).astype(np.float32)
 
     def pulls(self, group_of: Mapping[int, int]) -> list[Pull]:
-        """Classes that are clearly confused more with another superclass than with their own, strongest first.
+        """Classes that are clearly tied more to another superclass than to their own, strongest first.
 
-        A class without a superclass is pulled by the one that it is confused with most.
+        Two points more above chance are clear, see ``gains``.  A class without a superclass is pulled by the one that
+        it is tied to most.
         """
-        groups, ties_LG = self.ties(group_of)
+        groups, gains_LG = self.gains(group_of)
         if not groups:
             return []
         found = []
         for row, own in enumerate(self.groups_of(group_of).tolist()):
-            best = int(np.argmax(ties_LG[row]))
-            there = float(ties_LG[row, best])
-            here = float(ties_LG[row, groups.index(own)]) if own else 0.0
-            if groups[best] != own and there >= _PULLS_FROM and there > _PULLS_BY * here:
+            best = int(np.argmax(gains_LG[row]))
+            there = float(gains_LG[row, best])
+            here = float(gains_LG[row, groups.index(own)]) if own else 0.0
+            if groups[best] != own and there - max(here, 0.0) >= _PULLS_BY:
                 found.append(Pull(int(self.class_ids[row]), groups[best], there, here))
         return sorted(found, key=lambda pull: (pull.own - pull.there, pull.class_id))
 
     def kept_share(self, group_of: Mapping[int, int]) -> float | None:
-        """Of all images that were taken for another class, the share that stayed within a superclass.
+        """Of all that was taken for another class, the share that stayed within a superclass.
 
         None where nothing was confused.
         """

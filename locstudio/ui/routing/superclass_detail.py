@@ -12,12 +12,14 @@ from locstudio.ui.routing.superclass_commands import KEYS, TITLES, SuperclassCom
 from locstudio.ui.routing.superclass_lines import Line, LineTable
 from locstudio.ui.routing.superclass_picture import GraphPicture, Group
 from locstudio.ui.routing.superclass_words import (
+    above_chance,
     area_sentence,
     classes_of,
     edge_sentence_of,
     percent,
     quoted,
     superclasses_of,
+    than_chance,
 )
 
 _SHORT = {
@@ -85,7 +87,7 @@ class SuperclassDetail(QWidget):
     # what is shown ----------------------------------------------------------------------------------------------
 
     def show_all(self, picture: GraphPicture) -> None:
-        """Tell of the whole, and which classes are confused more with another superclass than with their own."""
+        """Tell of the whole, and which classes are tied more to another superclass than to their own."""
         groups = [group for group in picture.groups if group.key != WITHOUT]
         without = next((group for group in picture.groups if group.key == WITHOUT), None)
         kept = picture.graph.kept_share(picture.group_of)
@@ -99,7 +101,7 @@ class SuperclassDetail(QWidget):
             )
         self._say("Superclasses", " ".join(sentences), ())
         lines = [self._pull_line(picture, class_id) for class_id in picture.pulls]
-        self._heading.setText("Confused more with another superclass" if lines else "")
+        self._heading.setText("Tied more to another superclass · points above chance" if lines else "")
         self.table.set_lines(("Class", "Pulled to", "There", "Own"), lines, 2)
         self._show_table(bool(lines), "")
 
@@ -107,29 +109,31 @@ class SuperclassDetail(QWidget):
         pull = picture.pulls[class_id]
         target = picture.group(pull.group)
         name, where = picture.name_of(class_id), target.name if target is not None else ""
-        sentence = (
-            f"{quoted(name)} is confused with {quoted(where)} for {percent(pull.there)} of its images, "
-            f"with its own superclass for {percent(pull.own)}."
-        )
-        return Line((name, where, percent(pull.there), percent(pull.own)), sentence, "class", (class_id,))
+        has_own = picture.group_of.get(class_id, WITHOUT) != WITHOUT
+        own = f", with its own superclass {than_chance(pull.own)}" if has_own else ""
+        sentence = f"{quoted(name)} is confused with {quoted(where)} {than_chance(pull.there)}{own}."
+        cells = (name, where, above_chance(pull.there), above_chance(pull.own) if has_own else "–")
+        return Line(cells, sentence, "class", (class_id,))
 
     def show_class(self, picture: GraphPicture, class_id: int) -> None:
         """Tell of a class, and with what it is confused."""
         graph, groups = picture.graph, picture.group_of
         group = picture.group(groups.get(class_id, WITHOUT))
         place = graph.position(class_id)
-        right = graph.right_share(class_id)
+        itself = graph.itself_share(class_id)
         sentences = [f"In {quoted(group.name)}." if group is not None and group.key != WITHOUT else "In no superclass."]
-        if right is None:
+        if itself is None:
             sentences.append("The run has not seen it, so nothing is known of what it is confused with.")
         else:
             num = round(float(graph.totals_L[place]))
-            sentences.append(f"The dense twin named {percent(right)} of its {num:,} images right.")
+            its = "In its one image" if num <= 1 else f"In its {num:,} images, on average,"
+            sentences.append(f"{its} the dense twin gave it a probability of {percent(itself)}.")
         pull = picture.pulls.get(class_id)
         target = picture.group(pull.group) if pull is not None else None
         if pull is not None and target is not None:
-            own = f", only {percent(pull.own)} for its own" if group is not None and group.key != WITHOUT else ""
-            sentences.append(f"{percent(pull.there)} speak for {quoted(target.name)}{own}.")
+            has_own = group is not None and group.key != WITHOUT
+            own = f", with its own superclass {than_chance(pull.own)}" if has_own else ""
+            sentences.append(f"It is confused with {quoted(target.name)} {than_chance(pull.there)}{own}.")
         commands = [SuperclassCommand.MOVE, SuperclassCommand.NEW]
         commands += [SuperclassCommand.FOLLOW] if target is not None else []
         commands += [SuperclassCommand.TAKE_OUT] if group is not None and group.key != WITHOUT else []
@@ -147,7 +151,7 @@ class SuperclassDetail(QWidget):
             lines.append(Line(cells, sentence, "confusion", (class_id, partner.class_id)))
         self._heading.setText("Most confused with · Enter shows the images" if lines else "")
         self.table.set_lines(("Class", "Taken for", "Back", "Images"), lines, 1)
-        nothing = "It is confused with nothing." if right is not None else ""
+        nothing = "It is confused with nothing." if itself is not None else ""
         self._show_table(bool(lines), nothing)
 
     def show_several(self, picture: GraphPicture, class_ids: Sequence[int]) -> None:
@@ -181,7 +185,7 @@ class SuperclassDetail(QWidget):
             if group.key == own or (away <= 0 and back <= 0):
                 continue
             shares = away / max(seen, 1e-9), back / max(there, 1e-9)
-            sentence = f"{percent(shares[0])} are taken for classes of {quoted(group.name)}, {percent(shares[1])} back."
+            sentence = f"{percent(shares[0])} is taken for classes of {quoted(group.name)}, {percent(shares[1])} back."
             lines.append((sum(shares), Line((group.name, *map(percent, shares)), sentence, "group", (group.key,))))
         lines.sort(key=lambda each: -each[0])
         self._heading.setText("Taken for classes of" if lines else "")

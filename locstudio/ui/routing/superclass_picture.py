@@ -50,7 +50,7 @@ class GraphPicture:
     Attributes:
         groups: In the order of the list; classes without a superclass last.
         edges: Confusions that matter, positions of ``graph``.
-        pulls: Of classes that are confused more with another superclass, by class.
+        pulls: Of classes that are tied more to another superclass, by class.
         is_suggestion: Nobody has taken these superclasses over yet.
         num_taken: How many images of one class the model with experts took for another, by both ids.
     """

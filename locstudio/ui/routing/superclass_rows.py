@@ -16,7 +16,8 @@ KEY_ROLE = int(Qt.ItemDataRole.UserRole)
 """Of a superclass its key, of a class its id."""
 
 _RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-_TITLES = ("Superclass and class", "Right")
+_TITLES = ("Superclass and class", "Itself")
+_ITSELF = "What the dense twin gave the true class of an image, on average"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class _Listed:
     class_ids: tuple[int, ...]
 
 
-def right_of(picture: GraphPicture, group: Group) -> float | None:
-    """The share of a superclass's images that the dense twin named right; None where it has seen none."""
+def itself_of(picture: GraphPicture, group: Group) -> float | None:
+    """What the dense twin gave the true class of a superclass's images, on average; None where it has seen none."""
     graph = picture.graph
     places = [place for place in map(graph.position, group.class_ids) if place >= 0]
     seen = float(graph.totals_L[places].sum())
@@ -109,6 +110,8 @@ class SuperclassRows(QAbstractItemModel):
             return _TITLES[section]
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.TextAlignmentRole and section:
             return _RIGHT
+        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.ToolTipRole and section:
+            return _ITSELF
         return None
 
     def is_group(self, index: AnyIndex) -> bool:
@@ -130,8 +133,8 @@ class SuperclassRows(QAbstractItemModel):
         if role == KEY_ROLE:
             return group.key
         if role == Qt.ItemDataRole.DisplayRole:
-            right = right_of(picture, group) if column else None
-            return f"{shown(group.name)} · {len(group.class_ids)}" if not column else _share(right)
+            itself = itself_of(picture, group) if column else None
+            return f"{shown(group.name)} · {len(group.class_ids)}" if not column else _share(itself)
         if role == Qt.ItemDataRole.FontRole and not column:
             font = QFont()
             font.setWeight(QFont.Weight.DemiBold)
@@ -150,9 +153,8 @@ class SuperclassRows(QAbstractItemModel):
             return class_id
         pull = picture.pulls.get(class_id)
         if role == Qt.ItemDataRole.DisplayRole:
-            right = picture.graph.right_share(class_id)
             if column:
-                return _share(right)
+                return _share(picture.graph.itself_share(class_id))
             target = picture.group(pull.group) if pull is not None else None
             return shown(picture.name_of(class_id)) + (f"  ↗ {shown(target.name)}" if target is not None else "")
         if role == Qt.ItemDataRole.ForegroundRole and column:

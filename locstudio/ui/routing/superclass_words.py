@@ -17,6 +17,16 @@ def points(difference: float) -> str:
     return f"{100 * difference:+.1f} points".replace("-", "−")
 
 
+def above_chance(gain: float) -> str:
+    """How much more than by chance, in points without a unit: "+2.4", "−0.3"."""
+    return f"{100 * gain:+.1f}".replace("-", "−")
+
+
+def than_chance(gain: float) -> str:
+    """The same in a sentence: "2.4 points more than by chance"."""
+    return f"{abs(100 * gain):.1f} points {'more' if gain >= 0 else 'less'} than by chance"
+
+
 def classes_of(count: int) -> str:
     """A number of classes: "1 class", "3 classes"."""
     return f"{count:,} {'class' if count == 1 else 'classes'}"
@@ -33,21 +43,21 @@ def quoted(text: str) -> str:
 
 
 def class_sentence(picture: GraphPicture, class_id: int) -> str:
-    """A class: its superclass, how often it is named right, and what it is confused with most."""
+    """A class: its superclass, what it was given in its own images, and what it is confused with most."""
     graph = picture.graph
     group = picture.group(picture.group_of.get(class_id, WITHOUT))
     where = f"in {quoted(group.name)}" if group is not None and group.key != WITHOUT else "without a superclass"
-    right = graph.right_share(class_id)
-    if right is None:
+    itself = graph.itself_share(class_id)
+    if itself is None:
         return f"{quoted(picture.name_of(class_id))}, {where}. The run has not seen it."
-    parts = [f"{quoted(picture.name_of(class_id))}, {where}: {percent(right)} named right"]
+    parts = [f"{quoted(picture.name_of(class_id))}, {where}: itself {percent(itself)} on average"]
     most = graph.partners(class_id, 1)
     if most:
-        parts.append(f"confused most with {quoted(most[0].name)} ({percent(most[0].taken_for)} are taken for it)")
+        parts.append(f"confused most with {quoted(most[0].name)} ({percent(most[0].taken_for)} is taken for it)")
     pull = picture.pulls.get(class_id)
     target = picture.group(pull.group) if pull is not None else None
     sentence = ", ".join(parts) + "."
-    return f"{sentence} It is confused more with {quoted(target.name)} than with its own." if target else sentence
+    return f"{sentence} It is tied more to {quoted(target.name)} than to its own." if target else sentence
 
 
 def edge_sentence(picture: GraphPicture, edge: int) -> str:
@@ -60,7 +70,7 @@ def edge_sentence_of(picture: GraphPicture, first_id: int, second_id: int) -> st
     """A confusion in both directions, given it by its classes."""
     one, other = quoted(picture.name_of(first_id)), quoted(picture.name_of(second_id))
     there, back = picture.graph.between(first_id, second_id)
-    return f"{percent(there)} of {one} are taken for {other}, {percent(back)} of {other} for {one}."
+    return f"{percent(there)} of {one} is taken for {other}, {percent(back)} of {other} for {one}."
 
 
 def area_sentence(picture: GraphPicture, key: int) -> str:
@@ -74,14 +84,14 @@ def area_sentence(picture: GraphPicture, key: int) -> str:
 
 
 def inside_share(picture: GraphPicture, key: int) -> float | None:
-    """Of the images of a superclass that were taken for another class, the share that stayed inside."""
+    """Of what was taken for another class in the images of a superclass, the share that stayed inside."""
     group, graph = picture.group(key), picture.graph
     places = [place for place in map(graph.position, group.class_ids) if place >= 0] if group is not None else []
     if not places:
         return None
-    right = float(graph.counts_LL[places, places].sum())
-    wrong = float(graph.totals_L[places].sum()) - right
-    return (float(graph.counts_LL[places][:, places].sum()) - right) / wrong if wrong > 0 else None
+    itself = float(graph.counts_LL[places, places].sum())
+    others = float(graph.totals_L[places].sum()) - itself
+    return (float(graph.counts_LL[places][:, places].sum()) - itself) / others if others > 0 else None
 
 
 def drop_sentence(picture: GraphPicture, class_ids: Sequence[int], target: int | None, area: int | None = None) -> str:
