@@ -11,7 +11,7 @@ WORKLIST_ORDERS = ("turns", "score")
 MIN_SCORE = 0.03
 """As in ``locstudio.services.heat``, which would take time to load here."""
 ROUTINGS = ("superclass", "image", "token", "random", "oracle", "dense")
-ROUTING_ORDERS = ("margin", "mismatch", "expert")
+ROUTING_ORDERS = ("margin", "mismatch", "another", "expert")
 MAX_ROWS = 1000
 """As in ``locstudio.jobs.vmoe_config`` and ``locstudio.services.routing``, likewise."""
 
@@ -77,7 +77,7 @@ def add_expert_commands(command) -> None:  # type: ignore[no-untyped-def]
     sub.add_argument("--expert", type=positive, action="append", metavar="N", help="list the images of this expert")
     sub.add_argument("--mismatch", action="store_true", help="list images whose class belongs to another expert")
     sub.add_argument("--max-margin", type=share, metavar="M", help="list images whose margin is smaller")
-    sub.add_argument("--order", choices=ROUTING_ORDERS, help="of the list: the least sure first, and so on")
+    sub.add_argument("--order", choices=ROUTING_ORDERS, help="of the list: another: surely another class first")
     sub.add_argument("--limit", type=positive, default=MAX_ROWS, metavar="N", help=f"at most so many ({MAX_ROWS})")
     sub.add_argument("--run", help="what this run has found, instead of asking anew; newest: the newest that has")
     sub.add_argument("--checkpoint", type=Path, metavar="DIR", help="another checkpoint than the project's")

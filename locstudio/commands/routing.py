@@ -279,7 +279,7 @@ def _list_images(options: argparse.Namespace, wish: RoutingWish) -> int:
 def _rows_that_meet(book: RoutingBook, wish: RoutingWish) -> np.ndarray:
     """Rows of the table, in the wish's order, without files that are others by now or cannot be looked at."""
     rows = np.flatnonzero(~book.is_stale_N & book.is_shown_N)
-    found = RoutingsOf(book.experts_N[rows], book.margins_N[rows], book.mismatch_N[rows])
+    found = RoutingsOf(book.experts_N[rows], book.margins_N[rows], book.mismatch_N[rows], book.other_N[rows])
     order = found.ordered(wish.order)
     return rows[order[found.meets(wish)[order]]]
 

@@ -226,7 +226,7 @@ def test_that_experts_are_dead_rare_or_overloaded_by_their_even_share(book):
     assert np.isnan(found[2].top1)
 
 
-@pytest.mark.parametrize("order", ["sure", "unsure", "mismatch", "class"])
+@pytest.mark.parametrize("order", ["sure", "unsure", "mismatch", "another", "class"])
 def test_that_the_gallery_of_an_expert_has_all_its_images_in_order(book, order):
     found = images_of_expert(book, 1, order)
     rows = book.rows_of(found)
@@ -235,6 +235,7 @@ def test_that_the_gallery_of_an_expert_has_all_its_images_in_order(book, order):
         "sure": -book.margins_N[rows],
         "unsure": book.margins_N[rows],
         "mismatch": ~book.mismatch_N[rows],
+        "another": -book.other_N[rows],
         "class": book.truth_N[rows],
     }
     assert (np.diff(keys[order].astype(float)) >= 0).all()

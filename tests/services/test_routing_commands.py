@@ -152,6 +152,9 @@ def test_that_images_are_listed_by_expert_mismatch_and_margin(routed, locstudio)
     astray = locstudio("--mismatch", "--order", "mismatch")
     assert astray["found"] == len(astray["rows"]) == locstudio("--run", "newest")["num_mismatched"]
     assert all(row["mismatch"] and row["truth"] and row["superclass"] for row in astray["rows"])
+    others = [row["class"] != row["truth"] for row in locstudio("--order", "another")["rows"]]
+    assert any(others)
+    assert others == sorted(others, reverse=True)
     least = locstudio("--max-margin", "0.5")
     assert [row["image_id"] for row in least["rows"]] == sorted(
         row["image_id"] for row in everything["rows"] if row["margin"] < 0.5

@@ -68,6 +68,12 @@ def test_that_a_wish_sorts_and_what_was_not_routed_comes_last(routings):
     num = int(book.mismatch_N.sum())
     assert book.mismatch_N[by_mismatch[:num]].all()
     assert (np.diff(book.margins_N[by_mismatch[:num]]) <= 0).all()
+    by_other = book.rows_of(routings.chosen(ids, RoutingWish(order="another"))[:-2])
+    num, scores = int((~book.is_right_N).sum()), book.table.scores[by_other]
+    assert 0 < num < 12
+    assert not book.is_right_N[by_other[:num]].any()
+    assert (np.diff(scores[:num]) <= 0).all()
+    assert (np.diff(scores[num:]) >= 0).all()
     by_expert = book.rows_of(routings.chosen(ids, RoutingWish(order="expert"))[:-2])
     assert (np.diff(book.experts_N[by_expert]) >= 0).all()
 
@@ -86,12 +92,13 @@ def test_that_an_edit_and_another_file_are_noticed(routing, tmp_path):
         routings = Routings(project, dataset)
         before = routings.read()
         assert routings.read() is before
-        expert = int(before.experts_N[0])
+        expert, agreed = int(before.experts_N[0]), before.other_N[0]
         other = next(n for n, home in enumerate(before.class_homes) if home != expert)
         (label,) = dataset.labels_of(1)
         wrong = ImageLabel(1, before.table.header.class_ids[other])
         dataset.apply(Edit("", (LabelChange(label, None), LabelChange(None, wrong))))
         assert 1 in chosen(routings, has_mismatch=True)
+        assert routings.read().other_N[0] == -agreed == before.table.scores[0]
         image = dataset.image(1)
         dataset.apply(Edit("", (ImageChange(image, replace(image, sha256="cd" * 32)),)))
         assert 1 not in chosen(routings, has_mismatch=True)

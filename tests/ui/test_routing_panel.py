@@ -297,7 +297,10 @@ class TestRegion:
 class TestCollection:
     COUNTS = RoutingCounts((3, 0, 2), NAMES, 1, 2, 5)
     OF = RoutingsOf(
-        np.array([0, 2, -1], np.int16), np.array([0.4, 0.05, np.nan], np.float32), np.array([False, True, False])
+        np.array([0, 2, -1], np.int16),
+        np.array([0.4, 0.05, np.nan], np.float32),
+        np.array([False, True, False]),
+        np.array([-0.9, 0.7, np.nan], np.float32),
     )
 
     def test_that_routing_is_wished_beside_filter_and_heat(self, qtbot):
@@ -345,4 +348,5 @@ class TestCollection:
         measures = Measures(outlier=none, disagreement=none, value=none, routing=self.OF)
         assert measures.of("margin") == pytest.approx([0.6, 0.95, np.nan], nan_ok=True)
         assert measures.of("mismatch") == pytest.approx([-0.6, 1.05, np.nan], nan_ok=True)
+        assert measures.of("another") == pytest.approx([-0.9, 0.7, np.nan], nan_ok=True)
         assert Measures(outlier=none, disagreement=none, value=none).of("margin") is None

@@ -80,10 +80,15 @@ class Measures:
         return known[name] if name in known else self._of_routing(name)
 
     def _of_routing(self, name: str) -> _Floats | None:
-        """The least sure router has most of "margin"; of "mismatch" the surest that belongs to another expert."""
+        """The least sure router has most of "margin"; of "mismatch" the surest that belongs to another expert.
+
+        Of "another" the image has most of which the model is surest that it shows another class.
+        """
         routing = self.routing
-        if routing is None or name not in ("margin", "mismatch"):
+        if routing is None or name not in ("margin", "mismatch", "another"):
             return None
+        if name == "another":
+            return routing.other
         margins = routing.margins
         doubt = 1 - margins if name == "margin" else np.where(routing.mismatch, margins + 1, margins - 1)
         return doubt.astype(np.float32)

@@ -33,6 +33,7 @@ class Order(StrEnum):
     HEAT = "heat"
     MARGIN = "margin"
     MISMATCH = "mismatch"
+    ANOTHER = "another"
     VALUE = "value"
     IMAGE = "image"
 
@@ -70,7 +71,7 @@ class Wish:
     @property
     def is_of_routing(self) -> bool:
         """Whether it filters or sorts by the routing of the image."""
-        return bool(self.routing) or self.order in (Order.MARGIN, Order.MISMATCH)
+        return bool(self.routing) or self.order in (Order.MARGIN, Order.MISMATCH, Order.ANOTHER)
 
 
 def rows_of(pool: Pool, wish: Wish, measures: Measures | None = None, settings: GeometrySettings = DEFAULTS) -> Rows:

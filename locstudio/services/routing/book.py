@@ -216,6 +216,17 @@ class RoutingBook:
         return self.shown.any_of(self.table.predicted[self.shown.rows_P] == self.shown.places_P)
 
     @cached_property
+    def other_N(self) -> NDArray[np.float32]:
+        """How surely the model says another class than the image shows now, float32 (N,).
+
+        The probability of its likeliest class: as it is where the image does not show that class, below zero where it
+        does, NaN where no class of the image is known.
+        """
+        is_known_N = self.shown.any_of(self.shown.places_P != NO_ONE) & (self.table.predicted != NO_ONE)
+        scores_N = self.table.scores.astype(np.float32)
+        return np.where(is_known_N, np.where(self.is_right_N, -scores_N, scores_N), np.float32(np.nan))
+
+    @cached_property
     def group_names(self) -> tuple[str, ...]:
         """What the superclasses are called now, where the dataset has one of the same classes; else the run's names."""
         return _names_now(self.table, self._dataset)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from locstudio.services.routing.book import NO_ONE, RoutingBook
 
-Order = Literal["sure", "unsure", "mismatch", "class"]
+Order = Literal["sure", "unsure", "mismatch", "another", "class"]
 
 NUM_TOP_CLASSES = 8
 DEAD_SHARE, RARE_SHARE, OVERLOADED_SHARE = 0.1, 0.25, 2.0
@@ -89,7 +89,9 @@ def images_of_expert(book: RoutingBook, expert: int, order: Order = "sure") -> N
     """The images whose first choice is this expert, without those that cannot be looked at.
 
     ``sure``: by falling margin.  ``unsure``: by rising margin.  ``mismatch``: those that belong to another expert
-    first, the surest before the others.  ``class``: by class, in each by falling margin; those of no known class last.
+    first, the surest before the others.  ``another``: those whose likeliest class is none that they show first, the
+    most probable before the others, then the rest by rising probability.  ``class``: by class, in each by falling
+    margin.  In the last two those of no known class come last.
     """
     rows = np.flatnonzero((book.experts_N == expert) & book.is_shown_N)
     return book.table.image_ids[rows[ordered(book, rows, order)]]
@@ -104,6 +106,8 @@ def ordered(book: RoutingBook, rows: NDArray[np.int64], order: Order) -> NDArray
         return np.argsort(margins, kind="stable")
     if order == "mismatch":
         return np.lexsort((-margins, ~book.mismatch_N[rows]))
+    if order == "another":
+        return np.argsort(-book.other_N[rows], kind="stable")
     truth = book.truth_N[rows]
     return np.lexsort((-margins, np.where(truth < 0, np.iinfo(np.int32).max, truth)))
 

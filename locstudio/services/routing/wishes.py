@@ -20,7 +20,7 @@ from locstudio.store.view import DatasetView
 SMALL_MARGIN = 0.2
 """Below this a router is called unsure."""
 
-WishOrder = Literal["", "margin", "mismatch", "expert"]
+WishOrder = Literal["", "margin", "mismatch", "another", "expert"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,9 @@ class RoutingWish:
         experts: Only images whose first choice is one of these; all where empty.
         has_mismatch: Only images that belong to another expert, by what they show.
         max_margin: Only images with a smaller margin.
-        order: The least sure first; those that belong elsewhere first, the surest before the others; by expert, in each
-            by falling margin.
+        order: The least sure first; those that belong elsewhere first, the surest before the others; those whose
+            likeliest class is none that they show first, the most probable before the others, then the rest by rising
+            probability; by expert, in each by falling margin.
     """
 
     experts: frozenset[int] = frozenset()
@@ -68,11 +69,14 @@ class RoutingsOf:
         experts: First choices, -1 where not routed, int16 (N,).
         margins: NaN where not routed, float32 (N,).
         mismatch: It belongs to another expert, by what it shows, bool (N,).
+        other: How surely it is said to show another class, NaN where not routed or where none is known, float32 (N,);
+            see ``RoutingBook.other_N``.
     """
 
     experts: NDArray[np.int16]
     margins: NDArray[np.float32]
     mismatch: NDArray[np.bool_]
+    other: NDArray[np.float32]
 
     def meets(self, wish: RoutingWish) -> NDArray[np.bool_]:
         """Which of the images a wish lets pass, (N,)."""
@@ -119,6 +123,8 @@ class RoutingsOf:
             return np.lexsort((margins, is_unknown))
         if order == "mismatch":
             return np.lexsort((np.where(self.mismatch, -margins, 0), ~self.mismatch, is_unknown))
+        if order == "another":
+            return np.lexsort((-self.other, is_unknown))
         if order == "expert":
             return np.lexsort((-margins, self.experts, is_unknown))
         return np.arange(len(self.experts))
@@ -162,7 +168,8 @@ class Routings:
         book = self.read()
         if book is None:
             num = len(image_ids)
-            return RoutingsOf(np.full(num, NO_ONE, np.int16), np.full(num, np.nan, np.float32), np.zeros(num, np.bool_))
+            none = np.full(num, np.nan, np.float32)
+            return RoutingsOf(np.full(num, NO_ONE, np.int16), none, np.zeros(num, np.bool_), none)
         return self._of_rows(book, book.rows_of(image_ids))
 
     def chosen(self, image_ids: NDArray[np.int64], wish: RoutingWish) -> NDArray[np.int64]:
@@ -178,4 +185,5 @@ class Routings:
         experts = np.append(np.where(book.is_stale_N, np.int16(NO_ONE), book.experts_N), np.int16(NO_ONE))
         margins = np.append(np.where(book.is_stale_N, np.float32(np.nan), book.margins_N), np.float32(np.nan))
         mismatch = np.append(book.mismatch_N & ~book.is_stale_N, False)
-        return RoutingsOf(experts[rows], margins[rows], mismatch[rows])
+        other = np.append(np.where(book.is_stale_N, np.float32(np.nan), book.other_N), np.float32(np.nan))
+        return RoutingsOf(experts[rows], margins[rows], mismatch[rows], other[rows])

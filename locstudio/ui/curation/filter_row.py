@@ -30,6 +30,7 @@ ORDER_WORDS = {
     Order.HEAT: "Heat",
     Order.MARGIN: "Margin",
     Order.MISMATCH: "Expert mismatch",
+    Order.ANOTHER: "Surely another class",
     Order.IMAGE: "Image",
 }
 ORDER_HINTS = {
@@ -43,6 +44,7 @@ ORDER_HINTS = {
     Order.HEAT: "Where the heat of its class contradicts labels and boxes, first",
     Order.MARGIN: "Where the router was least sure which expert takes the image, first",
     Order.MISMATCH: "Images of another expert than that of their class, the surest first",
+    Order.ANOTHER: "Images that the model with experts surely takes for another class, first",
     Order.IMAGE: "Image by image",
 }
 RULE_WORDS = {

@@ -43,6 +43,7 @@ HEAT_ORDER = "heat"
 ROUTING_ORDERS: dict[WishOrder, str] = {
     "margin": "By margin, unsure first",
     "mismatch": "By mismatch, surest first",
+    "another": "Surely another class first",
     "expert": "Expert by expert",
 }
 

@@ -30,6 +30,7 @@ class ImageOrder(StrEnum):
     SURE = "sure"
     UNSURE = "unsure"
     MISMATCH = "mismatch"
+    ANOTHER = "another"
     CLASS = "class"
 
 
@@ -37,12 +38,14 @@ ORDER_WORDS = {
     ImageOrder.SURE: "Sure",
     ImageOrder.UNSURE: "Unsure",
     ImageOrder.MISMATCH: "Mismatched",
+    ImageOrder.ANOTHER: "Surely another class",
     ImageOrder.CLASS: "By class",
 }
 _ORDER_HINTS = {
     ImageOrder.SURE: "Those that the router gave to the expert with the largest margin, first",
     ImageOrder.UNSURE: "Those that nearly went to another expert, first",
     ImageOrder.MISMATCH: "Those whose class belongs to another expert, first: a wrong label, or a router that errs",
+    ImageOrder.ANOTHER: "Those that the model surely takes for another class, first: a wrong label, or a mistake",
     ImageOrder.CLASS: "Class by class, the most frequent first",
 }
 
