@@ -101,7 +101,7 @@ class SuperclassDetail(QWidget):
             )
         self._say("Superclasses", " ".join(sentences), ())
         lines = [self._pull_line(picture, class_id) for class_id in picture.pulls]
-        self._heading.setText("Tied more to another superclass · points above chance" if lines else "")
+        self._heading.setText("Pulled elsewhere · points above chance" if lines else "")
         self.table.set_lines(("Class", "Pulled to", "There", "Own"), lines, 2)
         self._show_table(bool(lines), "")
 
