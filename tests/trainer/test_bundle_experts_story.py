@@ -32,14 +32,15 @@ def some_shares(num_rows: int, num_columns: int, seed: int) -> np.ndarray:
 def test_that_the_orders_are_those_of_the_collection():
     label_S = np.random.default_rng(0).integers(0, NUM_CLASSES, 300)
     group_L, router_SE = np.arange(NUM_CLASSES) % 4, some_shares(300, 4, 1)
-    orders = story.orders_of(
-        label_S, group_L, router_SE, some_shares(300, NUM_CLASSES, 2), some_shares(300, NUM_CLASSES, 3)
-    )
+    experts_SL, dense_SL = some_shares(300, NUM_CLASSES, 2), some_shares(300, NUM_CLASSES, 3)
+    orders = story.orders_of(label_S, group_L, router_SE, experts_SL, dense_SL)
     expert_S = router_SE.argmax(axis=1)
     is_astray_S, margin_S = group_L[label_S] != expert_S, margins_of(router_SE)
-    of_studio = RoutingsOf(expert_S.astype(np.int16), margin_S, is_astray_S, np.zeros_like(margin_S))
+    other_S = np.where(experts_SL.argmax(axis=1) == label_S, -1, 1) * experts_SL.max(axis=1)
+    of_studio = RoutingsOf(expert_S.astype(np.int16), margin_S, is_astray_S, other_S)
     assert orders.keys() == story.ORDERS.keys()
     assert orders["mismatch"].tolist() == of_studio.ordered("mismatch").tolist()
+    assert orders["another"].tolist() == of_studio.ordered("another").tolist()
     assert orders["margin"].tolist() == of_studio.ordered("margin").tolist()
     assert all(sorted(order_S) == list(range(300)) for order_S in orders.values())
     first, last = orders["cells"][[0, -1]]

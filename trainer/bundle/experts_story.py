@@ -76,6 +76,7 @@ ORDERS = {
     "margin": "smallest margin of the router first",
     "cells": "class x expert cells with few images first",
     "home": "least probable home expert first",
+    "another": "surely another class by the model with experts",
     "label": "least probable label of the model with experts",
     "plain": "least probable label of the dense twin",
     "plain_group": "least probable superclass of the dense twin",
@@ -200,7 +201,7 @@ STORIES: dict[str, Callable[[Data, Table, int, Sequence[int]], Found]] = {
 def orders_of(label_S: Ints, group_L: Ints, router_SE: Floats, experts_SL: Floats, dense_SL: Floats) -> dict[str, Ints]:
     """Photos in the order in which a person would look at them; see ``ORDERS``.
 
-    The first two are those of ``RoutingWish``, which sorts a collection.
+    "mismatch", "margin" and "another" are those of ``RoutingWish``, which sorts a collection.
 
     Args:
         label_S: What each photo is said to show.
@@ -222,6 +223,9 @@ def orders_of(label_S: Ints, group_L: Ints, router_SE: Floats, experts_SL: Float
         "margin": np.argsort(margin_S, kind="stable"),
         "cells": np.lexsort((-margin_S, share_S)),
         "home": np.argsort(router_SE[rows, home_S], kind="stable"),
+        "another": np.argsort(
+            np.where(experts_SL.argmax(axis=1) == label_S, 1, -1) * experts_SL.max(axis=1), kind="stable"
+        ),
         "label": np.argsort(experts_SL[rows, label_S], kind="stable"),
         "plain": np.argsort(dense_SL[rows, label_S], kind="stable"),
         "plain_group": np.argsort(group_SE[rows, home_S], kind="stable"),
