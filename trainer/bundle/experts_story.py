@@ -18,12 +18,14 @@ photos 125 have a wrong label, so 5 % are by chance; shares that are wrong of th
     smallest margin of the router first                   4     6     6         4     3     4
     class x expert cells with few images first           50    48    37        12     7     6
     least probable home expert first                     70    58    46         4     6     6
+    surely another class by the model with experts       42    33    23        34    26    20
     least probable label of the model with experts       68    66    52        22    18    15
     least probable label of the dense twin               76    72    50        28    21    17
     least probable superclass of the dense twin          52    43    34         6     6     6
 
 So routing finds labels of another superclass, nine times as often as chance, and none inside a superclass; the labels'
-own probability by the dense twin finds both, and more.
+own probability by the dense twin finds both, and more.  Another class that is surely predicted is the best sign of a
+wrong label inside a superclass, and finds fewer of another one than the label's own probability does.
 
 Axes: S = photos, L = classes, E = experts.
 """
