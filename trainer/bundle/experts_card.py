@@ -232,7 +232,7 @@ are taught superclasses, which are what a dense twin confuses.  The paper claims
 equal inference FLOPs at small sizes, and +0.85 over a router that is trained end to end; a router of tokens is better still there.
 
 Made by `python -m trainer.bundle.experts --data DIR --out assets/checkpoints/vmoe-lite`.  No GPU was lent, so all of it is what one
-core of a busy two-core machine allowed in an hour and a quarter; the paper trains for 300 epochs of ImageNet.  **Read the tables as what
+core of a busy two-core machine allowed in an hour and a half; the paper trains for 300 epochs of ImageNet.  **Read the tables as what
 they are: very short trainings, in which an expert sees a tenth of little.**  `--scale 50` runs the same tables fifty times as long.
 
 Tiny-ImageNet, 200 classes, two regimes:
