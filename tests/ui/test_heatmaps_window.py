@@ -10,6 +10,7 @@ from locstudio.domain.regions import LabelClass
 from locstudio.services.curation.view import Order
 from locstudio.services.heat.inconsistency import Disagreement
 from locstudio.store.dataset import Dataset
+from locstudio.ui.gallery.filter_bar import HEAT_ORDER
 from locstudio.ui.heatmaps.page_commands import HeatCommand
 from locstudio.ui.top_bar import Page
 from locstudio.ui.workspace import Panel
@@ -67,7 +68,7 @@ def test_that_the_collection_is_narrowed_down_and_sorted_by_what_disagrees(studi
     desk = studio.desk
     bar, model = desk.filter_bar, desk.browsing._model
     qtbot.waitUntil(lambda: not bar._heat.isHidden(), timeout=5_000)
-    bar._order.tick(True)
+    bar._order.tick(HEAT_ORDER)
     bar._announce()
     qtbot.waitUntil(lambda: model.ids.tolist() == list(range(8, 0, -1)), timeout=5_000)
     bar._heat.tick(Disagreement.MISSING)
