@@ -149,7 +149,8 @@ def test_that_experts_are_trained_compared_routed_and_their_superclasses_taken_o
     assert compared["metrics"]["new"] == {"of": "held out", "values": {"top1": 0.6, "n": 3}}
     assert compared["gate"]["passed"]
     assert locstudio("adopt", again["run"])[1]["is_adopted"]
-    assert [row["kind"] for row in locstudio("runs")[1]["runs"]] == ["compare", "vmoe", "vmoe"]
+    kinds = [row["kind"] for row in locstudio("runs")[1]["runs"]]  # those of one second stand in any order
+    assert sorted(kinds) == ["compare", "vmoe", "vmoe"]
     assert locstudio("superclasses", "edit", "--take", again["run"])[1]["changes"] == 5
     info = locstudio("info")[1]
     assert (info["superclasses"], info["experts"]) == (2, again["checkpoint"])
