@@ -28,6 +28,8 @@ _CLAIMS = {
     "sweep": "superclass>dense superclass>e2 superclass>e5 superclass>e20 superclass>l1 superclass>l4 k2>superclass "
     "superclass>hierarchy token>superclass superclass>paper_gates shared>superclass taught>dense "
     "superclass>taught wide>superclass",
+    "scratch": "superclass>dense superclass>e2 superclass>e5 superclass>e20 superclass>l1 superclass>l4 k2>superclass "
+    "superclass>image taught>dense superclass>taught",
     "more": "hierarchy>taught token>hierarchy renormalised>taught wide>renormalised",
 }
 _COLUMNS: tuple[tuple[str, Callable[[Sequence[Run]], str]], ...] = (
@@ -243,10 +245,10 @@ Tiny-ImageNet, 200 classes, two regimes:
 - *On the frozen tower's cells* (EfficientNet-Lite2, which has seen ImageNet, so these numbers say nothing about learning from
   scratch): 7 x 7 cells of photos enlarged to 224 px, {cells:,} photos to learn from, {cells_confused:,} for the confusion, {cells_tested:,} of the validation photos to
   test on; width 96, 4 layers (5 in the sweep), MLPs of twice the width, dropout 0.1.  In most steps 16 of the 49 cells are seen.
-  The accuracies are high enough here to tell arms apart that have learnt something, so the sweep is on cells.
+  The accuracies are high enough here to tell arms apart that have learnt something, so the sweep is on cells; from scratch it has one epoch.
 
 Everywhere: label smoothing {smoothing}, weight decay {decay}, warm-up of 8 %, half a cosine.  Superclasses are clusters of the confusion graph of
-the dense arm of the same table and seed, of 0.5 to 1.5 times an equal share of the classes (`trainer.clusters`).  The router's cross-entropy has weight
+the dense arm of the same table and seed (of the first table in all tables from scratch), of 0.5 to 1.5 times an equal share of the classes (`trainer.clusters`).  The router's cross-entropy has weight
 {router_weight}; end-to-end routers have losses of importance and load, {balance_weight} each, and noise.  From scratch gates are the router's probabilities as in the paper, unless
 said otherwise; on cells those of superclasses sum to one.  Within a table every arm sees the same photos in the same order and views.
 *Noise*, in the tables of claims, is two standard errors of such a difference, of test photos alone and as if each arm had other ones, so on the safe side;
