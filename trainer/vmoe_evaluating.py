@@ -131,18 +131,33 @@ def measure_vmoe(
         return None
     if not len(rows):
         raise BadInput("None of the labelled images can be read; nothing was measured.")
-    files, target_NL = [shown.files[row] for row in rows], target_NL[rows]
     is_taught = model.config.routing in ("superclass", "oracle")
-    metrics = measure_routes(routes, target_NL, group_L, names_experts=is_taught) | {"n": float(len(rows))}
+    metrics = measure_routes(routes, target_NL[rows], group_L, names_experts=is_taught) | {"n": float(len(rows))}
     ids = dict(zip(shown.class_names, shown.class_ids, strict=True))
     class_ids = tuple(ids.get(name, 0) for name in names)
+    files = [shown.files[row] for row in rows]
     is_held_out = np.array([file.image.id in held_out for file in files])
+    return _results(context, model, class_ids, files, routes, target_NL[rows], is_held_out, metrics, split)
+
+
+def _results(
+    context: RunContext,
+    model: MobileVmoe,
+    class_ids: tuple[int, ...],
+    files: Sequence[ClassImage],
+    routes: Routes,
+    target_NL: NDArray[np.float32],
+    is_held_out: NDArray[np.bool_],
+    metrics: dict[str, float],
+    split: str,
+) -> VmoeResults:
+    names = model.config.classes
     return VmoeResults(
         results=ClassResults(
             checkpoint_id=model.id,
             name=model.config.name,
             split=split,
-            num_images=len(rows),
+            num_images=len(files),
             num_held_out=int(is_held_out.sum()),
             metrics=metrics,
             classes=_lines(names, class_ids, routes, target_NL),
@@ -159,7 +174,7 @@ def measure_vmoe(
                 run_id=context.folder.id,
                 class_ids=class_ids,
                 class_names=names,
-                num_images=len(rows),
+                num_images=len(files),
                 group_names=model.config.superclasses,
                 group_of=model.config.superclass_of,
                 moe_top1=metrics.get("top1"),

@@ -111,7 +111,9 @@ def test_that_the_window_closes_while_everything_is_being_asked(studio, desk):
     desk.workspace.show_panel(Panel.EXPERTS)
     desk._on_box_released(UnitBox(0.1, 0.1, 0.6, 0.7), 0)
     desk.browsing.step(1)
-    studio.window.close()
+    assert studio.window.close()
+    assert studio.parts is None
+    assert not studio.window.isVisible()
 
 
 def test_that_what_waits_for_review_is_filtered_and_sorted_by_the_routing_of_its_image(studio, desk, qtbot):

@@ -144,7 +144,9 @@ class SearchPanel(QFrame):
         self._history.setEnabled(False)
         self._clear = _button("close", "Clear the search", "Clear the search")
         self._clear.clicked.connect(self.clear_wanted)
+        return self._lay_out_query()
 
+    def _lay_out_query(self) -> QWidget:
         words = QVBoxLayout()
         words.setSpacing(2)
         words.addStretch()
